@@ -1,0 +1,47 @@
+//! Every limit of the store, in one place.
+//!
+//! A limit is enforced where data enters (the API) and checked again where bytes are read, with
+//! [`Error::Limit`](crate::Error::Limit) naming the limit and the size that broke it. Sizes are in bytes.
+
+/// Longest key of a pair, document, cell or stream name. Long enough for paths and composite keys, short enough that a
+/// leaf page always holds several.
+pub const KEY_BYTES_MAX: usize = 1024;
+
+/// Largest value that is kept inside the tree. A larger one stays in the log and the tree keeps a pointer to it.
+pub const INLINE_VALUE_BYTES_MAX: usize = 1024;
+
+/// Largest single value, document, event payload or trace entry (encoded): 16 MiB.
+pub const VALUE_BYTES_MAX: usize = 16 << 20;
+
+/// Deepest nesting of a value or document. Decoders recurse, and a stack is finite.
+pub const VALUE_DEPTH_MAX: usize = 128;
+
+/// Largest payload of one frame: a transaction of more is written as part frames. One operation of
+/// [`VALUE_BYTES_MAX`] always fits behind a part that is almost full.
+pub const FRAME_PAYLOAD_BYTES_MAX: usize = 48 << 20;
+
+/// A part frame is closed once its payload has reached this size.
+pub const PART_BYTES_TARGET: usize = 8 << 20;
+
+/// Largest transaction, encoded: 1 GiB. It is held in memory while it commits.
+pub const TRANSACTION_BYTES_MAX: usize = 1 << 30;
+
+/// Longest idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+
+/// How many of the newest idempotency keys are remembered.
+pub const IDEMPOTENCY_WINDOW: usize = 65_536;
+
+/// Longest run name, label key or label value.
+pub const LABEL_BYTES_MAX: usize = 1024;
+
+/// Most labels of one run.
+pub const LABELS_MAX: usize = 256;
+
+/// Highest commit sequence number: 2^48 - 1. Entries keep it in six bytes; at a million commits a second it lasts nine years.
+pub const SEQ_MAX: u64 = (1 << 48) - 1;
+
+/// Smallest and default size of a log segment. The smallest exists for tests that want many rotations.
+pub const SEGMENT_BYTES_MIN: u64 = 4096;
+/// Default size at which the log rotates to a new segment: 64 MiB.
+pub const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
