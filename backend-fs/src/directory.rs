@@ -1,0 +1,102 @@
+//! The directory of a store: its lock, and which names in it are on stable media.
+//!
+//! Invariant: when [`Directory::make_names_durable`] returns for a file, the name of that file, and every name that
+//! existed before the call, survives a power failure. Syncing a file does not do that: the name lives in the directory.
+
+use std::{
+    fs::File,
+    io::Result,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// A moment in the life of the directory, counted in created names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NameEpoch(u64);
+
+/// An open, locked directory. Files keep it alive, so that the lock outlasts every handle that could still write.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    lock: File,
+    #[cfg(unix)]
+    handle: File,
+    /// How many names were created. It begins at 1: names of an earlier life of the process may never have been synced.
+    created: AtomicU64,
+    /// The value of `created` that the last sync of the directory covers.
+    durable: AtomicU64,
+}
+
+impl Directory {
+    /// The directory at `path`, whose lock the caller has taken with the file `lock`.
+    pub(crate) fn new(path: PathBuf, lock: File) -> Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            handle: File::open(&path)?,
+            path,
+            lock,
+            created: AtomicU64::new(1),
+            durable: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The epoch of a name that was just created.
+    pub(crate) fn name_created(&self) -> NameEpoch {
+        NameEpoch(self.created.fetch_add(1, Ordering::AcqRel) + 1)
+    }
+
+    /// The epoch that covers every name there is now.
+    pub(crate) fn names_now(&self) -> NameEpoch {
+        NameEpoch(self.created.load(Ordering::Acquire))
+    }
+
+    /// Returns when every name of `epoch` and before is on stable media. Costs nothing if that is known already. It also
+    /// makes earlier removals durable: they wait for the next created name, because a removed file that comes back is
+    /// garbage to the store, not a danger.
+    pub(crate) fn make_names_durable(&self, epoch: NameEpoch) -> Result<()> {
+        if self.durable.load(Ordering::Acquire) >= epoch.0 {
+            return Ok(());
+        }
+        // Read before the sync: a name that is created meanwhile may or may not be covered.
+        let covered = self.names_now();
+        #[cfg(unix)]
+        sync_directory(&self.handle)?;
+        // Windows offers no flush of a directory; NTFS writes names to its journal in order. See docs/platform.md.
+        self.durable.fetch_max(covered.0, Ordering::AcqRel);
+        Ok(())
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Closing would do, were it not for a child process that was forked but has not yet replaced itself: it still
+        // has the file open, and the next opener would find the store locked by nobody.
+        let _ = self.lock.unlock();
+    }
+}
+
+/// Makes the names in the directory at `path` durable.
+#[cfg(unix)]
+pub(crate) fn sync_path(path: &Path) -> Result<()> {
+    sync_directory(&File::open(path)?)
+}
+
+/// Makes the names in the directory at `path` durable, as far as the system offers it, which is not at all.
+#[cfg(not(unix))]
+pub(crate) fn sync_path(_path: &Path) -> Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn sync_directory(handle: &File) -> Result<()> {
+    match handle.sync_all() {
+        // Some network file systems do not know the operation on a directory at all and say "invalid argument". Names
+        // are then as durable as the server makes them; failing every commit would help nobody.
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Ok(()),
+        other => other,
+    }
+}

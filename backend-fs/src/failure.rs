@@ -1,0 +1,27 @@
+//! From the operating system's errors to [`StorageError`], in one place.
+//!
+//! Invariant: the variants that a caller acts on (`Full`, `Denied`, `Missing`, `Exists`) come from the kind that std
+//! gives the error on every system, never from a number of one system. Everything else keeps the system's own words.
+
+use std::{
+    io::{Error, ErrorKind},
+    path::Path,
+};
+
+use foldb_core::storage::StorageError;
+
+/// The typed form of what happened while `action` was done to `path`.
+pub(crate) fn storage_error(path: &Path, action: &'static str, error: &Error) -> StorageError {
+    let name = path.display().to_string();
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StorageError::Full { name, action },
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StorageError::Denied { name, action },
+        ErrorKind::NotFound => StorageError::Missing { name },
+        ErrorKind::AlreadyExists => StorageError::Exists { name },
+        _ => StorageError::Io { name, action, message: error.to_string() },
+    }
+}
+
+#[cfg(all(test, unix))]
+#[path = "failure_tests.rs"]
+mod tests;

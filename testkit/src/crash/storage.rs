@@ -1,0 +1,296 @@
+//! [`CrashStorage`]: the live side of the disk, as the store under test sees it.
+//!
+//! Invariant: the live files and the journal change together, under one lock: folding the journal over the initial
+//! image, with everything surviving, gives the live files.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use foldb_core::storage::{Storage, StorageError, StorageFile, check_name};
+
+use super::{
+    contents::{Contents, wide},
+    fates::CrashPoint,
+    fault::{Effect, Failure, Fault, Faults, OperationKind},
+    image::Image,
+    journal::{Action, FileId, Operation},
+    medium::Medium,
+};
+
+/// A storage that remembers every operation. A clone is another handle of the same disk.
+#[derive(Clone, Default)]
+pub struct CrashStorage {
+    disk: Arc<Mutex<Disk>>,
+}
+
+/// An open file of a [`CrashStorage`].
+#[derive(Clone)]
+pub struct CrashFile {
+    disk: Arc<Mutex<Disk>>,
+    id: FileId,
+    name: Arc<str>,
+}
+
+#[derive(Default)]
+struct Disk {
+    initial: Image,
+    names: BTreeMap<String, FileId>,
+    /// By id. Files without a name stay: handles may be open.
+    files: Vec<Contents>,
+    journal: Vec<Operation>,
+    faults: Faults,
+    capacity: Option<u64>,
+}
+
+impl CrashStorage {
+    /// An empty disk.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A disk with these files, all of them durable.
+    pub fn from_image(image: &Image) -> Self {
+        let names = image.files.keys().cloned().enumerate().map(|(number, name)| (name, FileId(number)));
+        let disk = Disk {
+            initial: image.clone(),
+            names: names.collect(),
+            files: image.files.values().cloned().collect(),
+            ..Disk::default()
+        };
+        Self { disk: Arc::new(Mutex::new(disk)) }
+    }
+
+    /// Plans a failure.
+    pub fn inject(&self, fault: Fault) {
+        self.with(|disk| disk.faults.inject(fault));
+    }
+
+    /// Forgets all planned failures.
+    pub fn clear_faults(&self) {
+        self.with(|disk| disk.faults.clear());
+    }
+
+    /// How often each class of failure has happened. A test that enables a class and finds it missing here has tested
+    /// nothing.
+    pub fn faults_fired(&self) -> BTreeMap<(OperationKind, Failure), u64> {
+        self.with(|disk| disk.faults.fired().clone())
+    }
+
+    /// From now on, what would make all files together longer than so many bytes is [`StorageError::Full`].
+    pub fn limit_capacity(&self, bytes: Option<u64>) {
+        self.with(|disk| disk.capacity = bytes);
+    }
+
+    /// How many operations the journal has. Taken before and after a call of the store, it tells between which
+    /// operations the call happened.
+    pub fn operation_count(&self) -> usize {
+        self.with(|disk| disk.journal.len())
+    }
+
+    /// The journal so far.
+    pub fn operations(&self) -> Vec<Operation> {
+        self.with(|disk| disk.journal.clone())
+    }
+
+    /// The moment after the first `count` operations. A crash within the next one is this moment for a sync, a create or
+    /// a remove, and the moment after it with a [`Fate`](super::Fate) for a write.
+    pub fn crash_point(&self, count: usize) -> CrashPoint {
+        self.with(|disk| {
+            let mut medium = Medium::new(&disk.initial);
+            for (index, operation) in disk.journal.iter().take(count).enumerate() {
+                medium.apply(index, operation);
+            }
+            CrashPoint::new(medium)
+        })
+    }
+
+    /// The moments before the first operation, after each, and after the last. Cheaper than asking for each one.
+    pub fn crash_points(&self) -> impl Iterator<Item = CrashPoint> {
+        let (mut medium, journal) = self.with(|disk| (Medium::new(&disk.initial), disk.journal.clone()));
+        (0..=journal.len()).map(move |count| {
+            if let Some(index) = count.checked_sub(1) {
+                medium.apply(index, &journal[index]);
+            }
+            CrashPoint::new(medium.clone())
+        })
+    }
+
+    /// The files as whoever has the disk open sees them now.
+    pub fn live_image(&self) -> Image {
+        self.with(|disk| {
+            let live = disk.names.iter().map(|(name, id)| (name.clone(), disk.files[id.0].clone()));
+            Image { files: live.collect() }
+        })
+    }
+
+    fn with<R>(&self, look: impl FnOnce(&mut Disk) -> R) -> R {
+        look(&mut self.disk.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn file(&self, id: FileId, name: &str) -> CrashFile {
+        CrashFile { disk: Arc::clone(&self.disk), id, name: name.into() }
+    }
+}
+
+impl Disk {
+    /// Does `work` unless a fault strikes; with one, does as much of it as the fault lets through, and fails.
+    fn attempt<R>(
+        &mut self,
+        kind: OperationKind,
+        name: &str,
+        work: impl FnOnce(&mut Self, Option<usize>) -> Result<R, StorageError>,
+    ) -> Result<R, StorageError> {
+        match self.faults.strike(kind, name) {
+            None => work(self, None),
+            Some((error, effect)) => {
+                match effect {
+                    Effect::Nothing => {}
+                    Effect::Prefix(bytes) if kind == OperationKind::Write => drop(work(self, Some(bytes))),
+                    Effect::Prefix(_) => {}
+                    Effect::Whole => drop(work(self, None)),
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn record(&mut self, file: FileId, name: &str, action: Action) {
+        self.journal.push(Operation { file, name: name.into(), action });
+    }
+
+    fn create(&mut self, name: &str) -> Result<FileId, StorageError> {
+        if self.names.contains_key(name) {
+            return Err(StorageError::Exists { name: name.into() });
+        }
+        let id = FileId(self.files.len());
+        self.files.push(Contents::default());
+        self.names.insert(name.into(), id);
+        self.record(id, name, Action::Create);
+        Ok(id)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), StorageError> {
+        let id = self.names.remove(name).ok_or_else(|| StorageError::Missing { name: name.into() })?;
+        self.record(id, name, Action::Remove);
+        Ok(())
+    }
+
+    fn write(&mut self, id: FileId, name: &str, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        let end = offset.checked_add(wide(bytes.len()));
+        let full = || StorageError::Full { name: name.into(), action: "writing" };
+        self.check_room(id, end.ok_or_else(full)?).map_err(|()| full())?;
+        if !bytes.is_empty() {
+            self.files[id.0].write(offset, bytes);
+            self.record(id, name, Action::Write { offset, bytes: bytes.into() });
+        }
+        Ok(())
+    }
+
+    fn set_len(&mut self, id: FileId, name: &str, len: u64) -> Result<(), StorageError> {
+        self.check_room(id, len).map_err(|()| StorageError::Full { name: name.into(), action: "extending" })?;
+        self.files[id.0].set_len(len);
+        self.record(id, name, Action::SetLen { len });
+        Ok(())
+    }
+
+    /// Whether the file may be so long.
+    fn check_room(&self, id: FileId, len: u64) -> Result<(), ()> {
+        let own = self.files[id.0].len();
+        let all: u64 = self.names.values().map(|id| self.files[id.0].len()).sum();
+        match self.capacity {
+            Some(capacity) if len > own && all.saturating_add(len - own) > capacity => Err(()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Storage for CrashStorage {
+    type File = CrashFile;
+
+    fn list(&self) -> Result<Vec<String>, StorageError> {
+        self.with(|disk| disk.attempt(OperationKind::List, "", |disk, _| Ok(disk.names.keys().cloned().collect())))
+    }
+
+    fn create(&self, name: &str) -> Result<CrashFile, StorageError> {
+        check_name(name)?;
+        let id = self.with(|disk| disk.attempt(OperationKind::Create, name, |disk, _| disk.create(name)))?;
+        Ok(self.file(id, name))
+    }
+
+    fn open(&self, name: &str) -> Result<CrashFile, StorageError> {
+        check_name(name)?;
+        let missing = || StorageError::Missing { name: name.into() };
+        let find = |disk: &mut Disk, _| disk.names.get(name).copied().ok_or_else(missing);
+        let id = self.with(|disk| disk.attempt(OperationKind::Open, name, find))?;
+        Ok(self.file(id, name))
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StorageError> {
+        check_name(name)?;
+        self.with(|disk| disk.attempt(OperationKind::Remove, name, |disk, _| disk.remove(name)))
+    }
+}
+
+impl CrashFile {
+    fn attempt<R>(
+        &self,
+        kind: OperationKind,
+        work: impl FnOnce(&mut Disk, Option<usize>) -> Result<R, StorageError>,
+    ) -> Result<R, StorageError> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner).attempt(kind, &self.name, work)
+    }
+}
+
+impl StorageFile for CrashFile {
+    fn len(&self) -> Result<u64, StorageError> {
+        self.attempt(OperationKind::Len, |disk, _| Ok(disk.files[self.id.0].len()))
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StorageError> {
+        self.attempt(OperationKind::Read, |disk, _| Ok(disk.files[self.id.0].read(offset, buffer)))
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        self.attempt(OperationKind::Write, |disk, prefix| {
+            let count = prefix.map_or(bytes.len(), |prefix| prefix.min(bytes.len()));
+            disk.write(self.id, &self.name, offset, &bytes[..count])
+        })
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), StorageError> {
+        self.attempt(OperationKind::SetLen, |disk, _| disk.set_len(self.id, &self.name, len))
+    }
+
+    fn sync(&self) -> Result<(), StorageError> {
+        let mut reached = false;
+        let result = self.attempt(OperationKind::Sync, |disk, _| {
+            reached = true;
+            disk.record(self.id, &self.name, Action::Sync);
+            Ok(())
+        });
+        if result.is_err() && !reached {
+            let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+            disk.record(self.id, &self.name, Action::SyncFailed);
+        }
+        result
+    }
+}
+
+impl fmt::Debug for CrashStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CrashStorage").field("files", &self.live_image()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CrashFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CrashFile").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "storage_tests.rs"]
+mod tests;

@@ -1,0 +1,17 @@
+//! What the tests of foldb share.
+//!
+//! - [`conformance`]: every sentence of the storage contract as a case that any backend can run, a browser's too.
+//! - [`crash`]: a disk that keeps apart what was written and what is durable, and shows every state in which a crash
+//!   can leave it; with injected failures.
+//! - [`SeededHost`] and [`Random`]: a clock and entropy that repeat.
+//!
+//! Invariant: everything here is a function of its seed and of the calls made to it. Nothing reads a clock, entropy, a
+//! thread's identity or the iteration order of a hash map, so that one seed is one execution on every machine.
+
+pub mod conformance;
+pub mod crash;
+mod host;
+mod random;
+
+pub use host::SeededHost;
+pub use random::Random;
