@@ -1,0 +1,171 @@
+//! Writing records: the payload of a frame, appended to the caller's buffer.
+//!
+//! Invariant: a body is written once, straight into the buffer that goes to the disk. The length of what a closure
+//! writes is checked, so that a wrong announcement costs time and never a broken record. Rules F-14 to F-20.
+
+use alloc::vec::Vec;
+
+use super::{
+    FRAME_ALIGNMENT, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode,
+    fields::wide,
+    varint::{self, encoded_len},
+};
+use crate::Result;
+
+/// Flag of a record: an idempotency key follows.
+pub(super) const FLAG_IDEMPOTENCY_KEY: u64 = 1;
+
+/// What every record of a transaction begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordHeader<'a> {
+    /// Seq of the transaction; parts of one transaction have the same.
+    pub seq: u64,
+    /// The durable mark: the highest seq that was known to be on stable media when this was encoded. Less than `seq`.
+    pub mark: u64,
+    /// When the transaction was committed, in microseconds since 1970, by the host's clock.
+    pub time_micros: u64,
+    /// The caller's key for noticing that the transaction was committed before; not in a [`FrameType::Part`].
+    pub idempotency_key: Option<&'a [u8]>,
+    /// In a [`FrameType::Part`] its number, from 0 on; in a [`FrameType::Commit`] how many parts there are before it;
+    /// `None` in a [`FrameType::Transaction`].
+    pub part: Option<u32>,
+}
+
+/// Appends the payload of a [`FrameType::Transaction`], [`FrameType::Part`] or [`FrameType::Commit`] to a buffer, to which
+/// [`FrameWriter::begin`] has just been applied.
+///
+/// As many groups as were announced have to follow, and in each as many operations: the reader believes the counts and
+/// refuses the record otherwise.
+///
+/// ```
+/// use foldb_core::log::{FrameType, LogPosition, OpCode, RecordHeader, RecordView, RecordWriter};
+///
+/// let header = RecordHeader { seq: 2, mark: 1, time_micros: 0, idempotency_key: None, part: None };
+/// let at = LogPosition { segment: 1, offset: 128 };
+/// let mut payload = vec![];
+/// let mut record = RecordWriter::begin(&mut payload, &header, at, 1);
+/// record.group(0, None, 1);
+/// record.op(OpCode::KvPut, b"key", b"body");
+///
+/// let view = RecordView::parse(&payload, FrameType::Transaction, at)?;
+/// let op = view.groups().next().unwrap().ops().next().unwrap();
+/// assert_eq!((op.key, op.body), (&b"key"[..], &b"body"[..]));
+/// # Ok::<(), foldb_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct RecordWriter<'b> {
+    buffer: &'b mut Vec<u8>,
+    /// Where the payload begins in the buffer.
+    start: usize,
+    at: LogPosition,
+}
+
+impl<'b> RecordWriter<'b> {
+    /// Begins a record of `groups` groups in the frame that will be at `at`.
+    #[inline]
+    pub fn begin(buffer: &'b mut Vec<u8>, header: &RecordHeader<'_>, at: LogPosition, groups: u64) -> Self {
+        debug_assert!(header.mark < header.seq, "a transaction cannot be durable before it is written");
+        let start = buffer.len();
+        varint::write(buffer, header.seq);
+        varint::write(buffer, header.seq.saturating_sub(header.mark));
+        varint::write(buffer, header.time_micros);
+        match header.idempotency_key {
+            None => buffer.push(0),
+            Some(key) => {
+                varint::write(buffer, FLAG_IDEMPOTENCY_KEY);
+                varint::write(buffer, wide(key.len()));
+                buffer.extend_from_slice(key);
+            }
+        }
+        if let Some(part) = header.part {
+            varint::write(buffer, u64::from(part));
+        }
+        varint::write(buffer, groups);
+        Self { buffer, start, at }
+    }
+
+    /// Begins the operations of one space. `previous` is where the transaction before this one that touched the space
+    /// begins; the history of a space is a chain through the log.
+    #[inline]
+    pub fn group(&mut self, space: u32, previous: Option<LogPosition>, ops: u64) {
+        debug_assert!(ops > 0, "a group without operations says nothing");
+        varint::write(self.buffer, u64::from(space));
+        write_previous(self.buffer, previous, self.at);
+        varint::write(self.buffer, ops);
+    }
+
+    /// Appends one operation. Returns the offset of its body from the payload's first byte, as in
+    /// [`Op::body_at`](super::Op::body_at).
+    #[inline]
+    pub fn op(&mut self, code: OpCode, key: &[u8], body: &[u8]) -> u64 {
+        self.op_head(code, key, body.len());
+        let body_at = self.buffer.len() - self.start;
+        self.buffer.extend_from_slice(body);
+        wide(body_at)
+    }
+
+    /// The same, with a body that `write` appends to the buffer itself: a batch of a thousand events is encoded where it
+    /// belongs. `body_len` is how many bytes that will be. Should it be another number, the record is right
+    /// nevertheless, at the cost of moving the body.
+    #[inline]
+    pub fn op_with(&mut self, code: OpCode, key: &[u8], body_len: usize, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
+        self.op_head(code, key, body_len);
+        let body = self.buffer.len();
+        write(self.buffer);
+        let written = self.buffer.len().saturating_sub(body);
+        if written == body_len {
+            return wide(body - self.start);
+        }
+        self.correct_len(body, body_len, written)
+    }
+
+    #[inline]
+    fn op_head(&mut self, code: OpCode, key: &[u8], body_len: usize) {
+        self.buffer.push(code.to_byte());
+        varint::write(self.buffer, wide(key.len()));
+        self.buffer.extend_from_slice(key);
+        varint::write(self.buffer, wide(body_len));
+    }
+
+    #[cold]
+    fn correct_len(&mut self, body: usize, announced: usize, written: usize) -> u64 {
+        let mut len = Vec::new();
+        varint::write(&mut len, wide(written));
+        let field = body - encoded_len(wide(announced));
+        self.buffer.splice(field..body, len.iter().copied());
+        wide(field + len.len() - self.start)
+    }
+
+    /// How many bytes the payload has so far; for closing a part once it is large enough.
+    #[inline]
+    pub fn payload_bytes(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+}
+
+/// 0 for none, otherwise 1 + how many segments back, and the offset in units of the frame alignment: back from this
+/// frame within one segment, which is a small number for a space in use, absolute in another one. Rule F-17.
+#[inline]
+fn write_previous(buffer: &mut Vec<u8>, previous: Option<LogPosition>, at: LogPosition) {
+    debug_assert!(previous.is_none_or(|previous| previous < at), "history is a chain that leads backwards");
+    // A position that is not before this frame would be refused by every reader. No chain is better than no record.
+    match previous.filter(|previous| *previous < at) {
+        None => buffer.push(0),
+        Some(previous) => {
+            let segments = at.segment - previous.segment;
+            let bytes = if segments == 0 { at.offset - previous.offset } else { previous.offset };
+            varint::write(buffer, 1 + segments);
+            varint::write(buffer, bytes / FRAME_ALIGNMENT);
+        }
+    }
+}
+
+/// Appends a whole [`FrameType::Mark`] frame: transactions were written up to `seq` and are on stable media up to `mark`.
+/// Returns its checksum. Fails as [`FrameWriter::finish`] does. Rule F-20.
+pub fn write_mark(buffer: &mut Vec<u8>, seal: &FrameSeal, offset: u64, seq: u64, mark: u64) -> Result<u32> {
+    debug_assert!(mark <= seq, "nothing can be durable that was not written");
+    let frame = FrameWriter::begin(buffer, FrameType::Mark);
+    varint::write(buffer, seq);
+    varint::write(buffer, seq.saturating_sub(mark));
+    frame.finish(buffer, seal, offset)
+}

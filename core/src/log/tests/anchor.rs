@@ -1,0 +1,86 @@
+use proptest::prelude::*;
+
+use super::{
+    super::{ANCHOR_BYTES, Anchor},
+    golden, hex,
+};
+use crate::{Error, StoreId, limits::SEQ_MAX};
+
+fn anchor() -> Anchor {
+    Anchor {
+        counter: 9,
+        store: StoreId::from_bytes(*b"store-id-16bytes"),
+        newest_segment: 12,
+        oldest_segment: 4,
+        newest_snapshot: Some(3),
+        proven_seq: 1000,
+    }
+}
+
+fn rule(anchor: &Anchor) -> &'static str {
+    match Anchor::decode("anchor-a", &anchor.encode()) {
+        Err(Error::Corrupt { rule, .. }) => rule,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_anchor_has_these_bytes() {
+    let expected = golden(
+        "666f6c6462616e630100000000000000
+         73746f72652d69642d31366279746573
+         09000000000000000c00000000000000
+         04000000000000000300000000000000
+         e8030000000000000000000000000000
+         0000000000000000000000001bebd95b",
+    );
+    assert_eq!(hex(&anchor().encode()), expected);
+    assert_eq!(Anchor::decode("anchor-a", &anchor().encode()), Ok(Some(anchor())));
+    // What is behind it in the file does not matter.
+    let longer = [&anchor().encode()[..], &[1; 10]].concat();
+    assert_eq!(Anchor::decode("anchor-a", &longer), Ok(Some(anchor())));
+}
+
+#[test]
+fn any_flipped_bit_and_any_cut_makes_it_no_anchor() {
+    let bytes = anchor().encode();
+    for bit in 0..bytes.len() * 8 {
+        let mut damaged = bytes;
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(Anchor::decode("anchor-a", &damaged), Ok(None), "bit {bit}");
+    }
+    for len in 0..bytes.len() {
+        assert_eq!(Anchor::decode("anchor-a", &bytes[..len]), Ok(None), "{len} bytes");
+    }
+    assert_eq!(Anchor::decode("anchor-a", &[0; ANCHOR_BYTES]), Ok(None));
+}
+
+#[test]
+fn a_whole_anchor_that_breaks_a_rule_is_corruption() {
+    assert_eq!(rule(&Anchor { counter: 0, ..anchor() }), "F-8");
+    assert_eq!(rule(&Anchor { counter: u64::MAX, ..anchor() }), "F-8");
+    assert_eq!(rule(&Anchor { oldest_segment: 13, ..anchor() }), "F-8");
+    assert_eq!(rule(&Anchor { oldest_segment: 0, ..anchor() }), "F-8");
+    assert_eq!(rule(&Anchor { newest_segment: u64::MAX, ..anchor() }), "F-8");
+    assert_eq!(rule(&Anchor { newest_snapshot: Some(u64::MAX), ..anchor() }), "F-8");
+    assert_eq!(rule(&Anchor { proven_seq: SEQ_MAX + 1, ..anchor() }), "F-8");
+    let mut newer = anchor().encode();
+    newer[8] = 2;
+    let crc = crc32fast::hash(&newer[..92]);
+    newer[92..].copy_from_slice(&crc.to_le_bytes());
+    assert!(matches!(Anchor::decode("anchor-a", &newer), Err(Error::Newer { found: 2, supported: 1, .. })));
+}
+
+proptest! {
+    #[test]
+    fn an_anchor_is_read_as_it_was_written(
+        store: [u8; 16], counter in 1..u64::MAX, oldest_segment in 1_u64..1 << 60, more in 0_u64..1 << 60,
+        snapshot in prop::option::of(1..u64::MAX), proven_seq in 0..=SEQ_MAX,
+    ) {
+        let anchor = Anchor {
+            counter, store: StoreId::from_bytes(store), newest_segment: oldest_segment + more, oldest_segment,
+            newest_snapshot: snapshot, proven_seq,
+        };
+        prop_assert_eq!(Anchor::decode("anchor-b", &anchor.encode()), Ok(Some(anchor)));
+    }
+}
