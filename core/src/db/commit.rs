@@ -1,0 +1,224 @@
+//! Committing: the path from a transaction to a receipt, and group commit.
+//!
+//! Nobody spawns a thread for it. Whoever needs durability becomes the leader (takes everything that is pending, one
+//! write, one sync, publishes, wakes the rest) or waits for one.
+//!
+//! Invariants:
+//! - Between the lock's release and the end of a flush exactly one thread writes; everyone else waits or goes on.
+//! - A failed write or sync poisons the engine before anybody is woken, so nobody takes a failure for a success.
+
+use alloc::{string::ToString, sync::Arc, vec::Vec};
+use core::sync::atomic::Ordering;
+use std::sync::MutexGuard;
+
+use super::{
+    Durability,
+    shared::{Core, Shared},
+};
+use crate::{
+    Error, Result,
+    engine::{Batch, Outcome, Prepared},
+    state::{Appended, State},
+    storage::{Storage, StorageFile},
+    transaction::{ReadSet, WriteSet},
+};
+
+/// What a commit is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// Seq of the commit: its place in the order of all commits of the store.
+    pub seq: u64,
+    /// Whether it is on stable media already. If not, [`Db::wait_durable`](crate::Db::wait_durable) waits for it.
+    pub durable: bool,
+    /// Whether the idempotency key was seen before: `seq` is that of the earlier commit and nothing was done now.
+    pub deduplicated: bool,
+}
+
+/// A transaction on its way to the engine.
+pub(crate) struct Request<'a> {
+    pub(crate) base: Option<Arc<State>>,
+    pub(crate) reads: &'a ReadSet,
+    pub(crate) writes: &'a WriteSet,
+    pub(crate) durability: Durability,
+}
+
+/// How much more than `bytes` may be buffered before a committer has to hand it over itself.
+const BACKPRESSURE: usize = 8;
+
+impl<S: Storage> Shared<S> {
+    /// Commits, and waits for stable media where the durability asks for it.
+    pub(crate) fn commit(&self, request: Request<'_>) -> Result<(Receipt, Vec<Appended>)> {
+        let strict = request.durability == Durability::Strict && !self.is_in_memory();
+        let now = self.host.now_micros();
+        let mut core = self.lock();
+        if core.closed {
+            return Err(super::closed());
+        }
+        let mut prepared =
+            Prepared { base: request.base, reads: request.reads, writes: request.writes, strict };
+        let outcome = loop {
+            self.before_commit(&core, strict);
+            match core.engine.commit(&mut prepared, now, self) {
+                Ok(Outcome::Needs(needed)) => core = self.make_space(core, &needed)?,
+                Ok(outcome) => break outcome,
+                Err(error) => {
+                    self.metrics.failed_commit(&error);
+                    return Err(error);
+                }
+            }
+        };
+        let (seq, appended, deduplicated) = match outcome {
+            Outcome::Committed { seq, appended } => (seq, appended, false),
+            Outcome::Deduplicated { seq } => (seq, Vec::new(), true),
+            Outcome::Empty { seq } => return Ok((self.receipt(&core, seq, false), Vec::new())),
+            Outcome::Needs(_) => return Err(super::closed()),
+        };
+        if !deduplicated {
+            self.metrics.commits.fetch_add(1, Ordering::Relaxed);
+            self.after_commit(&core);
+        }
+        let core = if strict { self.wait_durable_locked(core, seq)? } else { self.hand_over_if_much(core)? };
+        let receipt = self.receipt(&core, seq, deduplicated);
+        let snapshot_due = self.is_snapshot_due(&core);
+        drop(core);
+        if snapshot_due {
+            self.snapshot_in_passing();
+        }
+        Ok((receipt, appended))
+    }
+
+    fn receipt(&self, core: &Core, seq: u64, deduplicated: bool) -> Receipt {
+        let durable = !self.is_in_memory() && seq <= core.engine.durable_seq();
+        Receipt { seq, durable, deduplicated }
+    }
+
+    /// Buffered mode: hands the buffer to the system when enough has come together. The timer does it earlier.
+    fn hand_over_if_much<'a>(&'a self, core: MutexGuard<'a, Core>) -> Result<MutexGuard<'a, Core>> {
+        let limit = match self.options.durability {
+            Durability::Buffered { bytes, .. } => bytes,
+            // A single commit asked for less than the store's mode; the next strict one or the timer takes it along.
+            _ => return Ok(core),
+        };
+        let pending = core.engine.pending_bytes();
+        if pending < limit || (core.flushing && pending < limit.saturating_mul(BACKPRESSURE)) {
+            return Ok(core);
+        }
+        let mut core = core;
+        while core.flushing {
+            core = self.wait(core);
+        }
+        if core.engine.pending_bytes() < limit {
+            return Ok(core);
+        }
+        self.flush(core, false)
+    }
+
+    /// Waits until a seq is on stable media, leading the flush where nobody else does.
+    pub(crate) fn wait_durable_locked<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core>,
+        seq: u64,
+    ) -> Result<MutexGuard<'a, Core>> {
+        loop {
+            if core.engine.durable_seq() >= seq {
+                return Ok(core);
+            }
+            if let Err(Error::Poisoned { cause }) = core.engine.check_usable() {
+                return Err(Error::OutcomeUnknown { seq, cause });
+            }
+            if core.flushing {
+                core = self.wait(core);
+                continue;
+            }
+            core = self.flush(core, true).map_err(|error| Error::OutcomeUnknown { seq, cause: error.to_string() })?;
+        }
+    }
+
+    /// Writes what is pending, and syncs. The lock is released meanwhile, so that others can commit into the next batch.
+    /// The caller has seen that nobody else is flushing.
+    pub(crate) fn flush<'a>(&'a self, mut core: MutexGuard<'a, Core>, sync: bool) -> Result<MutexGuard<'a, Core>> {
+        core.engine.check_usable()?;
+        let Some((segment, _)) = core.engine.active_segment() else { return Ok(core) };
+        core.flushing = true;
+        let batch = core.engine.take_pending();
+        let seq = core.engine.working_state().seq();
+        let state = (core.engine.strict_seq() > core.engine.durable_seq()).then(|| core.engine.working_state().clone());
+        drop(core);
+
+        let result = self.write_batch(segment, batch.as_ref(), sync);
+
+        let mut core = self.lock();
+        core.flushing = false;
+        match &result {
+            Ok(()) => {
+                if let Some(batch) = batch {
+                    core.log_bytes += batch.bytes.len() as u64;
+                    core.engine.wrote(batch);
+                }
+                if sync {
+                    core.engine.synced(seq);
+                    self.after_sync(&core, state);
+                }
+            }
+            Err(error) => core.engine.poison(error),
+        }
+        self.wake.notify_all();
+        result.map(|()| core)
+    }
+
+    fn write_batch(&self, segment: u64, batch: Option<&Batch>, sync: bool) -> Result<()> {
+        let file = self.files.segment(&self.storage, segment)?;
+        if let Some(batch) = batch {
+            file.write_at(batch.offset, &batch.bytes)?;
+            self.files.written(batch.segment, batch.offset + batch.bytes.len() as u64);
+        }
+        if sync {
+            let before = self.host.now_micros();
+            file.sync()?;
+            self.metrics.synced(self.host.now_micros().saturating_sub(before));
+        }
+        Ok(())
+    }
+
+    /// A barrier: everything committed so far is on stable media when it returns.
+    pub(crate) fn sync(&self) -> Result<u64> {
+        let core = self.lock();
+        let seq = core.engine.working_state().seq();
+        core.engine.check_usable()?;
+        if self.is_in_memory() || !core.engine.is_dirty() {
+            return Ok(seq);
+        }
+        self.wait_durable_locked(core, seq).map(|_| seq)
+    }
+
+    /// What the timer calls: syncs what is buffered, and writes a mark once everything is durable and the store idle.
+    /// Returns whether there was anything to do. A failure poisons the store and shows at the next commit.
+    pub(crate) fn tick(&self) -> Result<bool> {
+        let core = self.lock();
+        if core.closed || core.flushing || self.is_in_memory() || core.engine.check_usable().is_err() {
+            return Ok(false);
+        }
+        if core.engine.is_dirty() {
+            self.flush(core, true)?;
+            return Ok(true);
+        }
+        if core.engine.is_marked() {
+            return Ok(false);
+        }
+        self.mark(core).map(|_| true)
+    }
+
+    /// Writes a mark frame and syncs it. Everything is durable already: the mark only says so.
+    pub(crate) fn mark<'a>(&'a self, mut core: MutexGuard<'a, Core>) -> Result<MutexGuard<'a, Core>> {
+        loop {
+            while core.flushing {
+                core = self.wait(core);
+            }
+            match core.engine.mark()? {
+                None => return self.flush(core, true),
+                Some(needed) => core = self.make_space(core, &needed)?,
+            }
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The driver: an engine, a storage and the locks between them, as one handle that programs hold.
+//!
+//! Invariant: this is the only place where the engine meets a storage. It decides *when* bytes are written and synced,
+//! never *which*.
+
+mod commit;
+mod metrics;
+mod open;
+mod options;
+mod runs;
+mod segments;
+mod shared;
+mod snapshots;
+mod stats;
+mod transaction;
+mod verify;
+mod view;
+
+use alloc::{sync::Arc, vec::Vec};
+use core::any::Any;
+use std::boxed::Box;
+
+pub use self::{
+    commit::Receipt,
+    metrics::SyncTimes,
+    options::{Durability, OnProgress, Options},
+    runs::{Run, RunFilter, RunOptions, Runs, TransactionRuns},
+    snapshots::SnapshotInfo,
+    stats::{SegmentStats, Stats},
+    transaction::{Savepoint, Transaction, TransactionOptions, TransactionRun},
+    verify::{Replay, VerifyReport, Violation},
+    view::{SpaceView, View},
+};
+use self::{shared::Shared, view::StateReads};
+use crate::{
+    Error, ErrorKind, Result, StoreId,
+    primitive::access::{Access, AccessMut, Reads, Writes},
+    recovery::RecoveryReport,
+    state::{Appended, DEFAULT_SPACE, SpaceNumber},
+    storage::Storage,
+};
+
+/// Writes the five methods that give the primitives of a space, for a handle that knows its access and its space.
+macro_rules! primitive_handles {
+    ($access:ty, |$this:ident| $give:expr, |$that:ident| $space:expr) => {
+        /// Key-value pairs and counters.
+        pub fn kv(&self) -> $crate::primitive::Kv<$access> {
+            let access = { let $this = self; $give };
+            let space = { let $that = self; $space };
+            $crate::primitive::Kv::new(access, space)
+        }
+
+        /// JSON documents.
+        pub fn json(&self) -> $crate::primitive::Documents<$access> {
+            let access = { let $this = self; $give };
+            let space = { let $that = self; $space };
+            $crate::primitive::Documents::new(access, space)
+        }
+
+        /// Event streams.
+        pub fn events(&self) -> $crate::primitive::Events<$access> {
+            let access = { let $this = self; $give };
+            let space = { let $that = self; $space };
+            $crate::primitive::Events::new(access, space)
+        }
+
+        /// State cells.
+        pub fn state(&self) -> $crate::primitive::Cells<$access> {
+            let access = { let $this = self; $give };
+            let space = { let $that = self; $space };
+            $crate::primitive::Cells::new(access, space)
+        }
+
+        /// Trace entries.
+        pub fn trace(&self) -> $crate::primitive::Trace<$access> {
+            let access = { let $this = self; $give };
+            let space = { let $that = self; $space };
+            $crate::primitive::Trace::new(access, space)
+        }
+    };
+}
+pub(crate) use primitive_handles;
+
+/// An open store.
+///
+/// All methods take `&self`; a `Db` is `Send` and `Sync` when its storage is, so threads can share one by reference or
+/// in an `Arc`. A store is opened by one `Db` at a time: the storage's lock sees to that.
+///
+/// ```
+/// let db = foldb_core::Db::memory();
+/// db.kv().put("greeting", "hello")?;
+/// assert_eq!(db.kv().get::<String>("greeting")?.as_deref(), Some("hello"));
+///
+/// // Several writes, over several primitives, whole or not at all:
+/// db.transaction(|tx| {
+///     tx.kv().add_i64("orders", 1)?;
+///     tx.json().set("order/1", &serde_json::json!({"item": "tea", "count": 2}))?;
+///     tx.events().append("orders", "created", "order/1")?;
+///     Ok(())
+/// })?;
+/// # Ok::<(), foldb_core::Error>(())
+/// ```
+pub struct Db<S: Storage> {
+    shared: Arc<Shared<S>>,
+    recovery: RecoveryReport,
+    /// Dropped before the store: whatever calls [`Ticker::tick`].
+    timer: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// Lets a timer keep a store's promises about time without keeping the store open: see [`Db::ticker`].
+pub struct Ticker<S: Storage> {
+    shared: alloc::sync::Weak<Shared<S>>,
+}
+
+impl<S: Storage> Ticker<S> {
+    /// Syncs what is buffered and, once everything is durable, says so in the log. Returns `false` when there was
+    /// nothing to do; an error has poisoned the store and shows at its next commit too.
+    pub fn tick(&self) -> Result<bool> {
+        self.shared.upgrade().map_or(Ok(false), |shared| shared.tick())
+    }
+
+    /// Whether the store has been closed or dropped: the timer can stop.
+    pub fn is_over(&self) -> bool {
+        self.shared.strong_count() == 0
+    }
+}
+
+impl<S: Storage> Db<S> {
+    /// A handle for a timer. Buffered mode needs one that ticks at its interval; strict mode uses it to mark the log
+    /// when the store is idle, so that damage to the last commits is noticed.
+    pub fn ticker(&self) -> Ticker<S> {
+        Ticker { shared: Arc::downgrade(&self.shared) }
+    }
+
+    /// Keeps a timer as long as the store is open, and drops it first.
+    #[must_use]
+    pub fn with_timer(mut self, timer: impl Any + Send + Sync) -> Self {
+        self.timer = Some(Box::new(timer));
+        self
+    }
+
+    /// The newest version that is visible, to read from as often as needed: it does not change.
+    pub fn view(&self) -> View<'_, S> {
+        View::new(&self.shared, self.shared.state())
+    }
+
+    /// Runs `work` in a transaction and commits it. Where something that it read has been changed by another commit, it
+    /// runs again, on the newer version, up to [`Options::retries`] times; so it should have no effects of its own.
+    ///
+    /// Fails with whatever `work` fails with (then nothing is committed), and with the errors of
+    /// [`Transaction::commit`].
+    pub fn transaction<T>(&self, work: impl FnMut(&Transaction<'_, S>) -> Result<T>) -> Result<T> {
+        self.transaction_with(&TransactionOptions::new(), work).map(|(value, _)| value)
+    }
+
+    /// [`Db::transaction`] with options, and with the receipt.
+    pub fn transaction_with<T>(
+        &self,
+        options: &TransactionOptions,
+        work: impl FnMut(&Transaction<'_, S>) -> Result<T>,
+    ) -> Result<(T, Receipt)> {
+        self.run(options, work).map(|(value, receipt, _)| (value, receipt))
+    }
+
+    fn run<T>(
+        &self,
+        options: &TransactionOptions,
+        mut work: impl FnMut(&Transaction<'_, S>) -> Result<T>,
+    ) -> Result<(T, Receipt, Vec<Appended>)> {
+        let retries = options.retries_or(self.shared.options.retries);
+        let mut attempt = 0;
+        loop {
+            let transaction = Transaction::new(&self.shared, options)?;
+            let value = work(&transaction)?;
+            match transaction.commit_with_seqs() {
+                Ok((receipt, appended)) => return Ok((value, receipt, appended)),
+                Err(error) if error.kind() == ErrorKind::Conflict && attempt < retries => {
+                    attempt += 1;
+                    self.shared.back_off(attempt);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A transaction to hold and to commit by hand. Nothing is retried.
+    pub fn begin_transaction(&self) -> Result<Transaction<'_, S>> {
+        self.begin_transaction_with(&TransactionOptions::new())
+    }
+
+    /// [`Db::begin_transaction`] with options.
+    pub fn begin_transaction_with(&self, options: &TransactionOptions) -> Result<Transaction<'_, S>> {
+        Transaction::new(&self.shared, options)
+    }
+
+    /// A barrier: when it returns, everything committed before is on stable media. Returns the seq that it reached.
+    pub fn sync(&self) -> Result<u64> {
+        self.shared.sync()
+    }
+
+    /// Waits until the commit with this seq is on stable media. Fails with [`Error::OutcomeUnknown`] where a write or
+    /// sync failed before that, and with [`Error::Invalid`] for a seq that nobody has committed yet.
+    pub fn wait_durable(&self, seq: u64) -> Result<()> {
+        let core = self.shared.lock();
+        let newest = core.engine.working_state().seq();
+        if seq > newest {
+            return Err(Error::Invalid { what: "seq", why: alloc::format!("{seq} is not committed; the newest is {newest}") });
+        }
+        if self.shared.is_in_memory() {
+            return Ok(());
+        }
+        self.shared.wait_durable_locked(core, seq).map(|_| ())
+    }
+
+    /// Highest seq that is on stable media.
+    pub fn durable_seq(&self) -> u64 {
+        self.shared.lock().engine.durable_seq()
+    }
+
+    /// The store's id, the same for its whole life.
+    pub fn id(&self) -> StoreId {
+        self.shared.lock().engine.store()
+    }
+
+    /// What opening this store found and did.
+    pub fn recovery_report(&self) -> &RecoveryReport {
+        &self.recovery
+    }
+
+    /// The runs of this store.
+    pub fn runs(&self) -> Runs<'_, S> {
+        Runs::new(self)
+    }
+
+    /// Closes the store: everything is synced, a snapshot is written where it pays, the log is marked as complete and
+    /// trimmed. After an error the store may be opened again like after a crash.
+    pub fn close(mut self) -> Result<()> {
+        self.timer = None;
+        self.shared.close(true)
+    }
+
+    pub(crate) fn shared(&self) -> &Shared<S> {
+        &self.shared
+    }
+
+    primitive_handles!(&Self, |db| db, |_db| DEFAULT_SPACE);
+}
+
+impl<S: Storage> Drop for Db<S> {
+    /// What [`Db::close`] does, without the snapshot and without a word about failures: whoever wants to know calls
+    /// `close`.
+    fn drop(&mut self) {
+        self.timer = None;
+        if !std::thread::panicking() {
+            let _ = self.shared.close(false);
+        }
+    }
+}
+
+impl<S: Storage> core::fmt::Debug for Db<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Db").field("options", &self.shared.options).finish_non_exhaustive()
+    }
+}
+
+impl<S: Storage> Access for &Db<S> {
+    fn read<T>(&self, operation: impl FnOnce(&dyn Reads) -> Result<T>) -> Result<T> {
+        self.shared.with_state(|state| operation(&StateReads { state, source: &*self.shared }))
+    }
+}
+
+impl<S: Storage> AccessMut for &Db<S> {
+    fn write<T>(&self, mut operation: impl FnMut(&dyn Writes) -> Result<T>) -> Result<T> {
+        self.transaction(|transaction| operation(transaction))
+    }
+
+    fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<Option<u64>> {
+        let append = |transaction: &Transaction<'_, S>| Writes::append(transaction, space, stream, count, events);
+        let ((), _, appended) = self.run(&TransactionOptions::new(), append)?;
+        Ok(appended.first().map(|appended| appended.first_seq))
+    }
+}
+
+impl<S: Storage> Shared<S> {
+    /// Waits a little, at random, longer after each conflict: two transactions that keep hitting each other must come
+    /// apart. Microseconds, because a commit takes few of them.
+    pub(crate) fn back_off(&self, attempt: u32) {
+        self.metrics.retries.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+        let mut random = [0; 8];
+        self.host.fill_random(&mut random);
+        let bound = 1u64 << attempt.min(10);
+        let turns = u64::from_le_bytes(random) % bound;
+        for _ in 0..turns.min(64) {
+            core::hint::spin_loop();
+        }
+        if attempt > 3 {
+            std::thread::yield_now();
+        }
+    }
+
+    /// See [`Db::close`].
+    fn close(&self, with_snapshot: bool) -> Result<()> {
+        let mut core = self.lock();
+        while core.flushing || core.snapshotting {
+            core = self.wait(core);
+        }
+        if core.closed {
+            return Ok(());
+        }
+        if self.is_in_memory() || core.engine.log_end().is_none() {
+            core.closed = true;
+            return Ok(());
+        }
+        let seq = core.engine.working_state().seq();
+        core = self.wait_durable_locked(core, seq)?;
+        if with_snapshot && self.is_closing_snapshot_due(&core) {
+            drop(core);
+            self.snapshot()?;
+            core = self.lock();
+        }
+        core = self.mark(core)?;
+        core.closed = true;
+        if let Some((_, end)) = core.engine.active_segment() {
+            self.release_unused(&core, end);
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn closed() -> Error {
+    Error::Unsupported { what: "a write", why: "the store was closed".into() }
+}

@@ -1,0 +1,161 @@
+//! How a store is opened: durability, sizes, recovery.
+
+use core::{fmt, ops::ControlFlow, time::Duration};
+use std::boxed::Box;
+
+use crate::{
+    limits::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN},
+    recovery::{Progress, RecoveryMode},
+};
+
+/// When a commit returns, and what a crash may cost.
+///
+/// | mode | commit returns when | lost by a process crash | lost by power failure |
+/// |---|---|---|---|
+/// | `InMemory` | applied; nothing is logged | all | all |
+/// | `Buffered` | applied, in the log buffer | what was not handed to the system yet | at most the last interval |
+/// | `Strict` | on stable media (group commit) | nothing | nothing |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Nothing is logged: no recovery, no replay, and the quickest commits. Large values and events are kept in memory
+    /// until the store is dropped, also when they were replaced.
+    InMemory,
+    /// Commits are buffered, handed to the system when `bytes` of them have come together, and synced every `interval`.
+    Buffered {
+        /// Longest time until a commit is on stable media. Needs a timer: the file-system backend has one.
+        interval: Duration,
+        /// How many buffered bytes are handed to the system at once.
+        bytes: usize,
+    },
+    /// A commit returns when it is on stable media. Commits of several threads share one sync.
+    Strict,
+}
+
+impl Durability {
+    /// Buffered with an interval of 100 ms and 1 MiB.
+    pub const fn buffered() -> Self {
+        Durability::Buffered { interval: Duration::from_millis(100), bytes: 1 << 20 }
+    }
+}
+
+/// What the progress callback of long work returns: go on, or stop.
+pub type OnProgress = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send + Sync>;
+
+/// How to open a store. Every setting has a default that suits a program which wants its data to be there.
+pub struct Options {
+    pub(crate) create: bool,
+    pub(crate) durability: Durability,
+    pub(crate) segment_bytes: u64,
+    pub(crate) snapshot_log_bytes: Option<u64>,
+    pub(crate) snapshot_on_close: bool,
+    pub(crate) recovery: RecoveryMode,
+    pub(crate) retries: u32,
+    pub(crate) progress: Option<OnProgress>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("create", &self.create)
+            .field("durability", &self.durability)
+            .field("segment_bytes", &self.segment_bytes)
+            .field("snapshot_log_bytes", &self.snapshot_log_bytes)
+            .field("snapshot_on_close", &self.snapshot_on_close)
+            .field("recovery", &self.recovery)
+            .field("retries", &self.retries)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    /// The defaults: create what is not there, `Strict`, segments of 64 MiB, a snapshot for every 256 MiB of log and at
+    /// a clean close.
+    pub fn new() -> Self {
+        Options {
+            create: true,
+            durability: Durability::Strict,
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            snapshot_log_bytes: Some(256 << 20),
+            snapshot_on_close: true,
+            recovery: RecoveryMode::Default,
+            retries: 64,
+            progress: None,
+        }
+    }
+
+    /// Whether a store that is not there is created (default) or [`NotAStore`](crate::Error::NotAStore).
+    #[must_use]
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// When commits return. Default: [`Durability::Strict`].
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Size in bytes at which the log goes on in a new segment. Default 64 MiB, at least 4 KiB. A transaction that is
+    /// larger gets a segment of its own size. Smaller segments mean more files and more syncs.
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes.max(SEGMENT_BYTES_MIN);
+        self
+    }
+
+    /// A snapshot is written by the commit that brings the log this many bytes past the last one; `None` for never.
+    /// Default 256 MiB. More means fewer snapshots and a longer recovery: about 2 ms for each MiB of small commits.
+    #[must_use]
+    pub fn snapshot_log_bytes(mut self, bytes: Option<u64>) -> Self {
+        self.snapshot_log_bytes = bytes;
+        self
+    }
+
+    /// Whether [`Db::close`](crate::Db::close) writes a snapshot when more than 4 MiB of log have come since the last
+    /// one (default), so that the next opening reads no log.
+    #[must_use]
+    pub fn snapshot_on_close(mut self, snapshot: bool) -> Self {
+        self.snapshot_on_close = snapshot;
+        self
+    }
+
+    /// What recovery accepts. Default: a torn tail, nothing else.
+    #[must_use]
+    pub fn recovery(mut self, mode: RecoveryMode) -> Self {
+        self.recovery = mode;
+        self
+    }
+
+    /// How often the closure form of a transaction is run again after a conflict. Default 64.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Called while the store is recovered, with what is done and what is to do.
+    #[must_use]
+    pub fn progress(mut self, progress: impl FnMut(Progress) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Whether a store that is not there is created.
+    pub fn creates(&self) -> bool {
+        self.create
+    }
+
+    /// When commits return.
+    pub fn commit_durability(&self) -> Durability {
+        self.durability
+    }
+}

@@ -1,0 +1,156 @@
+//! Snapshots of an open store: when they are taken, which are kept.
+//!
+//! Invariants:
+//! - A snapshot is written from a cloned state while commits go on; the lock is taken to clone and to anchor, not to write.
+//! - It counts from the moment when an anchor names it, which is after it was synced and read back.
+//! - The two newest are kept. An older one goes only then, and only while nobody reads pages from it.
+
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+pub use crate::snapshot::SnapshotInfo;
+use super::{
+    Db,
+    shared::{Core, Shared},
+};
+use crate::{
+    Error, Result,
+    log::{LogPosition, parse_snapshot_name, snapshot_name},
+    snapshot::{self, SnapshotMeta},
+    storage::Storage,
+};
+
+/// At a clean close a snapshot pays once this much log has come since the last one: reading it would take longer than
+/// opening from the snapshot.
+const CLOSING_SNAPSHOT_LOG_BYTES: u64 = 4 << 20;
+
+/// How many snapshots are kept. The older one costs space and saves the day when the newer one is damaged.
+const KEPT: usize = 2;
+
+impl<S: Storage> Db<S> {
+    /// Writes a snapshot now, while commits go on, and returns when it is on stable media and was read back. The next
+    /// opening begins from it instead of from the log's beginning.
+    ///
+    /// Fails with [`Error::Unsupported`] for a store in memory, and with `StorageFull` where there is no room: then
+    /// nothing has changed.
+    pub fn snapshot(&self) -> Result<SnapshotInfo> {
+        self.snapshot_with(&mut |_, _| ControlFlow::Continue(()))
+    }
+
+    /// [`Db::snapshot`] with progress in bytes; stops with [`Error::Cancelled`] where the callback says so.
+    pub fn snapshot_with(&self, progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>) -> Result<SnapshotInfo> {
+        self.shared().snapshot_with(progress)
+    }
+}
+
+impl<S: Storage> Shared<S> {
+    pub(crate) fn is_snapshot_due(&self, core: &Core) -> bool {
+        let Some(threshold) = self.options.snapshot_log_bytes else { return false };
+        !core.snapshotting && !core.closed && core.log_bytes - core.log_bytes_at_snapshot >= threshold
+    }
+
+    pub(crate) fn is_closing_snapshot_due(&self, core: &Core) -> bool {
+        self.options.snapshot_on_close
+            && core.log_bytes - core.log_bytes_at_snapshot >= CLOSING_SNAPSHOT_LOG_BYTES
+    }
+
+    /// A snapshot that nobody asked for by name. It may fail (for want of space, say) without harm to the commit that
+    /// happened to trigger it: the log has everything.
+    pub(crate) fn snapshot_in_passing(&self) {
+        let _ = self.snapshot();
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<SnapshotInfo> {
+        self.snapshot_with(&mut |_, _| ControlFlow::Continue(()))
+    }
+
+    fn snapshot_with(&self, progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>) -> Result<SnapshotInfo> {
+        if self.is_in_memory() {
+            return Err(Error::Unsupported {
+                what: "a snapshot",
+                why: "the store was opened in memory; open it buffered or strict".into(),
+            });
+        }
+        let mut core = self.lock();
+        while core.snapshotting {
+            core = self.wait(core);
+        }
+        core.engine.check_usable()?;
+        // The log must have what the snapshot has, or a crash would leave a snapshot from the future.
+        let seq = core.engine.working_state().seq();
+        core = self.wait_durable_locked(core, seq)?;
+        while core.flushing {
+            core = self.wait(core);
+        }
+        core.snapshotting = true;
+        // Commits of the wait itself may have come behind `seq`; the snapshot ends where the durable log does.
+        let result = self.write_snapshot(core, progress);
+        let mut core = self.lock();
+        core.snapshotting = false;
+        self.wake.notify_all();
+        drop(core);
+        result
+    }
+
+    fn write_snapshot<'a>(
+        &'a self,
+        mut core: std::sync::MutexGuard<'a, Core>,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<SnapshotInfo> {
+        while core.engine.is_dirty() {
+            let seq = core.engine.working_state().seq();
+            core = self.wait_durable_locked(core, seq)?;
+        }
+        let state = core.engine.working_state().clone();
+        let log = core.engine.log_end().or_else(|| {
+            core.engine.previous_segment().map(|last| LogPosition { segment: last.segment, offset: last.valid_len })
+        });
+        let generation = core.next_generation;
+        core.next_generation += 1;
+        let log_bytes = core.log_bytes;
+        let meta = SnapshotMeta {
+            store: core.engine.store(),
+            generation,
+            time_micros: self.host.now_micros(),
+            seq: state.seq(),
+            log,
+            epoch: core.engine.epoch(),
+        };
+        drop(core);
+
+        let name = snapshot_name(generation);
+        let file = self.storage.create(&name)?;
+        let written = snapshot::write(&file, &state, &meta, self, progress);
+        drop(file);
+        let info = match written {
+            Ok(info) => info,
+            Err(error) => {
+                // Without its end it is no snapshot: it only takes space.
+                let _ = self.storage.remove(&name);
+                return Err(error);
+            }
+        };
+        let mut core = self.lock();
+        self.write_anchor(&mut core, |anchor| anchor.newest_snapshot = Some(generation))?;
+        core.log_bytes_at_snapshot = log_bytes;
+        drop(core);
+        self.remove_old_snapshots();
+        Ok(info)
+    }
+
+    /// Removes all but the two newest snapshots, oldest first, but for those that the present state reads pages from.
+    /// What cannot be removed is garbage, and is tried again next time.
+    fn remove_old_snapshots(&self) {
+        let Ok(names) = self.storage.list() else { return };
+        let mut generations: Vec<u64> = names.iter().filter_map(|name| parse_snapshot_name(name)).collect();
+        generations.sort_unstable();
+        let keep_from = generations.len().saturating_sub(KEPT);
+        for generation in generations.into_iter().take(keep_from) {
+            if self.loaded_generation == Some(generation) {
+                continue;
+            }
+            self.files.forget_snapshot(generation);
+            let _ = self.storage.remove(&snapshot_name(generation));
+        }
+    }
+}

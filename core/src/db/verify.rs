@@ -1,0 +1,245 @@
+//! Verification: everything that the store says of itself is checked against its bytes.
+//!
+//! Invariant: verifying changes nothing. What is wrong is collected, not only the first of it.
+
+use alloc::{format, string::{String, ToString}, vec::Vec};
+use core::ops::ControlFlow;
+
+use super::{Db, View, shared::Shared, view::StateReads};
+use crate::{
+    Error, Result, RunId,
+    log::LogPosition,
+    primitive::{Events, ScanOptions, access::Through},
+    recovery::{Progress, verify_log},
+    replay::{Digest, Replayed, digest_space, replay},
+    snapshot,
+    state::{DEFAULT_SPACE, SpaceNumber, entry_bytes, entry_kind, readable_tree_key},
+    storage::Storage,
+    tree::{Direction, KeyRange},
+};
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Violation {
+    /// Where: a file, a space, a key.
+    pub place: String,
+    /// What is wrong there.
+    pub what: String,
+}
+
+/// What verification looked at, and what it found.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct VerifyReport {
+    /// Log segments read from end to end.
+    pub segments: u64,
+    /// Transactions in them whose checksums held.
+    pub records: u64,
+    /// Snapshots read from end to end.
+    pub snapshots: u64,
+    /// Spaces whose replay was compared with the live state.
+    pub spaces: u64,
+    /// Tree entries compared.
+    pub entries: u64,
+    /// Transactions replayed.
+    pub transactions: u64,
+    /// Values in the log whose checksum held.
+    pub values: u64,
+    /// Events whose chain held.
+    pub events: u64,
+    /// What is wrong; empty where all is well.
+    pub violations: Vec<Violation>,
+}
+
+impl VerifyReport {
+    /// Whether nothing is wrong.
+    pub fn is_ok(&self) -> bool {
+        self.violations.is_empty()
+    }
+
+    fn note(&mut self, place: impl Into<String>, what: impl Into<String>) {
+        self.violations.push(Violation { place: place.into(), what: what.into() });
+    }
+
+    /// An error becomes a finding.
+    fn check<T>(&mut self, place: &str, result: Result<T>) -> Option<T> {
+        result.map_err(|error| self.note(place, error.to_string())).ok()
+    }
+}
+
+impl<S: Storage> Db<S> {
+    /// Checks every checksum of the log and the snapshots, every pointer, every chain of events, and that replaying each
+    /// space from the log gives exactly the live state. Reads everything; commits go on meanwhile.
+    ///
+    /// Fails only where `progress` says stop ([`Error::Cancelled`]) or the log cannot be synced first; what is wrong
+    /// with the store is in the report.
+    pub fn verify(&self, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<VerifyReport> {
+        let shared = self.shared();
+        if shared.is_in_memory() {
+            return Err(no_log("verification"));
+        }
+        self.sync()?;
+        let mut report = VerifyReport::default();
+        let view = self.view();
+        match verify_log(&shared.storage, progress) {
+            Ok(log) => {
+                report.segments = log.segments;
+                report.records = log.records;
+            }
+            Err(error @ Error::Cancelled { .. }) => return Err(error),
+            Err(error) => report.note("log", error.to_string()),
+        }
+        shared.verify_snapshots(&mut report);
+        let spaces: Vec<SpaceNumber> = core::iter::once(DEFAULT_SPACE).chain(view.folded().run_numbers()).collect();
+        for (done, space) in spaces.iter().enumerate() {
+            let step = Progress { phase: "replaying", done: done as u64, total: spaces.len() as u64 };
+            if progress(step).is_break() {
+                return Err(Error::Cancelled { what: "verification" });
+            }
+            verify_space(&view, *space, &mut report);
+        }
+        Ok(report)
+    }
+
+    /// Folds the history of a run again, from the log and nothing else, into a read-only view.
+    ///
+    /// Fails with [`Error::UnknownRun`], with [`Error::Unsupported`] where there is no log, and with [`Error::Corrupt`]
+    /// where a frame of the history is damaged. Reads the run's transactions only; cost: a few microseconds each.
+    pub fn replay(&self, run: RunId) -> Result<Replay<'_, S>> {
+        self.replay_at(run, u64::MAX)
+    }
+
+    /// [`Db::replay`], up to and including the commit with seq `until`.
+    pub fn replay_at(&self, run: RunId, until: u64) -> Result<Replay<'_, S>> {
+        let view = self.view();
+        let space = view.folded().number(run)?;
+        self.replay_space(&view, space, until)
+    }
+
+    /// [`Db::replay`] of the default space.
+    pub fn replay_default(&self) -> Result<Replay<'_, S>> {
+        self.replay_space(&self.view(), DEFAULT_SPACE, u64::MAX)
+    }
+
+    fn replay_space(&self, view: &View<'_, S>, space: SpaceNumber, until: u64) -> Result<Replay<'_, S>> {
+        if self.shared().is_in_memory() {
+            return Err(no_log("replay"));
+        }
+        let newest = newest_position(view, space);
+        let Replayed { state, transactions } = replay(space, newest, until, self.shared())?;
+        Ok(Replay { view: View::new(self.shared(), state), space, transactions })
+    }
+}
+
+fn no_log(what: &'static str) -> Error {
+    Error::Unsupported { what, why: "the store was opened in memory and keeps no log; open it buffered or strict".into() }
+}
+
+fn newest_position<S: Storage>(view: &View<'_, S>, space: SpaceNumber) -> Option<LogPosition> {
+    view.folded().space(space).and_then(|space| space.last_position)
+}
+
+/// A space as its history in the log makes it: read-only, and independent of the live state.
+pub struct Replay<'db, S: Storage> {
+    view: View<'db, S>,
+    space: SpaceNumber,
+    transactions: u64,
+}
+
+impl<'db, S: Storage> Replay<'db, S> {
+    /// How many transactions were folded.
+    pub fn transactions(&self) -> u64 {
+        self.transactions
+    }
+
+    /// The digest of its content: see [`SpaceView::digest`](super::SpaceView::digest).
+    pub fn digest(&self) -> Result<Digest> {
+        digest_space(&self.view.reads(), self.space)
+    }
+
+    /// The number of the space.
+    pub fn number(&self) -> SpaceNumber {
+        self.space
+    }
+
+    /// The view that holds the replayed space and nothing else.
+    pub fn view(&self) -> &View<'db, S> {
+        &self.view
+    }
+
+    super::primitive_handles!(&View<'db, S>, |replay| &replay.view, |replay| replay.space);
+}
+
+fn verify_space<S: Storage>(view: &View<'_, S>, space: SpaceNumber, report: &mut VerifyReport) {
+    let name = match space {
+        DEFAULT_SPACE => String::from("default space"),
+        number => format!("run {number}"),
+    };
+    report.spaces += 1;
+    let Some(live) = view.folded().space(space) else { return };
+    verify_values(view, space, &name, report);
+    let reads = view.reads();
+    let events = Events::new(Through(&reads), space);
+    if let Some(streams) = report.check(&name, events.streams(&ScanOptions::all())) {
+        for summary in streams {
+            if let Some(chain) = report.check(&name, events.verify_chain(&summary.stream)) {
+                report.events += chain.events;
+            }
+        }
+    }
+    let replayed = replay(space, live.last_position, u64::MAX, view.source());
+    let Some(replayed) = report.check(&name, replayed) else { return };
+    report.transactions += replayed.transactions;
+    let Some(again) = replayed.state.space(space) else { return };
+    let mut different = None;
+    let compared = live.tree().diff(again.tree(), &KeyRange::all(), view.source(), &mut |key, _, _| {
+        different = Some(readable_tree_key(key));
+        ControlFlow::Break(())
+    });
+    report.check(&name, compared);
+    if let Some(key) = different {
+        report.note(name, format!("replay differs from the live state at {key}"));
+    }
+}
+
+/// Reads every value that lives in the log.
+fn verify_values<S: Storage>(view: &View<'_, S>, space: SpaceNumber, name: &str, report: &mut VerifyReport) {
+    let Some(live) = view.folded().space(space) else { return };
+    let (mut entries, mut values, mut damaged) = (0, 0, Vec::new());
+    let visited = live.tree().visit(&KeyRange::all(), Direction::Forward, view.source(), &mut |key, entry| {
+        entries += 1;
+        if entry.kind == entry_kind::POINTER {
+            match entry_bytes(&entry, view.source()) {
+                Ok(_) => values += 1,
+                Err(error) => damaged.push(format!("{}: {error}", readable_tree_key(key))),
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    report.check(name, visited);
+    report.entries += entries;
+    report.values += values;
+    for what in damaged {
+        report.note(name, what);
+    }
+}
+
+impl<S: Storage> View<'_, S> {
+    pub(crate) fn reads(&self) -> StateReads<'_> {
+        StateReads { state: self.folded(), source: self.source() }
+    }
+}
+
+impl<S: Storage> Shared<S> {
+    fn verify_snapshots(&self, report: &mut VerifyReport) {
+        let Some(names) = report.check("storage", self.storage.list().map_err(Error::from)) else { return };
+        for name in names.iter().filter(|name| crate::log::parse_snapshot_name(name).is_some()) {
+            let verified = match self.storage.open(name) {
+                Ok(file) => snapshot::verify(&file, name).map(|_| ()),
+                Err(error) => Err(error.into()),
+            };
+            if report.check(name, verified).is_some() {
+                report.snapshots += 1;
+            }
+        }
+    }
+}

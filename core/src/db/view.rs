@@ -1,0 +1,196 @@
+//! One consistent version of a store, for reading.
+//!
+//! Invariant: a view never changes and never blocks anybody. It keeps what it shows alive for as long as it lives.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::ops::ControlFlow;
+
+use super::shared::Shared;
+use crate::{
+    Error, Result, RunId,
+    replay::{Digest, digest_space},
+    primitive::access::{Access, Item, OnItem, OnPair, PendingStream, Reads},
+    state::{DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State},
+    storage::Storage,
+    tree::{Direction, KeyRange},
+};
+
+/// One version of a whole store, read-only. Cheap to take: no data is copied.
+///
+/// ```
+/// let db = foldb_core::Db::memory();
+/// db.kv().put("answer", 41)?;
+/// let before = db.view();
+/// db.kv().put("answer", 42)?;
+/// assert_eq!(before.kv().get::<i64>("answer")?, Some(41));
+/// assert_eq!(db.kv().get::<i64>("answer")?, Some(42));
+/// # Ok::<(), foldb_core::Error>(())
+/// ```
+pub struct View<'db, S: Storage> {
+    shared: &'db Shared<S>,
+    state: Arc<State>,
+}
+
+impl<S: Storage> Clone for View<'_, S> {
+    fn clone(&self) -> Self {
+        View { shared: self.shared, state: Arc::clone(&self.state) }
+    }
+}
+
+impl<'db, S: Storage> View<'db, S> {
+    pub(crate) fn new(shared: &'db Shared<S>, state: Arc<State>) -> Self {
+        View { shared, state }
+    }
+
+    /// Seq of the last commit in this version.
+    pub fn seq(&self) -> u64 {
+        self.state.seq()
+    }
+
+    /// The folded state itself: trees, catalog, live-byte counts.
+    pub fn folded(&self) -> &State {
+        &self.state
+    }
+
+    /// Where the state finds what it does not hold.
+    pub fn source(&self) -> &dyn Source {
+        self.shared
+    }
+
+    /// A run, as of this version. Fails with [`Error::UnknownRun`] where it does not exist.
+    pub fn run(&self, id: RunId) -> Result<SpaceView<'_, 'db, S>> {
+        Ok(SpaceView { view: self, space: self.state.number(id)? })
+    }
+
+    /// What is known of a run.
+    pub fn run_info(&self, id: RunId) -> Result<RunInfo> {
+        let number = self.state.number(id)?;
+        self.state.run_info(number, self.shared.epoch).ok_or(Error::UnknownRun(id))
+    }
+
+    /// What is known of every run, in the order of their beginning.
+    pub fn runs(&self) -> Vec<RunInfo> {
+        self.state.run_numbers().filter_map(|number| self.state.run_info(number, self.shared.epoch)).collect()
+    }
+
+    /// The default space, as of this version.
+    pub fn default_space(&self) -> SpaceView<'_, 'db, S> {
+        SpaceView { view: self, space: DEFAULT_SPACE }
+    }
+
+    super::primitive_handles!(&Self, |view| view, |_view| DEFAULT_SPACE);
+}
+
+/// One run (or the default space) of a [`View`].
+pub struct SpaceView<'view, 'db, S: Storage> {
+    view: &'view View<'db, S>,
+    space: SpaceNumber,
+}
+
+impl<'view, 'db, S: Storage> SpaceView<'view, 'db, S> {
+    /// The number of the space.
+    pub fn number(&self) -> SpaceNumber {
+        self.space
+    }
+
+    /// The digest of the space's content: equal for equal pairs, documents, cells, events and trace entries, whatever
+    /// their times and ids, and wherever and how often they were written. Reads everything.
+    pub fn digest(&self) -> Result<Digest> {
+        digest_space(&self.view.reads(), self.space)
+    }
+
+    /// The view that it belongs to.
+    pub fn view(&self) -> &'view View<'db, S> {
+        self.view
+    }
+
+    super::primitive_handles!(&'view View<'db, S>, |space| space.view, |space| space.space);
+}
+
+impl<S: Storage> Access for &View<'_, S> {
+    fn read<T>(&self, operation: impl FnOnce(&dyn Reads) -> Result<T>) -> Result<T> {
+        operation(&StateReads { state: &self.state, source: self.shared })
+    }
+}
+
+/// Reads of a committed state.
+pub(crate) struct StateReads<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) source: &'a dyn Source,
+}
+
+impl StateReads<'_> {
+    fn space(&self, number: SpaceNumber) -> Result<&crate::state::Space> {
+        self.state
+            .space(number)
+            .ok_or_else(|| Error::NotFound { what: "run", name: alloc::format!("number {number}") })
+    }
+}
+
+impl Reads for StateReads<'_> {
+    fn get_with(&self, space: SpaceNumber, family: Family, key: &[u8], found: OnItem<'_>) -> Result<()> {
+        let tree = self.space(space)?.tree();
+        let entry = with_tree_key(family, key, |key| tree.get(key, self.source))?;
+        found(entry.map(|entry| Item::committed(entry, self.source)))
+    }
+
+    fn visit(
+        &self,
+        space: SpaceNumber,
+        family: Family,
+        range: &KeyRange,
+        direction: Direction,
+        each: OnPair<'_>,
+    ) -> Result<()> {
+        visit_tree(self.space(space)?.tree(), family, range, direction, self.source, each)
+    }
+
+    fn pending_stream(&self, _: SpaceNumber, _: &[u8]) -> Result<PendingStream> {
+        Ok(PendingStream::default())
+    }
+
+    fn pending_streams(&self, _: SpaceNumber) -> Result<Vec<Vec<u8>>> {
+        Ok(Vec::new())
+    }
+
+    fn source(&self) -> &dyn Source {
+        self.source
+    }
+}
+
+/// Builds a tree key on the stack where it is short: a point read should not allocate.
+pub(crate) fn with_tree_key<T>(family: Family, key: &[u8], f: impl FnOnce(&[u8]) -> T) -> T {
+    let mut short = [0; 64];
+    match short.get_mut(..=key.len()) {
+        Some(buffer) => {
+            if let Some((first, rest)) = buffer.split_first_mut() {
+                *first = family.byte();
+                rest.copy_from_slice(key);
+            }
+            f(buffer)
+        }
+        None => f(&family.key(key)),
+    }
+}
+
+/// Visits a range of one family, with the user's keys.
+pub(crate) fn visit_tree(
+    tree: &crate::tree::Tree,
+    family: Family,
+    range: &KeyRange,
+    direction: Direction,
+    source: &dyn Source,
+    each: OnPair<'_>,
+) -> Result<()> {
+    let mut failed = None;
+    tree.visit(&family.range(range), direction, source, &mut |key, entry| {
+        match each(key.get(1..).unwrap_or_default(), &Item::committed(entry, source)) {
+            Ok(flow) => flow,
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    failed.map_or(Ok(()), Err)
+}

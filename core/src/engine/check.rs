@@ -1,0 +1,116 @@
+//! What must hold before a transaction is encoded.
+//!
+//! Invariant: a transaction that passes here is applied without an error. Everything that could fail (an ended run, a
+//! counter that would overflow, an absent leaf that cannot be read) fails before the first byte is written; otherwise a
+//! commit could be in the log and not in the state.
+
+use alloc::{collections::BTreeSet, string::String};
+use core::ops::ControlFlow;
+
+use crate::{
+    Error, Result, RunId,
+    log::OpCode,
+    primitive::trace_index,
+    state::{
+        DEFAULT_SPACE, Family, Space, State, batch_key, batch_prefix, entry_kind, readable,
+    },
+    transaction::{PROVISIONAL, Write, WriteBody, WriteSet},
+    tree::{Direction, KeyRange, PageSource},
+    value::{Delta, apply_delta},
+};
+
+pub(crate) fn check(writes: &WriteSet, state: &State, pages: &dyn PageSource) -> Result<()> {
+    check_new_runs(&writes.new_runs, state)?;
+    let mut last = None;
+    for write in writes.writes() {
+        if write.space & PROVISIONAL != 0 {
+            check_new_space(writes, write)?;
+            continue;
+        }
+        let checked = (write.space, needs_open_run(write.code));
+        if last != Some(checked) {
+            check_space(write, state)?;
+            last = Some(checked);
+        }
+        if let Some(space) = state.space(write.space) {
+            check_write(writes, write, space, pages)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_new_runs(ids: &[RunId], state: &State) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for id in ids {
+        if state.number(*id).is_ok() || !seen.insert(*id) {
+            return Err(Error::Precondition {
+                key: alloc::format!("run {id}"),
+                expected: String::from("an id that no run has"),
+                found: String::from("a run of this id"),
+            });
+        }
+    }
+    if PROVISIONAL - state.next_number <= u32::try_from(ids.len()).unwrap_or(u32::MAX) {
+        return Err(Error::Limit { what: "runs", size: u64::from(state.next_number), limit: u64::from(PROVISIONAL) });
+    }
+    Ok(())
+}
+
+/// Whether an operation is refused by a run that has ended.
+fn needs_open_run(code: OpCode) -> bool {
+    !matches!(code, OpCode::RunResume | OpCode::RunAnnotate | OpCode::RunDelete)
+}
+
+fn check_space(write: &Write, state: &State) -> Result<()> {
+    if write.space == DEFAULT_SPACE {
+        return Ok(());
+    }
+    let Some(run) = state.run(write.space) else {
+        return Err(Error::NotFound { what: "run", name: alloc::format!("number {}", write.space) });
+    };
+    if needs_open_run(write.code) { run.record.check_open() } else { Ok(()) }
+}
+
+/// A run that the transaction itself begins has an empty tree: only counters can be wrong.
+fn check_new_space(writes: &WriteSet, write: &Write) -> Result<()> {
+    if let (OpCode::KvAdd, WriteBody::Bytes(body)) = (write.code, writes.body(write)) {
+        apply_delta(writes.key(write), None, &Delta::decode(body)?)?;
+    }
+    Ok(())
+}
+
+fn check_write(writes: &WriteSet, write: &Write, space: &Space, pages: &dyn PageSource) -> Result<()> {
+    let key = writes.key(write);
+    let prepare = |family: Family, key: &[u8]| space.tree().prepare(&family.key(key), pages);
+    match (write.code, writes.body(write)) {
+        (OpCode::KvPut | OpCode::KvDelete, _) => prepare(Family::Kv, key),
+        (OpCode::JsonPut | OpCode::JsonDelete, _) => prepare(Family::Json, key),
+        (OpCode::StatePut | OpCode::StateDelete, _) => prepare(Family::State, key),
+        (OpCode::KvAdd, WriteBody::Bytes(body)) => check_counter(key, body, space, pages),
+        (OpCode::TracePut, WriteBody::Bytes(body)) => {
+            prepare(Family::Trace, key)?;
+            trace_index(key, body)?.iter().try_for_each(|key| space.tree().prepare(key, pages))
+        }
+        (OpCode::EventAppend, _) => {
+            prepare(Family::Stream, key)?;
+            let next = space.stream(key, pages)?.map_or(1, |info| info.head + 1);
+            prepare(Family::Batch, &batch_key(key, next))
+        }
+        (OpCode::EventTrim | OpCode::StreamDelete, _) => {
+            prepare(Family::Stream, key)?;
+            let range = KeyRange::prefix(&Family::Batch.key(&batch_prefix(key)));
+            // Visiting faults the leaves in; what is removed from them later needs no more reads.
+            space.tree().visit(&range, Direction::Forward, pages, &mut |_, _| ControlFlow::Continue(()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_counter(key: &[u8], body: &[u8], space: &Space, pages: &dyn PageSource) -> Result<()> {
+    let delta = Delta::decode(body)?;
+    let existing = space.tree().get(&Family::Kv.key(key), pages)?;
+    if existing.is_some_and(|entry| entry.kind != entry_kind::INLINE) {
+        return Err(Error::Type { what: readable(key), expected: delta.kind().name(), found: "a large value" });
+    }
+    apply_delta(key, existing.map(|entry| entry.value), &delta).map(|_| ())
+}

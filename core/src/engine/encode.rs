@@ -1,0 +1,159 @@
+//! From buffered writes to frames.
+//!
+//! Invariant: an ordinary transaction is one frame. A larger one is part frames closed by a commit frame, each of whole
+//! operations, so that a value never straddles two frames and can be pointed at.
+
+use alloc::vec::Vec;
+
+use crate::{
+    Result,
+    limits::PART_BYTES_TARGET,
+    log::{FrameSeal, FrameType, FrameWriter, LogPosition, RecordHeader, RecordView, RecordWriter},
+    state::{SpaceNumber, State},
+    transaction::{PROVISIONAL, Write, WriteBody, WriteSet},
+};
+
+/// Upper bound of what a record has before its groups, and its frame around it: seq, mark, time, flags, part number,
+/// group count (a varint each), the frame's overhead and padding.
+const RECORD_OVERHEAD: usize = 96;
+/// Upper bound of what a group has before its operations.
+const GROUP_OVERHEAD: usize = 48;
+
+/// What is about to be encoded, in the order in which it will be logged.
+pub(crate) struct Plan<'a> {
+    writes: &'a WriteSet,
+    order: Vec<usize>,
+    /// Where each frame's share of `order` ends.
+    ends: Vec<usize>,
+    /// The number that the first run of the transaction gets.
+    first_new_run: SpaceNumber,
+    /// Upper bound of the bytes in the log.
+    pub(crate) bytes_max: usize,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(writes: &'a WriteSet, first_new_run: SpaceNumber) -> Self {
+        let order = writes.sorted();
+        let (mut ends, mut part_bytes, mut groups, mut last) = (Vec::new(), 0, 0, None);
+        for (position, index) in order.iter().enumerate() {
+            let Some(write) = writes.writes().get(*index) else { continue };
+            if part_bytes >= PART_BYTES_TARGET {
+                ends.push(position);
+                (part_bytes, last) = (0, None);
+            }
+            if last != Some(write.space) {
+                groups += 1;
+                last = Some(write.space);
+            }
+            part_bytes += writes.key(write).len() + writes.body(write).encoded_len();
+        }
+        ends.push(order.len());
+        let bytes_max = writes.encoded_bytes() + groups * GROUP_OVERHEAD + ends.len() * RECORD_OVERHEAD;
+        Plan { writes, order, ends, first_new_run, bytes_max }
+    }
+
+    /// The number that a space has in the log.
+    pub(crate) fn number(&self, space: SpaceNumber) -> SpaceNumber {
+        if space & PROVISIONAL == 0 { space } else { self.first_new_run + (space & !PROVISIONAL) }
+    }
+
+    /// Appends the transaction's frames to `buffer`, which begins at `base` in the segment. Calls `frame` with the
+    /// range of each frame in the buffer, and returns the last frame's checksum.
+    pub(crate) fn encode(
+        &self,
+        header: &RecordHeader<'_>,
+        state: &State,
+        seal: &FrameSeal,
+        base: u64,
+        buffer: &mut Vec<u8>,
+        frames: &mut Vec<Encoded>,
+    ) -> Result<u32> {
+        let parts = u32::try_from(self.ends.len()).unwrap_or(u32::MAX) - 1;
+        let (mut start, mut crc) = (0, 0);
+        for (number, end) in (0..).zip(&self.ends) {
+            let share = self.order.get(start..*end).unwrap_or_default();
+            start = *end;
+            let (frame_type, part) = match (parts, number) {
+                (0, _) => (FrameType::Transaction, None),
+                (parts, number) if number == parts => (FrameType::Commit, Some(parts)),
+                (_, number) => (FrameType::Part, Some(number)),
+            };
+            let key = if number == parts { header.idempotency_key } else { None };
+            let header = RecordHeader { part, idempotency_key: key, ..*header };
+            let at = LogPosition { segment: seal.segment(), offset: base + buffer.len() as u64 };
+            let frame = FrameWriter::begin(buffer, frame_type);
+            let payload_start = buffer.len();
+            self.encode_record(&header, at, share, state, buffer);
+            let payload_end = buffer.len();
+            crc = frame.finish(buffer, seal, at.offset)?;
+            frames.push(Encoded { frame_type, payload: payload_start..payload_end, at });
+        }
+        Ok(crc)
+    }
+
+    fn encode_record(
+        &self,
+        header: &RecordHeader<'_>,
+        at: LogPosition,
+        share: &[usize],
+        state: &State,
+        buffer: &mut Vec<u8>,
+    ) {
+        let write = |index: &usize| self.writes.writes().get(*index);
+        let space = |index: &usize| write(index).map(|write| write.space);
+        let groups = share.chunk_by(|left, right| space(left) == space(right));
+        let mut record = RecordWriter::begin(buffer, header, at, groups.clone().count() as u64);
+        for group in groups {
+            let Some(number) = group.first().and_then(space) else { continue };
+            let previous = state.space(number).and_then(|space| space.last_position);
+            record.group(self.number(number), previous, group.len() as u64);
+            for write in group.iter().filter_map(write) {
+                self.encode_op(write, &mut record);
+            }
+        }
+    }
+
+    fn encode_op(&self, write: &Write, record: &mut RecordWriter<'_>) {
+        let key = self.writes.key(write);
+        match self.writes.body(write) {
+            WriteBody::Bytes(body) => {
+                record.op(write.code, key, body);
+            }
+            body @ WriteBody::Events { count, bytes } => {
+                record.op_with(write.code, key, body.encoded_len(), |buffer| {
+                    crate::log::varint::write(buffer, count);
+                    buffer.extend_from_slice(bytes);
+                });
+            }
+        }
+    }
+}
+
+/// One frame that was appended to a buffer.
+pub(crate) struct Encoded {
+    pub(crate) frame_type: FrameType,
+    /// Where its payload is in the buffer.
+    pub(crate) payload: core::ops::Range<usize>,
+    /// Where it is in the log.
+    pub(crate) at: LogPosition,
+}
+
+/// Appends the payload of a record that was read from another place in the log: the same, but for where the histories
+/// of its spaces continue, and for the durable mark.
+pub(crate) fn copy_record(
+    record: &RecordView<'_>,
+    at: LogPosition,
+    mark: u64,
+    state: &State,
+    buffer: &mut Vec<u8>,
+) {
+    let header = RecordHeader { mark: mark.min(record.header().seq.saturating_sub(1)), ..*record.header() };
+    let mut writer = RecordWriter::begin(buffer, &header, at, record.group_count());
+    for group in record.groups() {
+        let previous = state.space(group.space).and_then(|space| space.last_position);
+        writer.group(group.space, previous, group.op_count);
+        for op in group.ops() {
+            writer.op(op.code, op.key, op.body);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Where the next frame goes: the active segment, what is buffered for it and what is on its way to the storage.
+//!
+//! Invariants:
+//! - Bytes are in exactly one place: handed over (the storage has them), in flight (one batch at a time), or pending.
+//! - The pending bytes follow the bytes in flight, and those follow what was handed over, without gaps.
+//! - Nothing is ever buffered beyond the space that was reserved, so a full disk shows before a commit, not after it.
+
+use alloc::{sync::Arc, vec::Vec};
+
+use crate::{
+    StoreId,
+    log::{FrameSeal, Previous, SEGMENT_HEADER_BYTES, SegmentHeader},
+};
+
+/// How much more than needed is reserved when a segment grows, at least and at most. Growing in steps keeps a small
+/// store small and the time that a step takes bounded.
+const RESERVE_BYTES_MIN: u64 = 64 << 10;
+const RESERVE_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes to write at an offset of a segment, and the seq that they reach.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The segment.
+    pub segment: u64,
+    /// Where in the segment.
+    pub offset: u64,
+    /// The bytes. Shared, so that readers can be served from them while they are written.
+    pub bytes: Arc<Vec<u8>>,
+    /// Seq of the last commit in them.
+    pub seq: u64,
+}
+
+/// What must happen to the storage before a commit can be encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpaceNeeded {
+    /// Reserve more of the active segment.
+    Extend {
+        /// The segment.
+        segment: u64,
+        /// How far the waiting commit itself will write; zeros before this would be overwritten at once.
+        write_end: u64,
+        /// The length to reserve.
+        len: u64,
+    },
+    /// Hand over and sync everything, then create the next segment with this header and reserve this much of it.
+    Rotate {
+        /// The new segment's header, complete but for its salt, which is random and comes from the host.
+        header: SegmentHeader,
+        /// How far the waiting commit itself will write.
+        write_end: u64,
+        /// The length to reserve.
+        len: u64,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct LogWriter {
+    store: StoreId,
+    epoch: u64,
+    /// Size at which the log rotates.
+    segment_bytes: u64,
+    next_segment: u64,
+    /// What the next segment's header says about the newest segment.
+    previous: Option<Previous>,
+    pub(crate) active: Option<Active>,
+}
+
+/// The segment that is written to.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) number: u64,
+    pub(crate) seal: FrameSeal,
+    /// How much of the file is reserved.
+    reserved: u64,
+    pub(crate) pending: Vec<u8>,
+    /// Where the pending bytes begin.
+    pub(crate) pending_offset: u64,
+    in_flight: Option<Batch>,
+    /// A buffer to use again, so that steady commits allocate nothing.
+    spare: Vec<u8>,
+    pub(crate) last_seq: u64,
+    pub(crate) last_crc: u32,
+}
+
+impl LogWriter {
+    pub(crate) fn new(
+        store: StoreId,
+        epoch: u64,
+        segment_bytes: u64,
+        next_segment: u64,
+        previous: Option<Previous>,
+    ) -> Self {
+        LogWriter { store, epoch, segment_bytes, next_segment, previous, active: None }
+    }
+
+    pub(crate) fn store(&self) -> StoreId {
+        self.store
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// What has to be done before `bytes` more can be buffered; `None` if there is room.
+    pub(crate) fn space_needed(&self, bytes: u64, next_seq: u64) -> Option<SpaceNeeded> {
+        if let Some(active) = &self.active {
+            let write_end = active.end() + bytes;
+            if write_end <= active.reserved {
+                return None;
+            }
+            // A segment may exceed its size for one transaction only: one that would not fit an empty segment either.
+            if write_end <= self.segment_bytes || active.end() <= SEGMENT_HEADER_BYTES {
+                let len = self.reserve(write_end);
+                return Some(SpaceNeeded::Extend { segment: active.number, write_end, len });
+            }
+        }
+        let write_end = SEGMENT_HEADER_BYTES + bytes;
+        Some(SpaceNeeded::Rotate {
+            header: SegmentHeader {
+                store: self.store,
+                segment: self.next_segment,
+                epoch: self.epoch,
+                salt: [0; 16],
+                first_seq: next_seq,
+                previous: self.previous(),
+            },
+            write_end,
+            len: self.reserve(write_end),
+        })
+    }
+
+    fn reserve(&self, write_end: u64) -> u64 {
+        let step = (write_end / 2).clamp(RESERVE_BYTES_MIN, RESERVE_BYTES_MAX);
+        (write_end + step).min(self.segment_bytes.max(write_end))
+    }
+
+    /// What the next segment says about the newest one.
+    pub(crate) fn previous(&self) -> Option<Previous> {
+        match &self.active {
+            Some(active) => Some(Previous {
+                segment: active.number,
+                valid_len: active.end(),
+                last_seq: active.last_seq,
+                last_crc: active.last_crc,
+            }),
+            None => self.previous,
+        }
+    }
+
+    pub(crate) fn extended(&mut self, len: u64) {
+        if let Some(active) = &mut self.active {
+            active.reserved = active.reserved.max(len);
+        }
+    }
+
+    /// A new segment is there, with `reserved` bytes, and takes what comes from now on.
+    pub(crate) fn rotated(&mut self, header: &SegmentHeader, reserved: u64) {
+        debug_assert!(self.active.as_ref().is_none_or(Active::is_drained), "a segment is left only when it is complete");
+        self.previous = self.previous();
+        self.next_segment = header.segment + 1;
+        self.active = Some(Active {
+            number: header.segment,
+            seal: FrameSeal::new(&header.salt, header.segment),
+            reserved,
+            pending: Vec::new(),
+            pending_offset: SEGMENT_HEADER_BYTES,
+            in_flight: None,
+            spare: Vec::new(),
+            last_seq: header.first_seq.saturating_sub(1),
+            last_crc: 0,
+        });
+    }
+}
+
+impl Active {
+    /// Where the next frame begins.
+    pub(crate) fn end(&self) -> u64 {
+        self.pending_offset + self.pending.len() as u64
+    }
+
+    /// Whether the storage has everything.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.pending.is_empty() && self.in_flight.is_none()
+    }
+
+    /// Takes what is pending for writing; `None` where nothing is, or where a batch is on its way already.
+    pub(crate) fn take(&mut self, seq: u64) -> Option<Batch> {
+        if self.pending.is_empty() || self.in_flight.is_some() {
+            return None;
+        }
+        let bytes = core::mem::replace(&mut self.pending, core::mem::take(&mut self.spare));
+        let batch = Batch { segment: self.number, offset: self.pending_offset, bytes: Arc::new(bytes), seq };
+        self.pending_offset += batch.bytes.len() as u64;
+        self.in_flight = Some(batch.clone());
+        Some(batch)
+    }
+
+    /// The batch is with the storage now.
+    pub(crate) fn written(&mut self, batch: Batch) {
+        self.in_flight = None;
+        if let Ok(mut bytes) = Arc::try_unwrap(batch.bytes) {
+            bytes.clear();
+            self.spare = bytes;
+        }
+    }
+
+    /// Bytes that are not with the storage yet; `None` where they are.
+    pub(crate) fn read(&self, offset: u64, len: usize) -> Option<Vec<u8>> {
+        let within = |base: u64, bytes: &[u8]| {
+            let start = usize::try_from(offset.checked_sub(base)?).ok()?;
+            bytes.get(start..start.checked_add(len)?).map(<[u8]>::to_vec)
+        };
+        within(self.pending_offset, &self.pending)
+            .or_else(|| self.in_flight.as_ref().and_then(|batch| within(batch.offset, &batch.bytes)))
+    }
+}

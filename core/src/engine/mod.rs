@@ -1,0 +1,395 @@
+//! The engine: a state machine that takes transactions and completed I/O in and hands bytes to write out.
+//!
+//! It knows neither locks nor clocks nor files. Whoever drives it (see [`crate::db`]) does so in this order:
+//!
+//! - *input*: [`Engine::commit`] validates, encodes and applies a transaction, or says which [`SpaceNeeded`] it needs
+//!   first; the driver does that and reports [`Engine::extended`] or [`Engine::rotated`], and commits again.
+//! - *output*: [`Engine::take_pending`] hands out bytes to write, one [`Batch`] at a time.
+//! - *completion*: [`Engine::wrote`] after the write, [`Engine::synced`] after the sync; or [`Engine::poison`] after the
+//!   first failure, from when on nothing is accepted.
+//! - *getters*: the working state (every commit applied), the durable seq, what is buffered.
+//!
+//! Invariants: seqs are given without gaps; the working state is the fold of every frame that was ever buffered; nothing
+//! is encoded before everything that can fail has been checked.
+
+mod check;
+mod encode;
+mod log_writer;
+
+use alloc::{string::ToString, sync::Arc, vec::Vec};
+
+pub(crate) use self::log_writer::LogWriter;
+pub use self::log_writer::{Batch, SpaceNeeded};
+use self::{check::check, encode::{Encoded, Plan}};
+use crate::{
+    Error, Result, StoreId,
+    error::check_limit,
+    limits::{IDEMPOTENCY_KEY_BYTES_MAX, INLINE_VALUE_BYTES_MAX, SEQ_MAX},
+    log::{
+        FrameSeal, FrameType, FrameWriter, LogPosition, Previous, RecordHeader, RecordView, SEGMENT_HEADER_BYTES,
+        SegmentHeader, write_mark,
+    },
+    state::{Appended, LoggedTransaction, State},
+    transaction::{ReadSet, WriteBody, WriteSet},
+    tree::PageSource,
+};
+
+/// Upper bound of a mark frame.
+const MARK_BYTES_MAX: u64 = 64;
+
+/// The state machine behind a store.
+pub struct Engine {
+    state: State,
+    log: LogWriter,
+    /// `InMemory`: nothing is ever handed out; values that do not fit the tree are kept here, by offset.
+    memory: Option<Vec<(u64, Arc<Vec<u8>>)>>,
+    /// Highest seq known to be on stable media.
+    durable_seq: u64,
+    /// The mark that the newest synced frame carries: beyond it damage could pass for a torn tail.
+    marked_seq: u64,
+    /// Highest seq of a commit that somebody was promised to be durable before it shows.
+    strict_seq: u64,
+    poisoned: Option<Error>,
+    encoded: Vec<Encoded>,
+}
+
+/// A transaction that wants to commit.
+pub(crate) struct Prepared<'a> {
+    /// The version that was read; `None` where nothing was. It is let go of before the transaction is applied, so that
+    /// the nodes that only it still shared can be changed in place.
+    pub(crate) base: Option<Arc<State>>,
+    pub(crate) reads: &'a ReadSet,
+    pub(crate) writes: &'a WriteSet,
+    /// Whether the commit must be durable before readers see it.
+    pub(crate) strict: bool,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Committed, with the seqs that its events got.
+    Committed { seq: u64, appended: Vec<Appended> },
+    /// Its idempotency key was seen before, in this commit; nothing was done.
+    Deduplicated { seq: u64 },
+    /// There was nothing to write; what was read is as of this seq.
+    Empty { seq: u64 },
+    /// Do this first, report it, and commit again.
+    Needs(SpaceNeeded),
+}
+
+impl Engine {
+    /// An engine that continues from a recovered state (or from [`State::new`]).
+    pub(crate) fn new(state: State, log: LogWriter, in_memory: bool) -> Self {
+        let seq = state.seq();
+        let mut engine = Engine {
+            state,
+            log,
+            memory: in_memory.then(Vec::new),
+            durable_seq: seq,
+            marked_seq: seq,
+            strict_seq: 0,
+            poisoned: None,
+            encoded: Vec::new(),
+        };
+        if in_memory {
+            // One endless segment that no storage ever sees.
+            let header = SegmentHeader {
+                store: engine.log.store(),
+                segment: 0,
+                epoch: engine.log.epoch(),
+                salt: [0; 16],
+                first_seq: seq + 1,
+                previous: None,
+            };
+            engine.log.rotated(&header, u64::MAX);
+        }
+        engine
+    }
+
+    /// The state with every commit applied, durable or not. Clone it: that is cheap.
+    pub fn working_state(&self) -> &State {
+        &self.state
+    }
+
+    /// Highest seq known to be on stable media (in memory: the newest).
+    pub fn durable_seq(&self) -> u64 {
+        self.durable_seq
+    }
+
+    /// Highest seq that was committed with the promise to be durable before it shows.
+    pub fn strict_seq(&self) -> u64 {
+        self.strict_seq
+    }
+
+    /// The store's id.
+    pub fn store(&self) -> StoreId {
+        self.log.store()
+    }
+
+    /// The open epoch of this engine: one more than that of the last process that wrote.
+    pub fn epoch(&self) -> u64 {
+        self.log.epoch()
+    }
+
+    /// Bytes that are buffered and not yet handed out.
+    pub fn pending_bytes(&self) -> usize {
+        self.log.active.as_ref().map_or(0, |active| active.pending.len())
+    }
+
+    /// Whether anything committed is not on stable media yet.
+    pub fn is_dirty(&self) -> bool {
+        self.durable_seq < self.state.seq()
+    }
+
+    /// Whether the log itself says that everything durable is: see [`Engine::mark`].
+    pub fn is_marked(&self) -> bool {
+        self.marked_seq >= self.durable_seq
+    }
+
+    /// The segment that is written to, and where its next frame begins.
+    pub fn log_end(&self) -> Option<LogPosition> {
+        let active = self.log.active.as_ref()?;
+        Some(LogPosition { segment: active.number, offset: active.end() })
+    }
+
+    /// What the next segment would say about the newest one.
+    pub(crate) fn previous_segment(&self) -> Option<Previous> {
+        self.log.previous()
+    }
+
+    /// Fails with [`Error::Poisoned`] after a failed write or sync.
+    pub fn check_usable(&self) -> Result<()> {
+        match &self.poisoned {
+            None => Ok(()),
+            Some(cause) => Err(Error::Poisoned { cause: cause.to_string() }),
+        }
+    }
+
+    /// Validates, encodes and applies a transaction. Nothing has changed where this fails or needs something first.
+    pub(crate) fn commit(
+        &mut self,
+        transaction: &mut Prepared<'_>,
+        now_micros: u64,
+        pages: &dyn PageSource,
+    ) -> Result<Outcome> {
+        self.check_usable()?;
+        let writes = transaction.writes;
+        let key = writes.idempotency_key.as_deref();
+        if let Some(key) = key {
+            check_limit("idempotency key bytes", key.len(), IDEMPOTENCY_KEY_BYTES_MAX)?;
+            if let Some(seq) = self.state.idempotency.get(key) {
+                return Ok(Outcome::Deduplicated { seq });
+            }
+        }
+        if let Some(base) = &transaction.base {
+            transaction.reads.validate(base, &self.state, pages)?;
+        }
+        if writes.is_empty() && key.is_none() {
+            return Ok(Outcome::Empty { seq: self.state.seq() });
+        }
+        check(writes, &self.state, pages)?;
+        let plan = Plan::new(writes, self.state.next_number);
+        let seq = self.next_seq()?;
+        if let Some(needed) = self.log.space_needed(plan.bytes_max as u64, seq) {
+            return Ok(Outcome::Needs(needed));
+        }
+        transaction.base = None;
+        let header = RecordHeader {
+            seq,
+            mark: self.durable_seq.min(seq - 1),
+            time_micros: now_micros,
+            idempotency_key: key,
+            part: None,
+        };
+        let appended = self.log_and_apply(&plan, &header, pages)?;
+        if self.memory.is_some() {
+            self.settle_in_memory(writes);
+        } else if transaction.strict {
+            self.strict_seq = seq;
+        }
+        Ok(Outcome::Committed { seq, appended })
+    }
+
+    fn next_seq(&self) -> Result<u64> {
+        let seq = self.state.seq() + 1;
+        if seq > SEQ_MAX {
+            return Err(Error::Limit { what: "commits of this store", size: seq, limit: SEQ_MAX });
+        }
+        Ok(seq)
+    }
+
+    fn log_and_apply(
+        &mut self,
+        plan: &Plan<'_>,
+        header: &RecordHeader<'_>,
+        pages: &dyn PageSource,
+    ) -> Result<Vec<Appended>> {
+        let Some(active) = &mut self.log.active else {
+            return Err(Error::Unsupported { what: "a commit", why: "no segment is open".into() });
+        };
+        let at = LogPosition { segment: active.number, offset: active.end() };
+        self.encoded.clear();
+        let before = active.pending.len();
+        let encoded = plan.encode(
+            header,
+            &self.state,
+            &active.seal,
+            active.pending_offset,
+            &mut active.pending,
+            &mut self.encoded,
+        );
+        let crc = encoded.inspect_err(|_| active.pending.truncate(before))?;
+        active.last_seq = header.seq;
+        active.last_crc = crc;
+        let mut appended = Vec::new();
+        let applied = apply_encoded(&mut self.state, &self.encoded, &active.pending, at, pages, &mut appended);
+        if let Err(error) = applied {
+            // The frame is buffered and the state is not what it says: nothing may be built on either.
+            self.poisoned = Some(error.clone());
+            return Err(error);
+        }
+        Ok(appended)
+    }
+
+    /// Without a log only values that live outside the tree are kept.
+    fn settle_in_memory(&mut self, writes: &WriteSet) {
+        self.durable_seq = self.state.seq();
+        let outside = |write| match writes.body(write) {
+            WriteBody::Bytes(body) => body.len() > INLINE_VALUE_BYTES_MAX,
+            WriteBody::Events { .. } => true,
+        };
+        let keep = writes.writes().iter().any(outside);
+        if let (Some(active), Some(memory)) = (&mut self.log.active, &mut self.memory) {
+            if keep {
+                let bytes = core::mem::take(&mut active.pending);
+                let offset = active.pending_offset;
+                active.pending_offset += bytes.len() as u64;
+                memory.push((offset, Arc::new(bytes)));
+            } else {
+                active.pending.clear();
+            }
+        }
+    }
+
+    /// Buffers a record that recovery found behind the last proven commit, as it was: same seq, same time, same
+    /// operations, encoded again for its new place.
+    pub(crate) fn carry(&mut self, frames: &[(FrameType, RecordView<'_>)], pages: &dyn PageSource) -> Result<Vec<Appended>> {
+        let Some(active) = &mut self.log.active else {
+            return Err(Error::Unsupported { what: "a commit", why: "no segment is open".into() });
+        };
+        let at = LogPosition { segment: active.number, offset: active.end() };
+        self.encoded.clear();
+        for (frame_type, frame) in frames {
+            let at = LogPosition { segment: active.number, offset: active.end() };
+            let writer = FrameWriter::begin(&mut active.pending, *frame_type);
+            let payload_start = active.pending.len();
+            encode::copy_record(frame, at, self.durable_seq, &self.state, &mut active.pending);
+            let payload = payload_start..active.pending.len();
+            active.last_crc = writer.finish(&mut active.pending, &active.seal, at.offset)?;
+            self.encoded.push(Encoded { frame_type: *frame_type, payload, at });
+            active.last_seq = frame.header().seq;
+        }
+        let mut appended = Vec::new();
+        apply_encoded(&mut self.state, &self.encoded, &active.pending, at, pages, &mut appended)?;
+        Ok(appended)
+    }
+
+    /// Buffers a mark frame, so that damage to the last commits cannot pass for a torn tail. Says which space it needs
+    /// first, if any. To be called when everything is durable.
+    pub(crate) fn mark(&mut self) -> Result<Option<SpaceNeeded>> {
+        self.check_usable()?;
+        if self.memory.is_some() || self.log.active.is_none() {
+            return Ok(None);
+        }
+        if let Some(needed) = self.log.space_needed(MARK_BYTES_MAX, self.state.seq() + 1) {
+            return Ok(Some(needed));
+        }
+        if let Some(active) = &mut self.log.active {
+            let offset = active.end();
+            active.last_crc =
+                write_mark(&mut active.pending, &active.seal, offset, self.state.seq(), self.durable_seq)?;
+        }
+        self.marked_seq = self.durable_seq;
+        Ok(None)
+    }
+
+    /// The log grew to this length.
+    pub(crate) fn extended(&mut self, len: u64) {
+        self.log.extended(len);
+    }
+
+    /// A new segment was created, with this length.
+    pub(crate) fn rotated(&mut self, header: &SegmentHeader, len: u64) {
+        self.log.rotated(header, len);
+    }
+
+    /// Hands out what is buffered; `None` where nothing is, or where a batch is on its way already.
+    pub(crate) fn take_pending(&mut self) -> Option<Batch> {
+        if self.memory.is_some() {
+            return None;
+        }
+        let seq = self.state.seq();
+        self.log.active.as_mut()?.take(seq)
+    }
+
+    /// The storage has taken a batch.
+    pub(crate) fn wrote(&mut self, batch: Batch) {
+        if let Some(active) = &mut self.log.active {
+            active.written(batch);
+        }
+    }
+
+    /// Everything up to this seq is on stable media.
+    pub(crate) fn synced(&mut self, seq: u64) {
+        self.durable_seq = self.durable_seq.max(seq);
+    }
+
+    /// A write or a sync failed: from now on nothing is accepted. The first cause is kept.
+    pub(crate) fn poison(&mut self, cause: &Error) {
+        self.poisoned.get_or_insert_with(|| cause.clone());
+    }
+
+    /// Bytes of the log that the storage does not have yet (or never will, in memory).
+    pub(crate) fn read_log(&self, segment: u64, offset: u64, len: usize) -> Option<Vec<u8>> {
+        if let Some(memory) = self.memory.as_ref().filter(|_| segment == 0) {
+            let at = memory.partition_point(|(start, _)| *start <= offset).checked_sub(1)?;
+            let (start, bytes) = memory.get(at)?;
+            let from = usize::try_from(offset - start).ok()?;
+            return bytes.get(from..from.checked_add(len)?).map(<[u8]>::to_vec);
+        }
+        let active = self.log.active.as_ref()?;
+        if active.number == segment { active.read(offset, len) } else { None }
+    }
+
+    /// The smallest length that the active segment needs: what was reserved beyond can be given back.
+    pub(crate) fn active_segment(&self) -> Option<(u64, u64)> {
+        let active = self.log.active.as_ref()?;
+        Some((active.number, active.end().max(SEGMENT_HEADER_BYTES)))
+    }
+
+    /// What frames of the active segment are sealed with.
+    pub(crate) fn seal(&self) -> Option<&FrameSeal> {
+        self.log.active.as_ref().map(|active| &active.seal)
+    }
+}
+
+/// Decodes what was just encoded and folds it: live commits go through the same door as recovery.
+fn apply_encoded(
+    state: &mut State,
+    encoded: &[Encoded],
+    buffer: &[u8],
+    at: LogPosition,
+    pages: &dyn PageSource,
+    appended: &mut Vec<Appended>,
+) -> Result<()> {
+    let view = |frame: &Encoded| {
+        let payload = buffer.get(frame.payload.clone()).unwrap_or_default();
+        RecordView::parse(payload, frame.frame_type, frame.at)
+    };
+    if let [only] = encoded {
+        let frames = [view(only)?];
+        return state.apply(&LoggedTransaction { at, frames: &frames }, pages, appended);
+    }
+    let frames = encoded.iter().map(view).collect::<Result<Vec<_>>>()?;
+    state.apply(&LoggedTransaction { at, frames: &frames }, pages, appended)
+}

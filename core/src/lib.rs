@@ -1,0 +1,43 @@
+//! The core of foldb: everything that is not I/O.
+//!
+//! **The log is the database; everything else is a fold over it.** Live state, recovery, replay, diffs and snapshots
+//! all come from folding the same committed records with the same pure function.
+//!
+//! Invariant: this crate does not know that files, clocks, threads or randomness exist. It sees named regions of
+//! bytes through [`storage::Storage`] and time and entropy through [`host::Host`]. It builds for targets without `std`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod error;
+mod transaction;
+pub mod state;
+pub mod snapshot;
+pub mod replay;
+pub mod primitive;
+pub mod engine;
+#[cfg(feature = "std")]
+pub mod db;
+pub mod host;
+pub mod id;
+pub mod json;
+pub mod limits;
+pub mod log;
+pub mod recovery;
+pub mod storage;
+pub mod tree;
+pub mod value;
+
+pub use error::{Error, ErrorKind, Result};
+pub use id::{RunId, StoreId};
+#[cfg(feature = "std")]
+pub use db::{
+    Db, Durability, Options, Receipt, Replay, Run, RunFilter, RunOptions, Runs, Savepoint, SnapshotInfo, SpaceView, Stats,
+    Ticker, Transaction, TransactionOptions, TransactionRun, VerifyReport, View,
+};
+pub use recovery::{Progress, RecoveryMode, RecoveryReport};
+pub use replay::Digest;
+pub use state::{RunInfo, RunStatus};

@@ -1,0 +1,141 @@
+//! How a primitive reaches the data: through a store, a transaction or a view, without knowing which.
+//!
+//! Every operation of a primitive is written once, against [`Reads`] and [`Writes`]. The handles that users hold
+//! ([`Kv`](super::Kv) and the others) carry an [`Access`], which runs such an operation where the handle came from: a
+//! handle of a store reads the newest version and commits each write on its own, a handle of a transaction records what
+//! is read and buffers what is written, a handle of a view only reads.
+//!
+//! Invariant: an operation may be run more than once (a conflict is retried), so it has no effects of its own.
+
+use alloc::{borrow::Cow, vec::Vec};
+use core::ops::ControlFlow;
+
+use crate::{
+    Result,
+    host::Host,
+    log::OpCode,
+    state::{Family, Source, SpaceNumber, entry_bytes},
+    tree::{Direction, EntryRef, KeyRange},
+};
+
+/// One entry that a read found.
+#[derive(Clone, Copy)]
+pub struct Item<'a> {
+    /// Seq of the commit that wrote it; `None` for a write of the reading transaction itself, which has none yet.
+    pub seq: Option<u64>,
+    entry: EntryRef<'a>,
+    source: &'a dyn Source,
+}
+
+impl<'a> Item<'a> {
+    /// An entry of a committed state.
+    pub(crate) fn committed(entry: EntryRef<'a>, source: &'a dyn Source) -> Self {
+        Item { seq: Some(entry.seq), entry, source }
+    }
+
+    /// A buffered write of the reading transaction.
+    pub(crate) fn pending(kind: u8, value: &'a [u8], source: &'a dyn Source) -> Self {
+        Item { seq: None, entry: EntryRef { kind, seq: 0, value }, source }
+    }
+
+    /// The value's bytes: borrowed from the tree, or read from the log (and checked) where the value is large.
+    pub fn bytes(&self) -> Result<Cow<'a, [u8]>> {
+        entry_bytes(&self.entry, self.source)
+    }
+
+    /// The entry's bytes as they are in the tree, without following a pointer.
+    pub fn raw(&self) -> &'a [u8] {
+        self.entry.value
+    }
+
+    /// Where values and events that are in the log can be read.
+    pub fn source(&self) -> &'a dyn Source {
+        self.source
+    }
+}
+
+/// What a transaction has buffered for one stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PendingStream {
+    /// The stream is deleted before anything is appended.
+    pub deleted: bool,
+    /// The oldest seq to keep, where the stream is trimmed.
+    pub trimmed: Option<u64>,
+    /// How many events are appended.
+    pub count: u64,
+    /// The appended events, encoded one behind the other.
+    pub bytes: Vec<u8>,
+}
+
+/// What [`Reads::get_with`] calls with the entry.
+pub type OnItem<'f> = &'f mut dyn FnMut(Option<Item<'_>>) -> Result<()>;
+/// What [`Reads::visit`] calls for each entry, with the user's key.
+pub type OnPair<'f> = &'f mut dyn FnMut(&[u8], &Item<'_>) -> Result<ControlFlow<()>>;
+
+/// Reads of one consistent version, including what the reading transaction itself has written.
+pub trait Reads {
+    /// Calls `found` once, with the entry of a key or with `None`. No copy is made of a value that is in the tree.
+    fn get_with(&self, space: SpaceNumber, family: Family, key: &[u8], found: OnItem<'_>) -> Result<()>;
+
+    /// Calls `each` for the entries of a range of user keys, in order, until it breaks. A transaction records the range
+    /// as far as it was visited, so stopping early also keeps conflicts few.
+    fn visit(
+        &self,
+        space: SpaceNumber,
+        family: Family,
+        range: &KeyRange,
+        direction: Direction,
+        each: OnPair<'_>,
+    ) -> Result<()>;
+
+    /// What the reading transaction has buffered for a stream.
+    fn pending_stream(&self, space: SpaceNumber, stream: &[u8]) -> Result<PendingStream>;
+
+    /// The streams for which the reading transaction has buffered events, sorted.
+    fn pending_streams(&self, space: SpaceNumber) -> Result<Vec<Vec<u8>>>;
+
+    /// Where values and events that are in the log can be read.
+    fn source(&self) -> &dyn Source;
+}
+
+/// Reads and buffered writes.
+pub trait Writes: Reads {
+    /// Buffers one operation: its code, the user's key and the operation's body (`docs/format.md`, rule F-25). A later
+    /// put or delete of the same key replaces an earlier one; additions to a counter are summed.
+    ///
+    /// Fails with [`Error::Limit`](crate::Error::Limit) where key, body or transaction are too large.
+    fn write(&self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()>;
+
+    /// Buffers events for the end of a stream, encoded one behind the other (rule F-33).
+    fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<()>;
+
+    /// Time and entropy for what is to be written.
+    fn host(&self) -> &dyn Host;
+}
+
+/// Runs reads where a handle came from.
+pub trait Access {
+    /// Runs `operation` on one consistent version.
+    fn read<T>(&self, operation: impl FnOnce(&dyn Reads) -> Result<T>) -> Result<T>;
+}
+
+/// Runs writes where a handle came from.
+pub trait AccessMut: Access {
+    /// Runs `operation` in a transaction: the one that the handle belongs to, or one of its own, which is committed
+    /// before this returns and run again after a conflict.
+    fn write<T>(&self, operation: impl FnMut(&dyn Writes) -> Result<T>) -> Result<T>;
+
+    /// Appends events and, where the handle commits by itself, returns the seq that the first of them got; `None`
+    /// inside a transaction, where the seqs are given at its commit.
+    fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<Option<u64>>;
+}
+
+/// Reads that are at hand already: for work on a version that is made of the primitives' own operations.
+#[derive(Clone, Copy)]
+pub(crate) struct Through<'a>(pub(crate) &'a dyn Reads);
+
+impl Access for Through<'_> {
+    fn read<T>(&self, operation: impl FnOnce(&dyn Reads) -> Result<T>) -> Result<T> {
+        operation(self.0)
+    }
+}

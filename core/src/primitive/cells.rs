@@ -1,0 +1,265 @@
+//! State cells: [`Cells`].
+//!
+//! Invariant: a cell's counter is 1 when the cell is made and grows by one with every change, so that whoever has seen a
+//! counter can tell whether anything happened since.
+
+use alloc::{format, string::String, vec::Vec};
+
+use super::{
+    access::{Access, AccessMut, Item, Reads, Writes},
+    entry::{described, exists, lookup, missing, named, unmet},
+    scan::{ScanOptions, count, keys, scan},
+};
+use crate::{
+    Result,
+    log::{
+        OpCode,
+        varint::{self, Reader},
+    },
+    state::{Family, SpaceNumber},
+    tree::KeyRange,
+    value::{Decode, Encode, Value},
+};
+
+/// The counter of a cell that has just been made.
+const FIRST: u64 = 1;
+
+/// The state cells of a space, reached through a store, a run, a transaction or a view.
+///
+/// A cell is a value with a counter of its changes: the thing to use for a state machine, a lease or a cursor, where what
+/// may happen next depends on what has happened.
+///
+/// # Errors
+/// Every operation can fail as the storage does ([`Error::Storage`](crate::Error::Storage),
+/// [`Error::Corrupt`](crate::Error::Corrupt)), and every write as a commit does. Reading a value as another type than it
+/// has is [`Error::Type`](crate::Error::Type). What else can happen stands with each operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Cells<A> {
+    access: A,
+    space: SpaceNumber,
+}
+
+/// A cell: how often it has changed, and its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell<T = Value> {
+    /// 1 for a new cell, and one more after every change.
+    pub counter: u64,
+    /// The value.
+    pub value: T,
+}
+
+/// A cell and its key, as a scan finds them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CellEntry<T = Value> {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The cell.
+    pub cell: Cell<T>,
+}
+
+impl<A> Cells<A> {
+    pub(crate) fn new(access: A, space: SpaceNumber) -> Self {
+        Cells { access, space }
+    }
+}
+
+impl<A: Access> Cells<A> {
+    /// The cell of a key, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Type`](crate::Error::Type) if its value is not a `T`.
+    pub fn get<T: Decode>(&self, key: impl AsRef<[u8]>) -> Result<Option<Cell<T>>> {
+        self.access.read(|reads| get(reads, self.space, key.as_ref()))
+    }
+
+    /// Whether a key has a cell.
+    pub fn exists(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        self.access.read(|reads| exists(reads, self.space, Family::State, key.as_ref()))
+    }
+
+    /// How many cells a range of keys has. The cost is linear in that number.
+    pub fn count(&self, range: &KeyRange) -> Result<u64> {
+        self.access.read(|reads| count(reads, self.space, Family::State, range))
+    }
+
+    /// The keys that the options choose.
+    pub fn keys(&self, options: &ScanOptions) -> Result<Vec<Vec<u8>>> {
+        self.access.read(|reads| keys(reads, self.space, Family::State, options))
+    }
+
+    /// The cells that the options choose, whatever their types are.
+    pub fn list(&self, options: &ScanOptions) -> Result<Vec<CellEntry>> {
+        self.list_as(options)
+    }
+
+    /// The cells that the options choose, all of one type.
+    ///
+    /// # Errors
+    /// [`Error::Type`](crate::Error::Type), naming the key, if one of them is not a `T`.
+    pub fn list_as<T: Decode>(&self, options: &ScanOptions) -> Result<Vec<CellEntry<T>>> {
+        let mut cells = Vec::new();
+        self.access.read(|reads| {
+            scan(reads, self.space, Family::State, options, &mut |key, item| {
+                cells.push(CellEntry { key: key.to_vec(), cell: decoded(key, item)? });
+                Ok(true)
+            })
+        })?;
+        Ok(cells)
+    }
+}
+
+impl<A: AccessMut> Cells<A> {
+    /// Makes a cell.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`](crate::Error::Precondition), naming what is there, if there is one;
+    /// [`Error::Limit`](crate::Error::Limit) if key or value are too large.
+    pub fn init(&self, key: impl AsRef<[u8]>, value: impl Encode) -> Result<()> {
+        let (key, body) = (key.as_ref(), body(FIRST, &value)?);
+        self.access.write(|writes| {
+            if let Some(found) = described_at(writes, self.space, key)? {
+                return Err(unmet(key, "no cell", found));
+            }
+            writes.write(self.space, OpCode::StatePut, key, &body)
+        })
+    }
+
+    /// Sets a cell, whatever it had before, makes it where there is none, and returns its new counter.
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::Error::Limit) if key or value are too large.
+    pub fn set(&self, key: impl AsRef<[u8]>, value: impl Encode) -> Result<u64> {
+        let key = key.as_ref();
+        self.access.write(|writes| {
+            let counter = counter_at(writes, self.space, key)?.map_or(FIRST, advanced);
+            put(writes, self.space, key, counter, &value)?;
+            Ok(counter)
+        })
+    }
+
+    /// Deletes a cell and says whether there was one. A cell that is made under the same key later counts from 1 again.
+    pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        let key = key.as_ref();
+        self.access.write(|writes| {
+            let there = exists(writes, self.space, Family::State, key)?;
+            if there {
+                writes.write(self.space, OpCode::StateDelete, key, &[])?;
+            }
+            Ok(there)
+        })
+    }
+
+    /// Sets a cell if its counter is `expected`, and returns its new counter.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`](crate::Error::Precondition), naming the counter that is there, if it is another one or
+    /// there is no cell; [`Error::Limit`](crate::Error::Limit) if the value is too large.
+    pub fn cas(&self, key: impl AsRef<[u8]>, expected: u64, value: impl Encode) -> Result<u64> {
+        let (key, counter) = (key.as_ref(), advanced(expected));
+        let body = body(counter, &value)?;
+        self.access.write(|writes| {
+            let found = counter_at(writes, self.space, key)?;
+            if found != Some(expected) {
+                let found = found.map_or(String::from("no cell"), |found| format!("counter {found}"));
+                return Err(unmet(key, format!("counter {expected}"), found));
+            }
+            writes.write(self.space, OpCode::StatePut, key, &body)?;
+            Ok(counter)
+        })
+    }
+
+    /// Replaces a cell's value by what `change` makes of it, and returns the new cell.
+    ///
+    /// `change` runs again if somebody else changes the cell at the same time, so it must have no effects of its own. An
+    /// error that it returns leaves the cell as it is: the way to refuse a transition that is not allowed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no cell, what `change` returns, and as [`Cells::get`].
+    pub fn transition<T: Decode + Encode>(
+        &self,
+        key: impl AsRef<[u8]>,
+        mut change: impl FnMut(T) -> Result<T>,
+    ) -> Result<Cell<T>> {
+        let key = key.as_ref();
+        self.access.write(|writes| {
+            let before = get(writes, self.space, key)?.ok_or_else(|| missing("cell", key))?;
+            advance(writes, self.space, key, before, &mut change)
+        })
+    }
+
+    /// As [`Cells::transition`], from `init` where there is no cell: the cell is then made and changed in one commit, and
+    /// so has the counter 2.
+    ///
+    /// # Errors
+    /// As [`Cells::transition`], without [`Error::NotFound`](crate::Error::NotFound).
+    pub fn transition_or_init<T: Decode + Encode + Clone>(
+        &self,
+        key: impl AsRef<[u8]>,
+        init: T,
+        mut change: impl FnMut(T) -> Result<T>,
+    ) -> Result<Cell<T>> {
+        let key = key.as_ref();
+        self.access.write(|writes| {
+            let before = get(writes, self.space, key)?.unwrap_or_else(|| Cell { counter: FIRST, value: init.clone() });
+            advance(writes, self.space, key, before, &mut change)
+        })
+    }
+}
+
+fn advance<T: Encode>(
+    writes: &dyn Writes,
+    space: SpaceNumber,
+    key: &[u8],
+    before: Cell<T>,
+    change: &mut dyn FnMut(T) -> Result<T>,
+) -> Result<Cell<T>> {
+    let cell = Cell { counter: advanced(before.counter), value: change(before.value)? };
+    put(writes, space, key, cell.counter, &cell.value)?;
+    Ok(cell)
+}
+
+/// The counter after one more change. There is one commit to a change, and a store has fewer than 2^48 commits.
+fn advanced(counter: u64) -> u64 {
+    counter.saturating_add(1)
+}
+
+/// How a cell is stored: its counter, then its value.
+fn body<V: Encode + ?Sized>(counter: u64, value: &V) -> Result<Vec<u8>> {
+    let mut body = Vec::with_capacity(64);
+    varint::write(&mut body, counter);
+    value.encode(&mut body)?;
+    Ok(body)
+}
+
+fn split(body: &[u8]) -> Result<(u64, &[u8])> {
+    let mut reader = Reader::new(body);
+    let counter = reader.varint()?;
+    Ok((counter, reader.rest()))
+}
+
+fn put<V: Encode + ?Sized>(writes: &dyn Writes, space: SpaceNumber, key: &[u8], counter: u64, value: &V) -> Result<()> {
+    writes.write(space, OpCode::StatePut, key, &body(counter, value)?)
+}
+
+fn decoded<T: Decode>(key: &[u8], item: &Item<'_>) -> Result<Cell<T>> {
+    let bytes = item.bytes()?;
+    let (counter, value) = split(&bytes)?;
+    Ok(Cell { counter, value: T::decode(value).map_err(|error| named(error, key))? })
+}
+
+fn get<T: Decode>(reads: &dyn Reads, space: SpaceNumber, key: &[u8]) -> Result<Option<Cell<T>>> {
+    lookup(reads, space, Family::State, key, |item| decoded(key, item))
+}
+
+fn counter_at(reads: &dyn Reads, space: SpaceNumber, key: &[u8]) -> Result<Option<u64>> {
+    lookup(reads, space, Family::State, key, |item| Ok(split(&item.bytes()?)?.0))
+}
+
+/// The cell that is there, as an error shows it.
+fn described_at(reads: &dyn Reads, space: SpaceNumber, key: &[u8]) -> Result<Option<String>> {
+    lookup(reads, space, Family::State, key, |item| {
+        let bytes = item.bytes()?;
+        let (counter, value) = split(&bytes)?;
+        Ok(format!("counter {counter} and {}", described(value)))
+    })
+}

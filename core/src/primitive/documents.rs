@@ -1,0 +1,184 @@
+//! JSON documents: [`Documents`].
+//!
+//! Invariant: what is stored is JSON and nothing else, in the encoding of values. A value that JSON does not have (NaN, an
+//! infinity) is refused where it enters and never written as null.
+
+use alloc::{format, string::String, vec::Vec};
+
+mod finite;
+mod paths;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value as Json;
+
+use super::{
+    access::{Access, AccessMut, Reads, Writes},
+    entry::{EncodedPairs, decoded, encoded, exists, lookup},
+    kv::Version,
+    scan::{ScanOptions, count, keys, scan},
+};
+use crate::{
+    Error, Result,
+    log::OpCode,
+    state::{Family, SpaceNumber, readable},
+    tree::KeyRange,
+};
+
+/// The JSON documents of a space, reached through a store, a run, a transaction or a view.
+///
+/// # Errors
+/// Every operation can fail as the storage does ([`Error::Storage`],
+/// [`Error::Corrupt`]), and every write as a commit does. An operation at a path fails with
+/// [`Error::NotFound`] where the document does not exist. What else can happen stands with each
+/// operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Documents<A> {
+    access: A,
+    space: SpaceNumber,
+}
+
+/// A document, its key and its version, as a scan finds them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentEntry {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The document.
+    pub document: Json,
+    /// Which write of the key it is.
+    pub version: Version,
+}
+
+impl<A> Documents<A> {
+    pub(crate) fn new(access: A, space: SpaceNumber) -> Self {
+        Documents { access, space }
+    }
+}
+
+impl<A: Access> Documents<A> {
+    /// The document of a key, if there is one.
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Json>> {
+        self.access.read(|reads| get(reads, self.space, key.as_ref()))
+    }
+
+    /// The document of a key as a type that it describes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], in serde's words, if it does not describe a `T`.
+    pub fn get_as<T: DeserializeOwned>(&self, key: impl AsRef<[u8]>) -> Result<Option<T>> {
+        let key = key.as_ref();
+        let invalid = |error| Error::Invalid { what: "document", why: format!("{}: {error}", readable(key)) };
+        self.get(key)?.map(|document| serde_json::from_value(document).map_err(invalid)).transpose()
+    }
+
+    /// The documents of several keys, in the order of the keys, all of one version.
+    pub fn get_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<Option<Json>>> {
+        self.access.read(|reads| keys.into_iter().map(|key| get(reads, self.space, key.as_ref())).collect())
+    }
+
+    /// Whether a key has a document.
+    pub fn exists(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        self.access.read(|reads| exists(reads, self.space, Family::Json, key.as_ref()))
+    }
+
+    /// How many documents a range of keys has. The cost is linear in that number.
+    pub fn count(&self, range: &KeyRange) -> Result<u64> {
+        self.access.read(|reads| count(reads, self.space, Family::Json, range))
+    }
+
+    /// The keys that the options choose.
+    pub fn keys(&self, options: &ScanOptions) -> Result<Vec<Vec<u8>>> {
+        self.access.read(|reads| keys(reads, self.space, Family::Json, options))
+    }
+
+    /// The documents that the options choose.
+    pub fn list(&self, options: &ScanOptions) -> Result<Vec<DocumentEntry>> {
+        self.filter(options, |_| true)
+    }
+
+    /// The documents that the options choose and that `wanted` accepts; a limit counts accepted documents only.
+    pub fn filter(&self, options: &ScanOptions, mut wanted: impl FnMut(&Json) -> bool) -> Result<Vec<DocumentEntry>> {
+        let mut entries = Vec::new();
+        self.access.read(|reads| {
+            scan(reads, self.space, Family::Json, options, &mut |key, item| {
+                let document: Json = decoded(key, &item.bytes()?)?;
+                let wanted = wanted(&document);
+                if wanted {
+                    entries.push(DocumentEntry { key: key.to_vec(), document, version: Version::of(item) });
+                }
+                Ok(wanted)
+            })
+        })?;
+        Ok(entries)
+    }
+}
+
+impl<A: AccessMut> Documents<A> {
+    /// Sets a document, whatever there was before. Reads nothing and so never conflicts.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] if key or document are too large or the document is nested too deeply.
+    pub fn set(&self, key: impl AsRef<[u8]>, document: &Json) -> Result<()> {
+        let (key, body) = (key.as_ref(), encoded(document)?);
+        self.access.write(|writes| writes.write(self.space, OpCode::JsonPut, key, &body))
+    }
+
+    /// As [`Documents::set`], with the document that a value describes.
+    ///
+    /// # Errors
+    /// As [`Documents::set`], and [`Error::Invalid`] if it describes something that JSON does not have: NaN, an infinity, keys that are not text or numbers.
+    pub fn set_as(&self, key: impl AsRef<[u8]>, document: &impl Serialize) -> Result<()> {
+        let (key, body) = (key.as_ref(), encoded(&described(document)?)?);
+        self.access.write(|writes| writes.write(self.space, OpCode::JsonPut, key, &body))
+    }
+
+    /// Sets several documents in one commit. Of two documents for one key the later one counts.
+    ///
+    /// # Errors
+    /// As [`Documents::set_as`]; nothing is set then. All of them together are one transaction and have its limit.
+    pub fn set_many<K: AsRef<[u8]>, D: Serialize>(&self, documents: impl IntoIterator<Item = (K, D)>) -> Result<()> {
+        let mut encoded = EncodedPairs::default();
+        for (key, document) in documents {
+            encoded.push(key.as_ref(), &described(&document)?)?;
+        }
+        self.access.write(|writes| {
+            encoded.iter().try_for_each(|(key, body)| writes.write(self.space, OpCode::JsonPut, key, body))
+        })
+    }
+
+    /// Deletes a document and says whether there was one.
+    pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        let key = key.as_ref();
+        self.access.write(|writes| delete(writes, self.space, key))
+    }
+
+    /// Deletes several documents in one commit and says how many there were.
+    pub fn delete_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> Result<u64> {
+        let keys: Vec<K> = keys.into_iter().collect();
+        self.access.write(|writes| {
+            let mut deleted = 0;
+            for key in &keys {
+                deleted += u64::from(delete(writes, self.space, key.as_ref())?);
+            }
+            Ok(deleted)
+        })
+    }
+}
+
+/// The document that a type describes.
+fn described<T: Serialize>(value: &T) -> Result<Json> {
+    let invalid = |why: String| Error::Invalid { what: "document", why };
+    finite::check(value).map_err(|error| invalid(format!("{error}")))?;
+    serde_json::to_value(value).map_err(|error| invalid(format!("{error}")))
+}
+
+fn get(reads: &dyn Reads, space: SpaceNumber, key: &[u8]) -> Result<Option<Json>> {
+    lookup(reads, space, Family::Json, key, |item| decoded(key, &item.bytes()?))
+}
+
+fn delete(writes: &dyn Writes, space: SpaceNumber, key: &[u8]) -> Result<bool> {
+    let there = exists(writes, space, Family::Json, key)?;
+    if there {
+        writes.write(space, OpCode::JsonDelete, key, &[])?;
+    }
+    Ok(there)
+}

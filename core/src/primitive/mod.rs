@@ -1,0 +1,23 @@
+//! The primitives: what users put into a space, and the operations on it.
+//!
+//! A primitive turns its operations into reads and writes of tree keys and knows how its values are encoded. It does
+//! not know where the data is, how it is committed or whether it is inside a transaction: see [`access`].
+
+pub mod access;
+mod cells;
+mod documents;
+mod entry;
+mod events;
+mod kv;
+mod scan;
+mod trace;
+
+pub use self::{
+    cells::{Cell, CellEntry, Cells},
+    documents::{DocumentEntry, Documents},
+    events::{ChainReport, Event, EventBatch, EventRef, Events, NewEvent, StreamSummary},
+    kv::{Kv, Pair, Version, Versioned},
+    scan::ScanOptions,
+    trace::{Trace, TraceEntry, TraceId, TraceKind, TraceRecord},
+};
+pub(crate) use self::{events::StoredEvent, trace::trace_index};

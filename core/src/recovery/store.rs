@@ -1,0 +1,208 @@
+//! Recovery of a whole store: the newest valid snapshot, and the fold of the log behind it.
+//!
+//! Invariant: this only reads. It says what has to be written before the store may be served ([`Recovered::outcome`]:
+//! the tail, the continuation), and whoever drives the engine does that.
+
+use alloc::{string::{String, ToString}, vec::Vec};
+
+use super::{
+    Damage, ProgressCallback, RecoveryMode,
+    log::{LogOutcome, LogReport, LogStart, Survey, fold, survey},
+    report_progress,
+};
+use crate::{
+    Error, ErrorKind, Result, RunId,
+    host::Host,
+    log::snapshot_name,
+    snapshot::{self, SnapshotMeta},
+    state::{LoggedTransaction, State},
+    storage::Storage,
+    tree::PageSource,
+};
+
+/// What opening a store found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Whether the store was created: there was nothing before. An evicted store must not look like a first visit.
+    pub created: bool,
+    /// Generation and seq of the snapshot that was used.
+    pub snapshot: Option<(u64, u64)>,
+    /// Snapshots that could not be used, and why. Where one is listed, an older one or the log stood in: nothing is
+    /// lost.
+    pub rejected_snapshots: Vec<Damage>,
+    /// What the log had, behind the snapshot.
+    pub log: LogReport,
+    /// What is wrong with names, anchors or headers and did not end recovery.
+    pub damage: Vec<Damage>,
+    /// Seq of the last commit of the recovered state.
+    pub seq: u64,
+    /// Runs that were open when the last process ended.
+    pub orphaned_runs: Vec<RunId>,
+    /// Microseconds spent on each phase, in order.
+    pub phases: Vec<(&'static str, u64)>,
+}
+
+/// What recovery comes to.
+pub struct Recovered {
+    /// Everything that is proven to be durable, folded.
+    pub state: State,
+    /// What there is on the storage.
+    pub survey: Survey,
+    /// What the log says about its end.
+    pub outcome: LogOutcome,
+    /// The snapshot that the state reads its absent leaves from.
+    pub loaded: Option<SnapshotMeta>,
+    /// For people.
+    pub report: RecoveryReport,
+}
+
+/// Recovers the state of a storage. `pages` reads pages of the storage's snapshots.
+///
+/// Fails with [`Error::Corrupt`] where something promised is damaged and neither an older snapshot nor the log can stand
+/// in, with [`Error::NotAStore`] for a foreign directory, and with [`Error::Cancelled`] where `progress` says stop. The
+/// storage is as it was before.
+pub fn recover<S: Storage>(
+    storage: &S,
+    host: &dyn Host,
+    pages: &dyn PageSource,
+    mode: RecoveryMode,
+    progress: ProgressCallback<'_>,
+) -> Result<Recovered> {
+    let mut clock = PhaseClock { host, since: host.now_micros(), phases: Vec::new() };
+    report_progress(progress, "survey", 0, 1)?;
+    let mut survey = survey(storage, mode)?;
+    clock.end("survey");
+    let mut report = RecoveryReport { created: survey.store.is_none(), ..RecoveryReport::default() };
+    let loaded = newest_snapshot(storage, &survey, mode, &mut report)?;
+    clock.end("snapshot");
+    let (mut state, loaded, from) = match loaded {
+        Some((state, meta)) => {
+            survey.prove(meta.seq);
+            let from = meta.log.map(|at| LogStart { segment: at.segment, offset: at.offset, seq: meta.seq });
+            (state, Some(meta), from)
+        }
+        None => (State::new(), None, None),
+    };
+    let mut appended = Vec::new();
+    let outcome = fold(storage, &survey, from, mode, progress, &mut |record| {
+        appended.clear();
+        let frames: Vec<_> = record.frames.iter().map(|(_, frame)| *frame).collect();
+        state.apply(&LoggedTransaction { at: record.at, frames: &frames }, pages, &mut appended)
+    })?;
+    clock.end("log");
+    check_nothing_is_missing(&survey, loaded.as_ref(), &state, &outcome, mode)?;
+    report.snapshot = loaded.as_ref().map(|meta| (meta.generation, meta.seq));
+    report.log = outcome.report.clone();
+    report.damage = survey.damage.clone();
+    report.seq = outcome.tail.last().map_or(state.seq(), |last| last.seq);
+    report.phases = clock.phases;
+    Ok(Recovered { state, survey, outcome, loaded, report })
+}
+
+/// Times the phases of a recovery. The times are for people: nothing depends on them.
+struct PhaseClock<'a> {
+    host: &'a dyn Host,
+    since: u64,
+    phases: Vec<(&'static str, u64)>,
+}
+
+impl PhaseClock<'_> {
+    fn end(&mut self, phase: &'static str) {
+        let now = self.host.now_micros();
+        self.phases.push((phase, now.saturating_sub(self.since)));
+        self.since = now;
+    }
+}
+
+/// The newest snapshot that holds. One that does not is reported, and in strict mode an error: the next older one, or
+/// the log, stands in, which costs time and no data.
+fn newest_snapshot<S: Storage>(
+    storage: &S,
+    survey: &Survey,
+    mode: RecoveryMode,
+    report: &mut RecoveryReport,
+) -> Result<Option<(State, SnapshotMeta)>> {
+    let named = survey.anchor.and_then(|(_, anchor)| anchor.newest_snapshot);
+    if let Some(named) = named
+        && !survey.snapshots.contains(&named)
+    {
+        reject(&snapshot_name(named), missing(named), mode, report)?;
+    }
+    for generation in survey.snapshots.iter().rev() {
+        let name = snapshot_name(*generation);
+        // A snapshot that no anchor names was being written when the process died. It may be good; the log has
+        // everything anyway, and nothing that is wrong with it is damage.
+        let was_finished = named.is_some_and(|named| *generation <= named);
+        let opened = storage.open(&name).map_err(Error::from).and_then(|file| snapshot::open(&file, &name));
+        match opened.and_then(|opened| check_store(opened, survey, &name)) {
+            Ok(opened) => return Ok(Some(opened)),
+            Err(error) if error.kind() == ErrorKind::Corrupt && was_finished => reject(&name, error, mode, report)?,
+            Err(error) if error.kind() == ErrorKind::Corrupt => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+fn reject(name: &str, error: Error, mode: RecoveryMode, report: &mut RecoveryReport) -> Result<()> {
+    if mode == RecoveryMode::Strict {
+        return Err(error);
+    }
+    report.rejected_snapshots.push(Damage::from_error(&error, name));
+    Ok(())
+}
+
+fn missing(generation: u64) -> Error {
+    corrupt(snapshot_name(generation), "F-45", "an anchor names this snapshot, and it is not there".to_string())
+}
+
+fn corrupt(file: String, rule: &'static str, what: String) -> Error {
+    Error::Corrupt { file, offset: 0, rule, what }
+}
+
+/// A snapshot of another store, or one that has more than the log, is not ours to use.
+fn check_store(opened: (State, SnapshotMeta), survey: &Survey, name: &str) -> Result<(State, SnapshotMeta)> {
+    let meta = &opened.1;
+    if survey.store.is_some_and(|store| store != meta.store) {
+        return Err(corrupt(name.into(), "F-46", alloc::format!("it belongs to store {}", meta.store)));
+    }
+    let newest = survey.newest().map_or(0, |segment| segment.number);
+    if meta.log.is_some_and(|at| at.segment > newest) {
+        return Err(corrupt(name.into(), "F-46", "it begins behind the newest segment of the log".to_string()));
+    }
+    Ok(opened)
+}
+
+/// Everything that was proven durable must be in the state: a fold that ends before is a loss, not an end.
+fn check_nothing_is_missing(
+    survey: &Survey,
+    loaded: Option<&SnapshotMeta>,
+    state: &State,
+    outcome: &LogOutcome,
+    mode: RecoveryMode,
+) -> Result<()> {
+    let reached = outcome.tail.last().map_or(state.seq(), |last| last.seq);
+    let proven = survey.proven_seq.max(loaded.map_or(0, |meta| meta.seq));
+    if mode == RecoveryMode::Salvage || reached >= proven {
+        return Ok(());
+    }
+    let file = survey.newest().map_or_else(String::new, |segment| crate::log::segment_name(segment.number));
+    Err(corrupt(file, "F-22", alloc::format!("commit {proven} was durable, and the log ends at {reached}")))
+}
+
+/// What a check of the whole log came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogVerified {
+    /// Segments read from end to end.
+    pub segments: u64,
+    /// Transactions whose checksums held.
+    pub records: u64,
+}
+
+/// Reads the whole log and checks every frame, without folding it into a state. Fails as [`recover`] does.
+pub fn verify_log<S: Storage>(storage: &S, progress: ProgressCallback<'_>) -> Result<LogVerified> {
+    let survey = survey(storage, RecoveryMode::Default)?;
+    let outcome = fold(storage, &survey, None, RecoveryMode::Default, progress, &mut |_| Ok(()))?;
+    let records = outcome.report.records + outcome.report.tail_records;
+    Ok(LogVerified { segments: outcome.report.segments, records })
+}

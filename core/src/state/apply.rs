@@ -1,0 +1,352 @@
+//! The fold: how one committed transaction changes the state.
+//!
+//! Invariant: the result depends on the state, the record and where the record is in the log, and on nothing else: no
+//! clock, no randomness, no I/O but the pages of absent leaves. A record that passed its checksum but breaks a rule is
+//! corruption and is reported as such; it is never half applied to a state that anybody sees, because live commits check
+//! and fault in everything before they encode, and recovery throws the state away.
+
+use alloc::{format, sync::Arc, vec::Vec};
+
+use super::{
+    BatchIndex, EventBytes, Family, Run, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, Space, SpaceNumber,
+    State, StreamInfo, batch_key, batch_prefix, decode_body, entry_kind, parse_batch_key, run::Ended,
+};
+use crate::{
+    Error, Result,
+    limits::INLINE_VALUE_BYTES_MAX,
+    log::{LogPointer, LogPosition, Op, OpCode, RecordView, segment_name},
+    tree::{Direction, EntryRef, KeyRange, PageSource},
+    value::{Delta, apply_delta},
+};
+
+/// One transaction as it stands in the log: one frame, or several parts that were closed by a commit frame.
+#[derive(Clone, Copy)]
+pub struct LoggedTransaction<'a> {
+    /// Where its first frame begins.
+    pub at: LogPosition,
+    /// Its frames, in order.
+    pub frames: &'a [RecordView<'a>],
+}
+
+/// Which seqs the events of an append operation got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Appended {
+    pub(crate) space: SpaceNumber,
+    pub(crate) stream: Vec<u8>,
+    pub(crate) first_seq: u64,
+    pub(crate) count: u64,
+}
+
+/// What every operation of one frame shares.
+struct Place<'a> {
+    seq: u64,
+    time_micros: u64,
+    frame: LogPosition,
+    pages: &'a dyn PageSource,
+}
+
+impl Place<'_> {
+    fn offset(&self, op: &Op<'_>) -> u64 {
+        self.frame.payload_offset(op.body_at)
+    }
+
+    fn corrupt(&self, op: &Op<'_>, rule: &'static str, what: alloc::string::String) -> Error {
+        Error::Corrupt { file: segment_name(self.frame.segment), offset: self.offset(op), rule, what }
+    }
+}
+
+impl State {
+    /// Folds one committed transaction into the state. `appended` receives the seqs that appended events got.
+    ///
+    /// Fails with [`Error::Corrupt`] where the record breaks a rule, and with the source's error where an absent leaf
+    /// cannot be read. After an error the state must not be used.
+    pub(crate) fn apply(
+        &mut self,
+        transaction: &LoggedTransaction<'_>,
+        pages: &dyn PageSource,
+        appended: &mut Vec<Appended>,
+    ) -> Result<()> {
+        self.apply_only(None, transaction, pages, appended)
+    }
+
+    /// The same, for the operations of one space alone.
+    pub(crate) fn apply_only(
+        &mut self,
+        only: Option<SpaceNumber>,
+        transaction: &LoggedTransaction<'_>,
+        pages: &dyn PageSource,
+        appended: &mut Vec<Appended>,
+    ) -> Result<()> {
+        let Some(last) = transaction.frames.last() else { return Ok(()) };
+        let header = *last.header();
+        for frame in transaction.frames {
+            let place = Place {
+                seq: header.seq,
+                time_micros: header.time_micros,
+                frame: frame.at(),
+                pages,
+            };
+            for group in frame.groups().filter(|group| only.is_none_or(|only| group.space == only)) {
+                for op in group.ops() {
+                    self.apply_op(group.space, &op, &place, appended)?;
+                }
+                self.touch(group.space, header.seq, transaction.at);
+            }
+        }
+        if let Some(key) = header.idempotency_key {
+            self.idempotency.insert(key, header.seq);
+        }
+        self.seq = header.seq;
+        self.time_micros = header.time_micros;
+        Ok(())
+    }
+
+    /// Remembers where the newest transaction of a space is. A space may have groups in several parts of one
+    /// transaction; it counts once.
+    fn touch(&mut self, number: SpaceNumber, seq: u64, at: LogPosition) {
+        // The space is gone where the group deleted its run.
+        let Some(space) = self.space_mut(number) else { return };
+        if space.last_seq != seq {
+            space.commits += 1;
+        }
+        space.last_seq = seq;
+        space.last_position = Some(at);
+    }
+
+    fn apply_op(
+        &mut self,
+        number: SpaceNumber,
+        op: &Op<'_>,
+        place: &Place<'_>,
+        appended: &mut Vec<Appended>,
+    ) -> Result<()> {
+        match op.code {
+            OpCode::RunBegin => return self.begin_run(number, op, place),
+            OpCode::RunDelete => return self.delete_run(number, op, place),
+            OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate => return self.change_run(number, op, place),
+            _ => {}
+        }
+        let Some(space) = self.space_mut(number) else {
+            return Err(place.corrupt(op, "F-36", format!("space {number} does not exist")));
+        };
+        match op.code {
+            OpCode::KvPut => space.put(Family::Kv, op, place),
+            OpCode::KvDelete => space.delete(Family::Kv, op, place),
+            OpCode::KvAdd => space.add(op, place),
+            OpCode::JsonPut => space.put(Family::Json, op, place),
+            OpCode::JsonDelete => space.delete(Family::Json, op, place),
+            OpCode::StatePut => space.put(Family::State, op, place),
+            OpCode::StateDelete => space.delete(Family::State, op, place),
+            OpCode::EventAppend => {
+                let (first_seq, count) = space.append(op, place)?;
+                appended.push(Appended { space: number, stream: op.key.to_vec(), first_seq, count });
+                Ok(())
+            }
+            OpCode::EventTrim => space.trim(op, place),
+            OpCode::StreamDelete => space.delete_stream(op, place),
+            OpCode::TracePut => space.put_trace(op, place),
+            OpCode::RunBegin | OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate | OpCode::RunDelete => Ok(()),
+        }
+    }
+
+    fn begin_run(&mut self, number: SpaceNumber, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
+        if number != self.next_number {
+            let what = format!("run {number} begins where run {} is next", self.next_number);
+            return Err(place.corrupt(op, "F-36", what));
+        }
+        let began: RunBegun = decode_body("run", op.body)?;
+        let id: [u8; 16] =
+            op.key.try_into().map_err(|_| place.corrupt(op, "F-36", format!("a run id of {} bytes", op.key.len())))?;
+        let record = RunRecord {
+            id,
+            began,
+            began_micros: place.time_micros,
+            first_seq: place.seq,
+            changed_seq: place.seq,
+            ended: None,
+            resumed: 0,
+        };
+        self.numbers.insert_mut(record.id(), number);
+        self.runs.insert_mut(number, Run { space: Space::default(), record: Arc::new(record) });
+        self.next_number = number + 1;
+        Ok(())
+    }
+
+    fn delete_run(&mut self, number: SpaceNumber, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
+        let Some(id) = self.run(number).map(|run| run.record.id()) else {
+            return Err(place.corrupt(op, "F-36", format!("run {number} does not exist")));
+        };
+        self.numbers.remove_mut(&id);
+        self.runs.remove_mut(&number);
+        Ok(())
+    }
+
+    fn change_run(&mut self, number: SpaceNumber, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
+        let Some(run) = self.runs.get_mut(&number) else {
+            return Err(place.corrupt(op, "F-36", format!("run {number} does not exist")));
+        };
+        let record = Arc::make_mut(&mut run.record);
+        record.changed_seq = place.seq;
+        match op.code {
+            OpCode::RunEnd => {
+                let RunEnded { how, message } = decode_body("run end", op.body)?;
+                record.ended = Some(Ended { how, micros: place.time_micros, message });
+            }
+            OpCode::RunResume => {
+                let RunResumed { epoch } = decode_body("run resume", op.body)?;
+                record.began.epoch = epoch;
+                record.ended = None;
+                record.resumed += 1;
+            }
+            _ => record.annotate(decode_body::<RunAnnotated>("run annotation", op.body)?),
+        }
+        Ok(())
+    }
+}
+
+impl Space {
+    /// Sets an entry and keeps the live-byte counts right: what the old value held in the log is dead now.
+    fn set(&mut self, key: &[u8], kind: u8, value: &[u8], place: &Place<'_>) -> Result<()> {
+        let mut freed = None;
+        self.tree.insert(key, kind, value, place.seq, place.pages, &mut |old| freed = log_bytes_of(&old))?;
+        self.change_live(freed, log_bytes_of(&EntryRef { kind, seq: place.seq, value }));
+        Ok(())
+    }
+
+    fn unset(&mut self, key: &[u8], place: &Place<'_>) -> Result<bool> {
+        let mut freed = None;
+        let removed = self.tree.remove(key, place.pages, &mut |old| freed = log_bytes_of(&old))?;
+        self.change_live(freed, None);
+        Ok(removed)
+    }
+
+    fn change_live(&mut self, freed: Option<(u64, u64)>, used: Option<(u64, u64)>) {
+        if freed.is_none() && used.is_none() {
+            return;
+        }
+        let live = Arc::make_mut(&mut self.live);
+        if let Some((segment, bytes)) = used {
+            *live.entry(segment).or_default() += bytes;
+        }
+        if let Some((segment, bytes)) = freed
+            && let Some(left) = live.get_mut(&segment)
+        {
+            *left = left.saturating_sub(bytes);
+            if *left == 0 {
+                live.remove(&segment);
+            }
+        }
+    }
+
+    /// A value goes into the tree, or, over the inline limit, stays where it is and the tree points at it.
+    fn put(&mut self, family: Family, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
+        let key = family.key(op.key);
+        if op.body.len() <= INLINE_VALUE_BYTES_MAX {
+            return self.set(&key, entry_kind::INLINE, op.body, place);
+        }
+        let len = u32::try_from(op.body.len())
+            .map_err(|_| place.corrupt(op, "F-32", format!("a value of {} bytes", op.body.len())))?;
+        let pointer =
+            LogPointer { segment: place.frame.segment, offset: place.offset(op), len, crc: crc32fast::hash(op.body) };
+        self.set(&key, entry_kind::POINTER, &pointer.encode(), place)
+    }
+
+    fn delete(&mut self, family: Family, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
+        self.unset(&family.key(op.key), place).map(|_| ())
+    }
+
+    fn add(&mut self, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
+        let key = Family::Kv.key(op.key);
+        let delta = Delta::decode(op.body)?;
+        let sum = match self.tree.get(&key, place.pages)? {
+            Some(entry) if entry.kind != entry_kind::INLINE => {
+                return Err(place.corrupt(op, "F-37", format!("counter {:?} is not a number", op.key)));
+            }
+            existing => apply_delta(op.key, existing.map(|entry| entry.value), &delta)?,
+        };
+        self.set(&key, entry_kind::INLINE, &sum, place)
+    }
+
+    pub(crate) fn stream(&self, stream: &[u8], pages: &dyn PageSource) -> Result<Option<StreamInfo>> {
+        match self.tree.get(&Family::Stream.key(stream), pages)? {
+            Some(entry) => StreamInfo::decode(entry.value).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn append(&mut self, op: &Op<'_>, place: &Place<'_>) -> Result<(u64, u64)> {
+        let mut info = self.stream(op.key, place.pages)?.unwrap_or_else(|| StreamInfo::new(place.time_micros));
+        let events = EventBytes::parse(op.body)?;
+        // The events are the end of the body, behind their count.
+        let offset = place.offset(op) + (op.body.len() - events.bytes.len()) as u64;
+        let first_seq = info.head + 1;
+        let index = BatchIndex::build(&events, (place.frame.segment, offset), place.time_micros, &info.link, first_seq)?;
+        info.head += events.count;
+        info.bytes += events.bytes.len() as u64;
+        info.appended_micros = place.time_micros;
+        info.link = index.link;
+        self.set(&Family::Batch.key(&batch_key(op.key, first_seq)), entry_kind::BATCH, &index.encode(), place)?;
+        self.set(&Family::Stream.key(op.key), entry_kind::INLINE, &info.encode(), place)?;
+        Ok((first_seq, events.count))
+    }
+
+    /// Forgets events below a seq. A batch goes when all of its events are below; the chain stays verifiable from the
+    /// first batch that is kept, because each batch carries its link.
+    fn trim(&mut self, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
+        let Some(mut info) = self.stream(op.key, place.pages)? else { return Ok(()) };
+        let keep = crate::log::varint::Reader::new(op.body).varint()?.min(info.head + 1);
+        if keep <= info.first {
+            return Ok(());
+        }
+        for (key, first, events) in self.batches(op.key, place.pages)? {
+            if first + events <= keep {
+                self.unset(&key, place)?;
+            }
+        }
+        info.first = keep;
+        self.set(&Family::Stream.key(op.key), entry_kind::INLINE, &info.encode(), place)
+    }
+
+    fn delete_stream(&mut self, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
+        for (key, _, _) in self.batches(op.key, place.pages)? {
+            self.unset(&key, place)?;
+        }
+        self.unset(&Family::Stream.key(op.key), place).map(|_| ())
+    }
+
+    /// Tree key, first seq and number of events of every batch of a stream, in order.
+    fn batches(&self, stream: &[u8], pages: &dyn PageSource) -> Result<Vec<(Vec<u8>, u64, u64)>> {
+        let range = KeyRange::prefix(&Family::Batch.key(&batch_prefix(stream)));
+        let (mut found, mut failed) = (Vec::new(), None);
+        self.tree.visit(&range, Direction::Forward, pages, &mut |key, entry| {
+            let first = key.get(1..).and_then(parse_batch_key).map_or(0, |(_, first)| first);
+            match BatchIndex::decode(entry.value) {
+                Ok(index) => found.push((key.to_vec(), first, index.events())),
+                Err(error) => failed = Some(error),
+            }
+            core::ops::ControlFlow::Continue(())
+        })?;
+        failed.map_or(Ok(found), Err)
+    }
+
+    /// A trace entry and its two index entries. Parent and type never change, so an update touches the entry alone.
+    fn put_trace(&mut self, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
+        let index = crate::primitive::trace_index(op.key, op.body)?;
+        self.put(Family::Trace, op, place)?;
+        for key in index {
+            self.set(&key, entry_kind::INLINE, &[], place)?;
+        }
+        Ok(())
+    }
+}
+
+/// Segment and number of the bytes that an entry keeps alive in the log.
+fn log_bytes_of(entry: &EntryRef<'_>) -> Option<(u64, u64)> {
+    match entry.kind {
+        entry_kind::POINTER => {
+            LogPointer::decode(entry.value).ok().map(|pointer| (pointer.segment, u64::from(pointer.len)))
+        }
+        entry_kind::BATCH => BatchIndex::decode(entry.value).ok().map(|index| (index.segment, index.bytes())),
+        _ => None,
+    }
+}

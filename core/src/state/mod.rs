@@ -1,0 +1,225 @@
+//! The state of a store as of one commit: the catalog of runs and one tree for each space.
+//!
+//! Invariants:
+//! - Cloning a [`State`] is O(1) and shares everything; a clone never changes. Readers, snapshots, validation and forks
+//!   all rest on that.
+//! - `State::apply` is the only way a state changes. Live commits, recovery and replay call it with the same bytes, so
+//!   they cannot come to different results.
+
+mod apply;
+mod idempotency;
+mod keys;
+mod run;
+mod stream;
+
+use alloc::{borrow::Cow, collections::BTreeMap, sync::Arc, vec::Vec};
+
+use rpds::RedBlackTreeMapSync;
+
+pub(crate) use self::{
+    apply::Appended,
+    idempotency::IdempotencyWindow,
+    run::{
+        Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body,
+    },
+    stream::{next_link, read_event, write_event},
+};
+pub use self::{
+    apply::LoggedTransaction,
+    keys::{Family, batch_key, batch_prefix, parse_batch_key, readable, readable_tree_key},
+    run::{DEFAULT_SPACE, RunInfo, RunStatus, SpaceNumber},
+    stream::{BatchIndex, Block, EventBytes, Link, StreamInfo},
+};
+use crate::{
+    Error, Result, RunId,
+    log::{LogPointer, LogPosition},
+    tree::{EntryRef, PageSource, Tree},
+};
+
+/// How a tree entry keeps its value. Normative text: `docs/format.md`, rule F-31.
+pub mod entry_kind {
+    /// The value's bytes.
+    pub const INLINE: u8 = 0;
+    /// A [`LogPointer`](crate::log::LogPointer) to the value's bytes.
+    pub const POINTER: u8 = 1;
+    /// A [`BatchIndex`](super::BatchIndex).
+    pub const BATCH: u8 = 2;
+}
+
+/// Where a state finds what it does not hold itself: absent leaf pages and values that stayed in the log.
+pub trait Source: PageSource {
+    /// `len` bytes of a segment at `offset`. Whoever asks checks them against the checksum it has.
+    fn log_bytes(&self, segment: u64, offset: u64, len: usize) -> Result<Vec<u8>>;
+}
+
+/// The bytes behind a pointer, checked. Fails with [`Error::Corrupt`] where they do not match the pointer's checksum.
+pub(crate) fn resolve(pointer: &LogPointer, source: &dyn Source) -> Result<Vec<u8>> {
+    let len = usize::try_from(pointer.len).unwrap_or(usize::MAX);
+    let bytes = source.log_bytes(pointer.segment, pointer.offset, len)?;
+    check_crc(&bytes, pointer.crc, pointer.segment, pointer.offset)?;
+    Ok(bytes)
+}
+
+/// Fails with [`Error::Corrupt`] where bytes of the log do not have the checksum that the tree keeps for them.
+pub(crate) fn check_crc(bytes: &[u8], expected: u32, segment: u64, offset: u64) -> Result<()> {
+    let found = crc32fast::hash(bytes);
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::Corrupt {
+        file: crate::log::segment_name(segment),
+        offset,
+        rule: "F-32",
+        what: alloc::format!("the value has checksum {found:08x}, its pointer says {expected:08x}"),
+    })
+}
+
+/// The value of an entry, from the tree or from the log.
+pub(crate) fn entry_bytes<'a>(entry: &EntryRef<'a>, source: &dyn Source) -> Result<Cow<'a, [u8]>> {
+    if entry.kind == entry_kind::POINTER {
+        return Ok(Cow::Owned(resolve(&LogPointer::decode(entry.value)?, source)?));
+    }
+    Ok(Cow::Borrowed(entry.value))
+}
+
+/// One keyspace: its tree and where its history ends.
+#[derive(Clone, Default)]
+pub struct Space {
+    pub(crate) tree: Tree,
+    /// Where the newest transaction that touched this space is in the log; the chain of its history begins there.
+    pub(crate) last_position: Option<LogPosition>,
+    /// Seq of that transaction.
+    pub(crate) last_seq: u64,
+    /// How many transactions touched the space.
+    pub(crate) commits: u64,
+    /// Bytes of values and events that live in the log, by segment.
+    pub(crate) live: Arc<BTreeMap<u64, u64>>,
+}
+
+impl Space {
+    /// The space's tree.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Seq of the last commit that touched the space; 0 where none did.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// How many commits touched the space.
+    pub fn commits(&self) -> u64 {
+        self.commits
+    }
+}
+
+/// A run: its space and its life.
+#[derive(Clone)]
+pub(crate) struct Run {
+    pub(crate) space: Space,
+    pub(crate) record: Arc<RunRecord>,
+}
+
+/// Everything that is committed, as of one seq.
+#[derive(Clone, Default)]
+pub struct State {
+    /// Seq of the last commit in it.
+    pub(crate) seq: u64,
+    /// The host's time of that commit, in microseconds.
+    pub(crate) time_micros: u64,
+    pub(crate) default: Space,
+    pub(crate) runs: RedBlackTreeMapSync<SpaceNumber, Run>,
+    pub(crate) numbers: RedBlackTreeMapSync<RunId, SpaceNumber>,
+    /// The number that the next run gets.
+    pub(crate) next_number: SpaceNumber,
+    pub(crate) idempotency: IdempotencyWindow,
+}
+
+impl State {
+    /// The state before the first commit.
+    pub fn new() -> Self {
+        State { next_number: 1, ..State::default() }
+    }
+
+    /// Seq of the last commit in this state; 0 before the first.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The host's time of the last commit, in microseconds.
+    pub fn time_micros(&self) -> u64 {
+        self.time_micros
+    }
+
+    /// The space of this number, if it exists.
+    pub fn space(&self, number: SpaceNumber) -> Option<&Space> {
+        match number {
+            DEFAULT_SPACE => Some(&self.default),
+            _ => self.runs.get(&number).map(|run| &run.space),
+        }
+    }
+
+    pub(crate) fn space_mut(&mut self, number: SpaceNumber) -> Option<&mut Space> {
+        match number {
+            DEFAULT_SPACE => Some(&mut self.default),
+            _ => self.runs.get_mut(&number).map(|run| &mut run.space),
+        }
+    }
+
+    /// The number of a run.
+    pub fn number(&self, id: RunId) -> Result<SpaceNumber> {
+        self.numbers.get(&id).copied().ok_or(Error::UnknownRun(id))
+    }
+
+    pub(crate) fn run(&self, number: SpaceNumber) -> Option<&Run> {
+        self.runs.get(&number)
+    }
+
+    /// What is known of a run, for a process with this open epoch.
+    pub fn run_info(&self, number: SpaceNumber, epoch: u64) -> Option<RunInfo> {
+        let run = self.run(number)?;
+        let record = &run.record;
+        Some(RunInfo {
+            id: record.id(),
+            number,
+            name: record.began.name.clone(),
+            status: record.status(epoch),
+            parent: record.began.parent.map(RunId::from_bytes),
+            labels: record.began.labels.clone(),
+            metadata: record.began.metadata.clone(),
+            began_micros: record.began_micros,
+            ended_micros: record.ended.as_ref().map(|ended| ended.micros),
+            message: record.ended.as_ref().and_then(|ended| ended.message.clone()),
+            resumed: record.resumed,
+            first_seq: record.first_seq,
+            last_seq: run.space.last_seq,
+            commits: run.space.commits,
+        })
+    }
+
+    /// The numbers of all runs, in the order of their beginning.
+    pub fn run_numbers(&self) -> impl DoubleEndedIterator<Item = SpaceNumber> + '_ {
+        self.runs.keys().copied()
+    }
+
+    /// How many runs there are.
+    pub fn run_count(&self) -> usize {
+        self.runs.size()
+    }
+
+    /// How many idempotency keys the window remembers.
+    pub fn idempotency_keys(&self) -> usize {
+        self.idempotency.len()
+    }
+
+    /// Bytes of values and events that live in each segment of the log, by segment number.
+    pub fn live_bytes(&self) -> BTreeMap<u64, u64> {
+        let mut sums = BTreeMap::new();
+        for space in core::iter::once(&self.default).chain(self.runs.values().map(|run| &run.space)) {
+            for (segment, bytes) in space.live.iter() {
+                *sums.entry(*segment).or_default() += bytes;
+            }
+        }
+        sums
+    }
+}

@@ -1,0 +1,341 @@
+//! The writes of a transaction, buffered until it commits.
+//!
+//! Invariants:
+//! - For each key there is at most one write: a later put or delete replaces an earlier one, additions are summed, and
+//!   the events appended to a stream are one batch. So the order of the writes inside a transaction does not matter, and
+//!   they are logged sorted by space and key, which makes equal transactions equal bytes.
+//! - Keys are kept once, in the arena; the index keeps positions only.
+
+use alloc::{vec, vec::Vec};
+use core::{hash::BuildHasher, ops::Range};
+
+use hashbrown::HashTable;
+
+use crate::{
+    Error, Result, RunId,
+    limits::{KEY_BYTES_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX},
+    error::check_limit,
+    log::{OpCode, varint},
+    primitive::access::PendingStream,
+    state::{Family, SpaceNumber, readable},
+    value::{Delta, apply_delta},
+};
+
+/// Set in the number of a run that the transaction itself begins: the real number is given at commit.
+pub(crate) const PROVISIONAL: SpaceNumber = 1 << 31;
+
+/// Up to here a search through all writes is quicker than an index, and most transactions are this small.
+const UNINDEXED_MAX: usize = 8;
+
+/// What an operation costs in a frame beyond its key and body: code and two lengths.
+const OP_OVERHEAD: usize = 11;
+
+/// One buffered write.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    pub(crate) space: SpaceNumber,
+    pub(crate) code: OpCode,
+    key: Range<usize>,
+    body: Body,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    Arena(Range<usize>),
+    Events { count: u64, bytes: Vec<u8> },
+}
+
+/// The buffered writes of one transaction.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WriteSet {
+    arena: Vec<u8>,
+    writes: Vec<Write>,
+    index: HashTable<usize>,
+    /// Upper bound of the operations' encoded bytes.
+    encoded_bytes: usize,
+    /// Ids of the runs that this transaction begins; provisional numbers count from 0.
+    pub(crate) new_runs: Vec<RunId>,
+    pub(crate) idempotency_key: Option<Vec<u8>>,
+}
+
+/// Writes that compete for one place share a slot: a later one replaces an earlier one.
+fn slot(code: OpCode) -> u8 {
+    match code {
+        OpCode::KvPut | OpCode::KvDelete | OpCode::KvAdd => Family::Kv.byte(),
+        OpCode::JsonPut | OpCode::JsonDelete => Family::Json.byte(),
+        OpCode::StatePut | OpCode::StateDelete => Family::State.byte(),
+        other => other.to_byte(),
+    }
+}
+
+/// In which order the operations of a space are logged: its beginning first, its removal last, a stream's deletion
+/// before what is appended to it and trimming after that.
+fn rank(code: OpCode) -> u8 {
+    match code {
+        OpCode::RunBegin => 0,
+        OpCode::StreamDelete => 0x2f,
+        OpCode::RunDelete => u8::MAX,
+        OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate => 0x60,
+        other => slot(other),
+    }
+}
+
+/// Operations on a run itself are kept one by one, in order: ending and resuming in one transaction are two events.
+fn is_run_operation(code: OpCode) -> bool {
+    code.to_byte() & 0xf0 == 0x60
+}
+
+impl WriteSet {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// How many operations there are.
+    pub(crate) fn len(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// Upper bound of the bytes that the operations take in the log.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        self.encoded_bytes + self.idempotency_key.as_ref().map_or(0, |key| key.len() + OP_OVERHEAD)
+    }
+
+    pub(crate) fn key(&self, write: &Write) -> &[u8] {
+        // Ranges are only ever made from positions in the arena, which never shrinks below a write that is kept.
+        self.arena.get(write.key.clone()).unwrap_or_default()
+    }
+
+    /// The body, in up to two pieces: the second is what an append has behind its count.
+    pub(crate) fn body<'a>(&'a self, write: &'a Write) -> WriteBody<'a> {
+        match &write.body {
+            Body::Arena(range) => WriteBody::Bytes(self.arena.get(range.clone()).unwrap_or_default()),
+            Body::Events { count, bytes } => WriteBody::Events { count: *count, bytes },
+        }
+    }
+
+    pub(crate) fn writes(&self) -> &[Write] {
+        &self.writes
+    }
+
+    /// Positions of the writes in the order in which they are logged.
+    pub(crate) fn sorted(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.writes.len()).collect();
+        order.sort_by(|left, right| {
+            let (Some(left), Some(right)) = (self.writes.get(*left), self.writes.get(*right)) else {
+                return core::cmp::Ordering::Equal;
+            };
+            let place = |write: &Write| (write.space, rank(write.code));
+            let keys = || self.sort_key(left).cmp(self.sort_key(right));
+            place(left).cmp(&place(right)).then_with(keys)
+        });
+        order
+    }
+
+    /// Operations on a run keep the order in which they were issued (the sort is stable).
+    fn sort_key(&self, write: &Write) -> &[u8] {
+        if is_run_operation(write.code) { &[] } else { self.key(write) }
+    }
+
+    /// The write that decides what a read of this key sees.
+    pub(crate) fn find(&self, space: SpaceNumber, code: OpCode, key: &[u8]) -> Option<&Write> {
+        self.position(space, slot(code), key).and_then(|at| self.writes.get(at))
+    }
+
+    fn position(&self, space: SpaceNumber, slot_of_key: u8, key: &[u8]) -> Option<usize> {
+        let same = |write: &Write| write.space == space && slot(write.code) == slot_of_key && self.key(write) == key;
+        if self.index.is_empty() {
+            return self.writes.iter().position(same);
+        }
+        let hash = hash(space, slot_of_key, key);
+        self.index.find(hash, |at| self.writes.get(*at).is_some_and(same)).copied()
+    }
+
+    fn push(&mut self, write: Write) {
+        let at = self.writes.len();
+        self.writes.push(write);
+        if self.index.is_empty() && at < UNINDEXED_MAX {
+            return;
+        }
+        // The index is built when the list gets long, and kept from then on.
+        let first = if self.index.is_empty() { 0 } else { at };
+        for at in first..self.writes.len() {
+            let (writes, arena) = (&self.writes, &self.arena);
+            let hash_of = |at: &usize| {
+                let key = |write: &Write| arena.get(write.key.clone()).unwrap_or_default();
+                writes.get(*at).map_or(0, |write| hash(write.space, slot(write.code), key(write)))
+            };
+            self.index.insert_unique(hash_of(&at), at, hash_of);
+        }
+    }
+
+    fn store(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(bytes);
+        start..self.arena.len()
+    }
+
+    fn grow(&mut self, bytes: usize) -> Result<()> {
+        let encoded = self.encoded_bytes.saturating_add(bytes);
+        check_limit("transaction bytes", encoded, TRANSACTION_BYTES_MAX)?;
+        self.encoded_bytes = encoded;
+        Ok(())
+    }
+
+    /// Buffers one operation. Fails with [`Error::Limit`] and changes nothing where something is too large.
+    pub(crate) fn write(&mut self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()> {
+        check_limit("key bytes", key.len(), KEY_BYTES_MAX)?;
+        check_limit("value bytes", body.len(), VALUE_BYTES_MAX)?;
+        self.grow(key.len() + body.len() + OP_OVERHEAD)?;
+        if !is_run_operation(code)
+            && let Some(at) = self.position(space, slot(code), key)
+        {
+            return self.replace(at, code, body);
+        }
+        let key = self.store(key);
+        let body = Body::Arena(self.store(body));
+        self.push(Write { space, code, key, body });
+        Ok(())
+    }
+
+    fn replace(&mut self, at: usize, code: OpCode, body: &[u8]) -> Result<()> {
+        let Some(write) = self.writes.get(at) else { return Ok(()) };
+        let (code, body) = match (write.code, code) {
+            // The counter is known already (or known to be absent): what is added makes a plain put of it.
+            (OpCode::KvPut, OpCode::KvAdd) => (OpCode::KvPut, self.sum(write, body)?),
+            (OpCode::KvDelete, OpCode::KvAdd) => (OpCode::KvPut, apply_delta(self.key(write), None, &Delta::decode(body)?)?),
+            (OpCode::KvAdd, OpCode::KvAdd) => {
+                let WriteBody::Bytes(old) = self.body(write) else { return Ok(()) };
+                let mut sum = vec![];
+                sum_of(self.key(write), Delta::decode(old)?, Delta::decode(body)?)?.encode(&mut sum);
+                (OpCode::KvAdd, sum)
+            }
+            _ => (code, body.to_vec()),
+        };
+        let body = self.store(&body);
+        if let Some(write) = self.writes.get_mut(at) {
+            write.code = code;
+            write.body = Body::Arena(body);
+        }
+        Ok(())
+    }
+
+    fn sum(&self, put: &Write, delta: &[u8]) -> Result<Vec<u8>> {
+        match self.body(put) {
+            WriteBody::Bytes(value) => apply_delta(self.key(put), Some(value), &Delta::decode(delta)?),
+            WriteBody::Events { .. } => Err(Error::Invalid { what: "counter", why: "it is a stream".into() }),
+        }
+    }
+
+    /// Buffers events for the end of a stream.
+    pub(crate) fn append(&mut self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<()> {
+        check_limit("stream name bytes", stream.len(), KEY_BYTES_MAX)?;
+        if count == 0 {
+            return Ok(());
+        }
+        self.grow(stream.len() + events.len() + 2 * OP_OVERHEAD)?;
+        if let Some(at) = self.position(space, slot(OpCode::EventAppend), stream) {
+            if let Some(Write { body: Body::Events { count: have, bytes }, .. }) = self.writes.get_mut(at) {
+                *have += count;
+                bytes.extend_from_slice(events);
+            }
+            return Ok(());
+        }
+        let key = self.store(stream);
+        let body = Body::Events { count, bytes: events.to_vec() };
+        self.push(Write { space, code: OpCode::EventAppend, key, body });
+        Ok(())
+    }
+
+    /// Deleting a stream also forgets what this transaction appended to it or trimmed off it before.
+    pub(crate) fn delete_stream(&mut self, space: SpaceNumber, stream: &[u8]) -> Result<()> {
+        for code in [OpCode::EventAppend, OpCode::EventTrim] {
+            if let Some(at) = self.position(space, slot(code), stream) {
+                self.writes.remove(at);
+                self.rebuild_index();
+            }
+        }
+        self.write(space, OpCode::StreamDelete, stream, &[])
+    }
+
+    /// Positions have moved: index them again.
+    fn rebuild_index(&mut self) {
+        let writes = core::mem::take(&mut self.writes);
+        self.index = HashTable::new();
+        for write in writes {
+            self.push(write);
+        }
+    }
+
+    /// What is buffered for a stream.
+    pub(crate) fn pending_stream(&self, space: SpaceNumber, stream: &[u8]) -> PendingStream {
+        let mut pending = PendingStream {
+            deleted: self.find(space, OpCode::StreamDelete, stream).is_some(),
+            ..PendingStream::default()
+        };
+        if let Some(write) = self.find(space, OpCode::EventTrim, stream)
+            && let WriteBody::Bytes(body) = self.body(write)
+        {
+            pending.trimmed = varint::Reader::new(body).varint().ok();
+        }
+        if let Some(write) = self.find(space, OpCode::EventAppend, stream)
+            && let WriteBody::Events { count, bytes } = self.body(write)
+        {
+            pending.count = count;
+            pending.bytes = bytes.to_vec();
+        }
+        pending
+    }
+
+    /// Every write of a slot in a space, sorted by key.
+    pub(crate) fn sorted_in(&self, space: SpaceNumber, family: Family) -> Vec<&Write> {
+        let mut found: Vec<&Write> =
+            self.writes.iter().filter(|write| write.space == space && slot(write.code) == family.byte()).collect();
+        found.sort_by(|left, right| self.key(left).cmp(self.key(right)));
+        found
+    }
+
+    /// Names of the streams to which events are appended, sorted.
+    pub(crate) fn streams_in(&self, space: SpaceNumber) -> Vec<Vec<u8>> {
+        let appends = |write: &&Write| write.space == space && write.code == OpCode::EventAppend;
+        let mut names: Vec<Vec<u8>> = self.writes.iter().filter(appends).map(|write| self.key(write).to_vec()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// The body of a buffered write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum WriteBody<'a> {
+    Bytes(&'a [u8]),
+    Events { count: u64, bytes: &'a [u8] },
+}
+
+impl WriteBody<'_> {
+    /// How long the body is in the log.
+    pub(crate) fn encoded_len(&self) -> usize {
+        match self {
+            WriteBody::Bytes(bytes) => bytes.len(),
+            WriteBody::Events { count, bytes } => varint::encoded_len(*count) + bytes.len(),
+        }
+    }
+}
+
+/// What two additions to one counter come to.
+fn sum_of(key: &[u8], left: Delta, right: Delta) -> Result<Delta> {
+    let sum = match (&left, &right) {
+        (Delta::I64(left), Delta::I64(right)) => left.checked_add(*right).map(Delta::I64),
+        (Delta::U64(left), Delta::U64(right)) => left.checked_add(*right).map(Delta::U64),
+        (Delta::F64(left), Delta::F64(right)) => Some(Delta::F64(left + right)),
+        (Delta::U256(left), Delta::U256(right)) => left.checked_add(*right).map(Delta::U256),
+        _ => {
+            let (expected, found) = (left.kind().name(), right.kind().name());
+            return Err(Error::Type { what: readable(key), expected, found });
+        }
+    };
+    sum.ok_or_else(|| Error::CounterOverflow { key: readable(key), kind: left.kind().name() })
+}
+
+fn hash(space: SpaceNumber, slot: u8, key: &[u8]) -> u64 {
+    // Keys come from the program that embeds the store; the table lives as long as one transaction.
+    rustc_hash::FxBuildHasher.hash_one((space, slot, key))
+}
