@@ -61,3 +61,24 @@ impl Host for SeededHost {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! What a seed promises.
+
+    use super::*;
+
+    #[test]
+    fn one_seed_is_one_sequence_however_often_the_clock_is_read() {
+        let (one, other) = (SeededHost::new(3), SeededHost::new(3));
+        let (mut left, mut right) = ([0; 21], [0; 21]);
+        for _ in 0..3 {
+            one.now_micros();
+            one.fill_random(&mut left);
+            other.fill_random(&mut right);
+            assert_eq!(left, right);
+        }
+        SeededHost::new(4).fill_random(&mut right);
+        assert_ne!(left, right);
+    }
+}

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Error, Result, StoreId,
-    engine::{Engine, LogWriter},
+    engine::{Engine, LogWriter, MEMORY_SEGMENT},
     host::{Host, SteppedHost},
     log::{FrameType, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name},
     recovery::{Progress, Recovered, RecoveryMode, RecoveryReport, recover},
@@ -105,7 +105,7 @@ fn assemble<S: Storage>(
         next_segment: survey.next_segment,
     };
     if in_memory {
-        files.written(0, 0);
+        files.written(MEMORY_SEGMENT, 0);
     }
     let core = Core {
         engine: Engine::new(state, log, in_memory),

@@ -105,7 +105,8 @@ impl<'a> Plan<'a> {
         let mut record = RecordWriter::begin(buffer, header, at, groups.clone().count() as u64);
         for group in groups {
             let Some(number) = group.first().and_then(space) else { continue };
-            let previous = state.space(number).and_then(|space| space.last_position);
+            // Without a log, offsets are used again and say nothing about what came before.
+            let previous = state.space(number).and_then(|space| space.last_position).filter(|last| *last < at);
             record.group(self.number(number), previous, group.len() as u64);
             for write in group.iter().filter_map(write) {
                 self.encode_op(write, &mut record);

@@ -37,6 +37,9 @@ use crate::{
 /// Upper bound of a mark frame.
 const MARK_BYTES_MAX: u64 = 64;
 
+/// The segment that values are said to be in where there is no log. It is the first number that a segment can have.
+pub(crate) const MEMORY_SEGMENT: u64 = 1;
+
 /// The state machine behind a store.
 pub struct Engine {
     state: State,
@@ -95,7 +98,7 @@ impl Engine {
             // One endless segment that no storage ever sees.
             let header = SegmentHeader {
                 store: engine.log.store(),
-                segment: 0,
+                segment: MEMORY_SEGMENT,
                 epoch: engine.log.epoch(),
                 salt: [0; 16],
                 first_seq: seq + 1,
@@ -351,7 +354,7 @@ impl Engine {
 
     /// Bytes of the log that the storage does not have yet (or never will, in memory).
     pub(crate) fn read_log(&self, segment: u64, offset: u64, len: usize) -> Option<Vec<u8>> {
-        if let Some(memory) = self.memory.as_ref().filter(|_| segment == 0) {
+        if let Some(memory) = self.memory.as_ref().filter(|_| segment == MEMORY_SEGMENT) {
             let at = memory.partition_point(|(start, _)| *start <= offset).checked_sub(1)?;
             let (start, bytes) = memory.get(at)?;
             let from = usize::try_from(offset - start).ok()?;

@@ -111,10 +111,12 @@ fn read(reader: &mut Reader<'_>, depth: usize) -> Result<Json> {
         Head::Null => Json::Null,
         Head::Bool(value) => Json::Bool(value),
         Head::Integer(value) => Json::Number(
-            integer_to_number(value).ok_or_else(|| Reader::invalid(start, format_args!("{value}, which is below i64,")))?,
+            integer_to_number(value)
+                .ok_or_else(|| Reader::invalid(start, format_args!("{value}, which is below i64,")))?,
         ),
         Head::Float(value) => Json::Number(
-            Number::from_f64(value).ok_or_else(|| Reader::invalid(start, format_args!("{value:?}, which JSON has not,")))?,
+            Number::from_f64(value)
+                .ok_or_else(|| Reader::invalid(start, format_args!("{value:?}, which JSON has not,")))?,
         ),
         Head::Text(length) => Json::String(reader.text(length)?.to_owned()),
         Head::List(count) => {

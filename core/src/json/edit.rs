@@ -64,7 +64,9 @@ pub fn set_at(document: &mut Json, path: &Path, value: Json) -> Result<Option<Js
                 items.push(value);
                 Ok(None)
             }
-            Ok(Index::Num(index)) if index < items.len() => Ok(items.get_mut(index).map(|item| mem::replace(item, value))),
+            Ok(Index::Num(index)) if index < items.len() => {
+                Ok(items.get_mut(index).map(|item| mem::replace(item, value)))
+            }
             _ => Err(outside(path, items.len())),
         },
     }

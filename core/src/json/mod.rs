@@ -20,7 +20,8 @@ mod tests;
 pub use codec::{decode_document, encode_document};
 pub use diff::{Change, PathChange, diff};
 pub use edit::{
-    delete_at, get_at, increment_at, keys_at, length_at, matches_at, merge_at, pop_at, push_at, set_at, type_at, type_name,
+    delete_at, get_at, increment_at, keys_at, length_at, matches_at, merge_at, pop_at, push_at, set_at, type_at,
+    type_name,
 };
 pub use patch::{Operation, Patch};
 pub use path::Path;

@@ -70,9 +70,13 @@ pub(super) fn same(a: &Json, b: &Json) -> bool {
 /// [`Error::Invalid`] if an integer would have to be rounded to be added to a float.
 pub(super) fn add(at: &str, value: &Number, by: &Number) -> Result<Number> {
     let overflow = |kind| Error::CounterOverflow { key: at.to_owned(), kind };
-    let rounded = || Error::Invalid { what: "increment", why: format!("{value} + {by} at {at} mixes an integer that is no exact f64 with a float") };
+    let rounded = || Error::Invalid {
+        what: "increment",
+        why: format!("{value} + {by} at {at} mixes an integer that is no exact f64 with a float"),
+    };
     let float = |a: f64, b: f64| Number::from_f64(a + b).ok_or_else(|| overflow("f64"));
-    let unknown = |number: &Number| Error::Invalid { what: "number", why: format!("{number} does not fit u64, i64 or f64") };
+    let unknown =
+        |number: &Number| Error::Invalid { what: "number", why: format!("{number} does not fit u64, i64 or f64") };
     match (numeric(value).ok_or_else(|| unknown(value))?, numeric(by).ok_or_else(|| unknown(by))?) {
         (Numeric::Integer(a), Numeric::Integer(b)) => {
             // Both are of 65 bits at most.

@@ -230,7 +230,9 @@ fn parse_operation(index: usize, item: &Json) -> Result<Operation> {
 
 fn path_member(members: &Map<String, Json>, member: &str) -> Result<Path, String> {
     match members.get(member) {
-        Some(Json::String(pointer)) => Path::from_pointer(pointer).map_err(|error| format!("its {member} is an {error}")),
+        Some(Json::String(pointer)) => {
+            Path::from_pointer(pointer).map_err(|error| format!("its {member} is an {error}"))
+        }
         Some(other) => Err(format!("its {member} is {}, not a string", edit::type_name(other))),
         None => Err(format!("it has no {member}")),
     }
@@ -239,9 +241,11 @@ fn path_member(members: &Map<String, Json>, member: &str) -> Result<Path, String
 /// The error of one operation, with the index and path of it.
 fn failed(index: usize, operation: &Operation, error: Error) -> Error {
     match error {
-        Error::Precondition { expected, found, .. } => {
-            Error::Precondition { key: format!("{} (operation {index} of the patch)", operation.path().shown()), expected, found }
-        }
+        Error::Precondition { expected, found, .. } => Error::Precondition {
+            key: format!("{} (operation {index} of the patch)", operation.path().shown()),
+            expected,
+            found,
+        },
         Error::Limit { .. } => error,
         other => invalid(format!("operation {index} ({} {}): {other}", operation.name(), operation.path().shown())),
     }
@@ -262,7 +266,10 @@ fn apply_one(document: &mut Json, operation: &Operation, copied: &mut usize) -> 
         }
         Operation::Move { from, path } => {
             if path.is_inside(from) {
-                return Err(Error::Invalid { what: "move", why: format!("{} is inside {}", path.shown(), from.shown()) });
+                return Err(Error::Invalid {
+                    what: "move",
+                    why: format!("{} is inside {}", path.shown(), from.shown()),
+                });
             }
             let value = remove(document, from)?;
             edit::measure(&value, path.depth())?;

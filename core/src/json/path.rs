@@ -199,7 +199,8 @@ fn bracket(rest: &mut Peekable<CharIndices<'_>>) -> Option<String> {
         while let Some((_, digit)) = rest.next_if(|(_, character)| character.is_ascii_digit() || *character == '-') {
             token.push(digit);
         }
-        let is_index = token == "-" || token == "0" || !token.is_empty() && !token.starts_with('0') && !token.contains('-');
+        let is_index =
+            token == "-" || token == "0" || !token.is_empty() && !token.starts_with('0') && !token.contains('-');
         if !is_index {
             return None;
         }

@@ -1,7 +1,7 @@
 //! State cells: [`Cells`].
 //!
-//! Invariant: a cell's counter is 1 when the cell is made and grows by one with every change, so that whoever has seen a
-//! counter can tell whether anything happened since.
+//! Invariant: a cell's counter is 1 when the cell is made and grows by one with every change, so that whoever has seen
+//! a counter can tell whether anything happened since.
 
 use alloc::{format, string::String, vec::Vec};
 
@@ -26,13 +26,13 @@ const FIRST: u64 = 1;
 
 /// The state cells of a space, reached through a store, a run, a transaction or a view.
 ///
-/// A cell is a value with a counter of its changes: the thing to use for a state machine, a lease or a cursor, where what
-/// may happen next depends on what has happened.
+/// A cell is a value with a counter of its changes: the thing to use for a state machine, a lease or a cursor, where
+/// what may happen next depends on what has happened.
 ///
 /// # Errors
 /// Every operation can fail as the storage does ([`Error::Storage`](crate::Error::Storage),
-/// [`Error::Corrupt`](crate::Error::Corrupt)), and every write as a commit does. Reading a value as another type than it
-/// has is [`Error::Type`](crate::Error::Type). What else can happen stands with each operation.
+/// [`Error::Corrupt`](crate::Error::Corrupt)), and every write as a commit does. Reading a value as another type than
+/// it has is [`Error::Type`](crate::Error::Type). What else can happen stands with each operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Cells<A> {
     access: A,
@@ -68,26 +68,65 @@ impl<A: Access> Cells<A> {
     ///
     /// # Errors
     /// [`Error::Type`](crate::Error::Type) if its value is not a `T`.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.state().init("job", "waiting")?;
+    /// let cell = db.state().get::<String>("job")?.expect("it was just made");
+    /// assert_eq!((cell.counter, cell.value.as_str()), (1, "waiting"));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn get<T: Decode>(&self, key: impl AsRef<[u8]>) -> Result<Option<Cell<T>>> {
         self.access.read(|reads| get(reads, self.space, key.as_ref()))
     }
 
     /// Whether a key has a cell.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// assert!(!db.state().exists("job")?);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn exists(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         self.access.read(|reads| exists(reads, self.space, Family::State, key.as_ref()))
     }
 
     /// How many cells a range of keys has. The cost is linear in that number.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb_core::tree::KeyRange;
+    /// db.state().init("job/1", "waiting")?;
+    /// assert_eq!(db.state().count(&KeyRange::prefix(b"job/"))?, 1);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn count(&self, range: &KeyRange) -> Result<u64> {
         self.access.read(|reads| count(reads, self.space, Family::State, range))
     }
 
     /// The keys that the options choose.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb_core::primitive::ScanOptions;
+    /// db.state().init("job/1", "waiting")?;
+    /// assert_eq!(db.state().keys(&ScanOptions::prefix("job/"))?, [b"job/1"]);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn keys(&self, options: &ScanOptions) -> Result<Vec<Vec<u8>>> {
         self.access.read(|reads| keys(reads, self.space, Family::State, options))
     }
 
     /// The cells that the options choose, whatever their types are.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb_core::primitive::ScanOptions;
+    /// db.state().init("job/1", "waiting")?;
+    /// let cells = db.state().list(&ScanOptions::all())?;
+    /// assert_eq!(cells[0].cell.value, "waiting".into());
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn list(&self, options: &ScanOptions) -> Result<Vec<CellEntry>> {
         self.list_as(options)
     }
@@ -96,6 +135,14 @@ impl<A: Access> Cells<A> {
     ///
     /// # Errors
     /// [`Error::Type`](crate::Error::Type), naming the key, if one of them is not a `T`.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb_core::primitive::ScanOptions;
+    /// db.state().init("cursor", 17)?;
+    /// assert_eq!(db.state().list_as::<u64>(&ScanOptions::all())?[0].cell.value, 17);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn list_as<T: Decode>(&self, options: &ScanOptions) -> Result<Vec<CellEntry<T>>> {
         let mut cells = Vec::new();
         self.access.read(|reads| {
@@ -114,6 +161,13 @@ impl<A: AccessMut> Cells<A> {
     /// # Errors
     /// [`Error::Precondition`](crate::Error::Precondition), naming what is there, if there is one;
     /// [`Error::Limit`](crate::Error::Limit) if key or value are too large.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.state().init("job", "waiting")?;
+    /// assert!(db.state().init("job", "waiting").is_err());
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn init(&self, key: impl AsRef<[u8]>, value: impl Encode) -> Result<()> {
         let (key, body) = (key.as_ref(), body(FIRST, &value)?);
         self.access.write(|writes| {
@@ -128,6 +182,13 @@ impl<A: AccessMut> Cells<A> {
     ///
     /// # Errors
     /// [`Error::Limit`](crate::Error::Limit) if key or value are too large.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// assert_eq!(db.state().set("job", "waiting")?, 1);
+    /// assert_eq!(db.state().set("job", "running")?, 2);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn set(&self, key: impl AsRef<[u8]>, value: impl Encode) -> Result<u64> {
         let key = key.as_ref();
         self.access.write(|writes| {
@@ -138,6 +199,14 @@ impl<A: AccessMut> Cells<A> {
     }
 
     /// Deletes a cell and says whether there was one. A cell that is made under the same key later counts from 1 again.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.state().init("job", "waiting")?;
+    /// assert!(db.state().delete("job")?);
+    /// assert!(!db.state().delete("job")?);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         let key = key.as_ref();
         self.access.write(|writes| {
@@ -154,6 +223,15 @@ impl<A: AccessMut> Cells<A> {
     /// # Errors
     /// [`Error::Precondition`](crate::Error::Precondition), naming the counter that is there, if it is another one or
     /// there is no cell; [`Error::Limit`](crate::Error::Limit) if the value is too large.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.state().init("lease", "node 1")?;
+    /// assert_eq!(db.state().cas("lease", 1, "node 2")?, 2);
+    /// let error = db.state().cas("lease", 1, "node 3").unwrap_err();
+    /// assert!(error.to_string().contains("counter 2"));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn cas(&self, key: impl AsRef<[u8]>, expected: u64, value: impl Encode) -> Result<u64> {
         let (key, counter) = (key.as_ref(), advanced(expected));
         let body = body(counter, &value)?;
@@ -170,11 +248,24 @@ impl<A: AccessMut> Cells<A> {
 
     /// Replaces a cell's value by what `change` makes of it, and returns the new cell.
     ///
-    /// `change` runs again if somebody else changes the cell at the same time, so it must have no effects of its own. An
-    /// error that it returns leaves the cell as it is: the way to refuse a transition that is not allowed.
+    /// `change` runs again if somebody else changes the cell at the same time, so it must have no effects of its own.
+    /// An error that it returns leaves the cell as it is: the way to refuse a transition that is not allowed.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if there is no cell, what `change` returns, and as [`Cells::get`].
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb_core::{Error, Result};
+    /// db.state().init("job", "waiting")?;
+    /// let start = |state: String| match state.as_str() {
+    ///     "waiting" => Ok(String::from("running")),
+    ///     other => Err(Error::Invalid { what: "transition", why: format!("a job that is {other} cannot start") }),
+    /// };
+    /// assert_eq!(db.state().transition("job", start)?.counter, 2);
+    /// assert!(db.state().transition("job", start).is_err());
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn transition<T: Decode + Encode>(
         &self,
         key: impl AsRef<[u8]>,
@@ -187,11 +278,18 @@ impl<A: AccessMut> Cells<A> {
         })
     }
 
-    /// As [`Cells::transition`], from `init` where there is no cell: the cell is then made and changed in one commit, and
-    /// so has the counter 2.
+    /// As [`Cells::transition`], from `init` where there is no cell: the cell is then made and changed in one commit,
+    /// and so has the counter 2.
     ///
     /// # Errors
     /// As [`Cells::transition`], without [`Error::NotFound`](crate::Error::NotFound).
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// let cell = db.state().transition_or_init("cursor", 0, |at: u64| Ok(at + 10))?;
+    /// assert_eq!((cell.counter, cell.value), (2, 10));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn transition_or_init<T: Decode + Encode + Clone>(
         &self,
         key: impl AsRef<[u8]>,

@@ -1,7 +1,7 @@
 //! JSON documents: [`Documents`].
 //!
-//! Invariant: what is stored is JSON and nothing else, in the encoding of values. A value that JSON does not have (NaN, an
-//! infinity) is refused where it enters and never written as null.
+//! Invariant: what is stored is JSON and nothing else, in the encoding of values. A value that JSON does not have (NaN,
+//! an infinity) is refused where it enters and never written as null.
 
 use alloc::{format, string::String, vec::Vec};
 
@@ -56,6 +56,14 @@ impl<A> Documents<A> {
 
 impl<A: Access> Documents<A> {
     /// The document of a key, if there is one.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use serde_json::json;
+    /// db.json().set("order/1", &json!({"item": "tea"}))?;
+    /// assert_eq!(db.json().get("order/1")?, Some(json!({"item": "tea"})));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Json>> {
         self.access.read(|reads| get(reads, self.space, key.as_ref()))
     }
@@ -64,6 +72,17 @@ impl<A: Access> Documents<A> {
     ///
     /// # Errors
     /// [`Error::Invalid`], in serde's words, if it does not describe a `T`.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Order { item: String, count: u32 }
+    ///
+    /// db.json().set_as("order/1", &Order { item: "tea".into(), count: 2 })?;
+    /// let order: Order = db.json().get_as("order/1")?.expect("it was just set");
+    /// assert_eq!(order.item, "tea");
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn get_as<T: DeserializeOwned>(&self, key: impl AsRef<[u8]>) -> Result<Option<T>> {
         let key = key.as_ref();
         let invalid = |error| Error::Invalid { what: "document", why: format!("{}: {error}", readable(key)) };
@@ -71,31 +90,83 @@ impl<A: Access> Documents<A> {
     }
 
     /// The documents of several keys, in the order of the keys, all of one version.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use serde_json::json;
+    /// db.json().set("a", &json!([1]))?;
+    /// assert_eq!(db.json().get_many(["a", "b"])?, [Some(json!([1])), None]);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<Option<Json>>> {
         self.access.read(|reads| keys.into_iter().map(|key| get(reads, self.space, key.as_ref())).collect())
     }
 
     /// Whether a key has a document.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// assert!(!db.json().exists("order/1")?);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn exists(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         self.access.read(|reads| exists(reads, self.space, Family::Json, key.as_ref()))
     }
 
     /// How many documents a range of keys has. The cost is linear in that number.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use serde_json::json;
+    /// use foldb_core::tree::KeyRange;
+    /// db.json().set("order/1", &json!({}))?;
+    /// assert_eq!(db.json().count(&KeyRange::prefix(b"order/"))?, 1);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn count(&self, range: &KeyRange) -> Result<u64> {
         self.access.read(|reads| count(reads, self.space, Family::Json, range))
     }
 
     /// The keys that the options choose.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use serde_json::json;
+    /// use foldb_core::primitive::ScanOptions;
+    /// db.json().set("order/1", &json!({}))?;
+    /// assert_eq!(db.json().keys(&ScanOptions::prefix("order/"))?, [b"order/1"]);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn keys(&self, options: &ScanOptions) -> Result<Vec<Vec<u8>>> {
         self.access.read(|reads| keys(reads, self.space, Family::Json, options))
     }
 
     /// The documents that the options choose.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use serde_json::json;
+    /// use foldb_core::primitive::ScanOptions;
+    /// db.json().set("order/1", &json!({"item": "tea"}))?;
+    /// let orders = db.json().list(&ScanOptions::prefix("order/").limit(10))?;
+    /// assert_eq!(orders[0].document["item"], "tea");
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn list(&self, options: &ScanOptions) -> Result<Vec<DocumentEntry>> {
         self.filter(options, |_| true)
     }
 
     /// The documents that the options choose and that `wanted` accepts; a limit counts accepted documents only.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use serde_json::json;
+    /// use foldb_core::primitive::ScanOptions;
+    /// db.json().set("order/1", &json!({"count": 2}))?;
+    /// let large = db.json().filter(&ScanOptions::all(), |order| order["count"].as_u64() >= Some(2))?;
+    /// assert_eq!(large.len(), 1);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn filter(&self, options: &ScanOptions, mut wanted: impl FnMut(&Json) -> bool) -> Result<Vec<DocumentEntry>> {
         let mut entries = Vec::new();
         self.access.read(|reads| {
@@ -117,6 +188,13 @@ impl<A: AccessMut> Documents<A> {
     ///
     /// # Errors
     /// [`Error::Limit`] if key or document are too large or the document is nested too deeply.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use serde_json::json;
+    /// db.json().set("order/1", &json!({"item": "tea", "count": 2}))?;
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn set(&self, key: impl AsRef<[u8]>, document: &Json) -> Result<()> {
         let (key, body) = (key.as_ref(), encoded(document)?);
         self.access.write(|writes| writes.write(self.space, OpCode::JsonPut, key, &body))
@@ -125,7 +203,16 @@ impl<A: AccessMut> Documents<A> {
     /// As [`Documents::set`], with the document that a value describes.
     ///
     /// # Errors
-    /// As [`Documents::set`], and [`Error::Invalid`] if it describes something that JSON does not have: NaN, an infinity, keys that are not text or numbers.
+    /// As [`Documents::set`], and [`Error::Invalid`] if it describes something that JSON does not have: NaN, an
+    /// infinity, keys that are not text or numbers.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use std::collections::BTreeMap;
+    /// db.json().set_as("ages", &BTreeMap::from([("Ada", 36), ("Alan", 41)]))?;
+    /// assert!(db.json().set_as("broken", &f64::NAN).is_err(), "JSON has no NaN");
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn set_as(&self, key: impl AsRef<[u8]>, document: &impl Serialize) -> Result<()> {
         let (key, body) = (key.as_ref(), encoded(&described(document)?)?);
         self.access.write(|writes| writes.write(self.space, OpCode::JsonPut, key, &body))
@@ -135,6 +222,13 @@ impl<A: AccessMut> Documents<A> {
     ///
     /// # Errors
     /// As [`Documents::set_as`]; nothing is set then. All of them together are one transaction and have its limit.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use serde_json::json;
+    /// db.json().set_many([("order/1", json!({"item": "tea"})), ("order/2", json!({"item": "salt"}))])?;
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn set_many<K: AsRef<[u8]>, D: Serialize>(&self, documents: impl IntoIterator<Item = (K, D)>) -> Result<()> {
         let mut encoded = EncodedPairs::default();
         for (key, document) in documents {
@@ -146,12 +240,26 @@ impl<A: AccessMut> Documents<A> {
     }
 
     /// Deletes a document and says whether there was one.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use serde_json::json;
+    /// db.json().set("order/1", &json!({}))?;
+    /// assert!(db.json().delete("order/1")?);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         let key = key.as_ref();
         self.access.write(|writes| delete(writes, self.space, key))
     }
 
     /// Deletes several documents in one commit and says how many there were.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// assert_eq!(db.json().delete_many(["order/1", "order/2"])?, 0);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn delete_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> Result<u64> {
         let keys: Vec<K> = keys.into_iter().collect();
         self.access.write(|writes| {

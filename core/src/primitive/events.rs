@@ -116,6 +116,15 @@ impl<A> Events<A> {
 impl<A: Access> Events<A> {
     /// The event of this seq, if the stream has it and keeps it. It is read by one read of about 4 KiB, however large
     /// the batch is that it was appended with.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.events().append("door", "opened", "by Ada")?;
+    /// let event = db.events().get("door", 1)?.expect("it was just appended");
+    /// assert_eq!((event.kind.as_str(), event.payload), ("opened", "by Ada".into()));
+    /// assert_eq!(db.events().get("door", 2)?, None);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn get(&self, stream: impl AsRef<[u8]>, seq: u64) -> Result<Option<Event>> {
         self.get_as(stream, seq)
     }
@@ -124,12 +133,31 @@ impl<A: Access> Events<A> {
     ///
     /// # Errors
     /// [`Error::Type`] if the payload is not a `T`.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.events().append("door", "opened", 7)?;
+    /// assert_eq!(db.events().get_as::<u32>("door", 1)?.map(|event| event.payload), Some(7));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn get_as<T: Decode>(&self, stream: impl AsRef<[u8]>, seq: u64) -> Result<Option<Event<T>>> {
         // Backwards the batch is found by one descent.
         Ok(self.range_as(stream, seq..=seq, None, Direction::Backward)?.pop())
     }
 
     /// The events of a range of seqs, at most `limit` of them, beginning with the oldest or with the newest.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb_core::tree::Direction;
+    /// for number in 1..=5 {
+    ///     db.events().append("log", "tick", number)?;
+    /// }
+    /// assert_eq!(db.events().range("log", 2.., 2, Direction::Forward)?.last().map(|event| event.seq), Some(3));
+    /// assert_eq!(db.events().range("log", .., 1, Direction::Backward)?[0].seq, 5);
+    /// assert_eq!(db.events().range("log", 2..=4, None, Direction::Forward)?.len(), 3);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn range(
         &self,
         stream: impl AsRef<[u8]>,
@@ -144,6 +172,14 @@ impl<A: Access> Events<A> {
     ///
     /// # Errors
     /// [`Error::Type`] if one of the payloads is not a `T`.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb_core::tree::Direction;
+    /// db.events().append("log", "tick", 7)?;
+    /// assert_eq!(db.events().range_as::<i64>("log", .., None, Direction::Forward)?[0].payload, 7);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn range_as<T: Decode>(
         &self,
         stream: impl AsRef<[u8]>,
@@ -164,6 +200,20 @@ impl<A: Access> Events<A> {
 
     /// Calls `each` for the events of a range of seqs, in order, until it breaks, without copying them. Memory stays
     /// bounded however many there are.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use core::ops::ControlFlow;
+    /// use foldb_core::tree::Direction;
+    /// db.events().append("log", "tick", 7)?;
+    /// let mut ticks = 0;
+    /// db.events().for_each("log", 1.., Direction::Forward, |event| {
+    ///     ticks += u32::from(event.kind == "tick");
+    ///     ControlFlow::Continue(())
+    /// })?;
+    /// assert_eq!(ticks, 1);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn for_each(
         &self,
         stream: impl AsRef<[u8]>,
@@ -205,26 +255,60 @@ impl<A: Access> Events<A> {
     }
 
     /// Seq of the newest event; 0 for a stream that has none.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.events().append("log", "tick", 7)?;
+    /// assert_eq!(db.events().head("log")?, 1);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn head(&self, stream: impl AsRef<[u8]>) -> Result<u64> {
         self.state_of(stream.as_ref(), StreamState::head)
     }
 
     /// Seq of the oldest event that is kept, if the stream keeps any.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// assert_eq!(db.events().first("log")?, None);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn first(&self, stream: impl AsRef<[u8]>) -> Result<Option<u64>> {
         self.state_of(stream.as_ref(), |state| (state.len() > 0).then(|| state.first()))
     }
 
     /// How many events the stream keeps.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.events().append("log", "tick", 7)?;
+    /// assert_eq!(db.events().len("log")?, 1);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn len(&self, stream: impl AsRef<[u8]>) -> Result<u64> {
         self.state_of(stream.as_ref(), StreamState::len)
     }
 
     /// Whether the stream keeps no events.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// assert!(db.events().is_empty("log")?);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn is_empty(&self, stream: impl AsRef<[u8]>) -> Result<bool> {
         Ok(self.len(stream)? == 0)
     }
 
     /// What is known of a stream, if it exists. A stream whose events were all trimmed still does.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.events().append("log", "tick", 7)?;
+    /// let info = db.events().info("log")?.expect("it has an event");
+    /// assert_eq!((info.first, info.head, info.events), (1, 1, 1));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn info(&self, stream: impl AsRef<[u8]>) -> Result<Option<StreamSummary>> {
         let stream = stream.as_ref();
         self.state_of(stream, |state| state.exists().then(|| StreamSummary::of(stream, state)))
@@ -235,6 +319,14 @@ impl<A: Access> Events<A> {
     }
 
     /// The streams that the options choose by their names.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb_core::primitive::ScanOptions;
+    /// db.events().append("log/1", "tick", 7)?;
+    /// assert_eq!(db.events().streams(&ScanOptions::prefix("log/"))?[0].stream, b"log/1");
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn streams(&self, options: &ScanOptions) -> Result<Vec<StreamSummary>> {
         self.access.read(|reads| streams(reads, self.space, options))
     }
@@ -245,6 +337,14 @@ impl<A: Access> Events<A> {
     /// # Errors
     /// [`Error::Corrupt`], naming file and offset, where bytes were changed, events are missing, or batches are not in
     /// their order.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.events().append("log", "tick", 7)?;
+    /// let report = db.events().verify_chain("log")?;
+    /// assert_eq!((report.events, report.verified_from), (1, Some(1)));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn verify_chain(&self, stream: impl AsRef<[u8]>) -> Result<ChainReport> {
         self.access.read(|reads| chain::verify(reads, self.space, stream.as_ref()))
     }
@@ -256,6 +356,13 @@ impl<A: AccessMut> Events<A> {
     /// # Errors
     /// [`Error::Limit`] if stream name, kind or payload are too large, [`Error::Invalid`] if the payload cannot be
     /// encoded.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// assert_eq!(db.events().append("door", "opened", "by Ada")?, Some(1));
+    /// assert_eq!(db.events().append("door", "closed", "by the wind")?, Some(2));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn append(&self, stream: impl AsRef<[u8]>, kind: &str, payload: impl Encode) -> Result<Option<u64>> {
         let mut batch = EventBatch::new();
         batch.push(kind, payload)?;
@@ -267,6 +374,15 @@ impl<A: AccessMut> Events<A> {
     ///
     /// # Errors
     /// As [`Events::append`]; nothing is appended then.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb_core::primitive::NewEvent;
+    /// let ticks = (0..1000).map(|number| NewEvent::new("tick", number));
+    /// assert_eq!(db.events().append_batch("log", ticks)?, Some(1));
+    /// assert_eq!(db.events().head("log")?, 1000);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn append_batch<'a, P: Encode>(
         &self,
         stream: impl AsRef<[u8]>,
@@ -283,6 +399,21 @@ impl<A: AccessMut> Events<A> {
     ///
     /// # Errors
     /// As [`Events::append`].
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb_core::primitive::EventBatch;
+    /// let mut batch = EventBatch::new();
+    /// for round in 0..3 {
+    ///     batch.clear();
+    ///     for number in 0..100 {
+    ///         batch.push("tick", round * 100 + number)?;
+    ///     }
+    ///     db.events().append_encoded("log", &batch)?;
+    /// }
+    /// assert_eq!(db.events().head("log")?, 300);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn append_encoded(&self, stream: impl AsRef<[u8]>, batch: &EventBatch) -> Result<Option<u64>> {
         if batch.is_empty() {
             return Ok(None);
@@ -290,9 +421,18 @@ impl<A: AccessMut> Events<A> {
         self.access.append(self.space, stream.as_ref(), batch.len(), batch.bytes())
     }
 
-    /// Forgets the events before `keep_from`; those that a stream does not have yet cannot be forgotten in advance. Seqs
-    /// do not change, and what is kept stays verifiable. A stream that does not exist stays so. Reads nothing and so
-    /// never conflicts.
+    /// Forgets the events before `keep_from`; those that a stream does not have yet cannot be forgotten in advance.
+    /// Seqs do not change, and what is kept stays verifiable. A stream that does not exist stays so. Reads nothing and
+    /// so never conflicts.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb_core::primitive::NewEvent;
+    /// db.events().append_batch("log", (1..=10).map(|number| NewEvent::new("tick", number)))?;
+    /// db.events().trim("log", 8)?;
+    /// assert_eq!(db.events().first("log")?, Some(8));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn trim(&self, stream: impl AsRef<[u8]>, keep_from: u64) -> Result<()> {
         let mut body = Vec::new();
         varint::write(&mut body, keep_from);
@@ -300,6 +440,14 @@ impl<A: AccessMut> Events<A> {
     }
 
     /// Deletes a stream with all its events and says whether it existed. Appended to again, it begins again with seq 1.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.events().append("log", "tick", 7)?;
+    /// assert!(db.events().delete_stream("log")?);
+    /// assert!(!db.events().delete_stream("log")?);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn delete_stream(&self, stream: impl AsRef<[u8]>) -> Result<bool> {
         let stream = stream.as_ref();
         self.access.write(|writes| {

@@ -51,21 +51,41 @@ impl From<KeyRange> for ScanOptions {
 
 impl ScanOptions {
     /// Every key, ascending.
+    ///
+    /// ```
+    /// use foldb_core::primitive::ScanOptions;
+    /// assert_eq!(ScanOptions::all(), ScanOptions::default());
+    /// ```
     pub const fn all() -> Self {
         ScanOptions { range: KeyRange::all(), limit: None, direction: Direction::Forward, after: None }
     }
 
     /// The keys of a range, ascending.
+    ///
+    /// ```
+    /// use foldb_core::{primitive::ScanOptions, tree::KeyRange};
+    /// assert_eq!(ScanOptions::range(KeyRange::prefix(b"a")), ScanOptions::prefix("a"));
+    /// ```
     pub const fn range(range: KeyRange) -> Self {
         ScanOptions { range, limit: None, direction: Direction::Forward, after: None }
     }
 
     /// The keys that begin with `prefix`, ascending.
+    ///
+    /// ```
+    /// use foldb_core::primitive::ScanOptions;
+    /// assert!(ScanOptions::prefix("user/").range.contains(b"user/7"));
+    /// ```
     pub fn prefix(prefix: impl AsRef<[u8]>) -> Self {
         Self::range(KeyRange::prefix(prefix.as_ref()))
     }
 
     /// At most this many keys.
+    ///
+    /// ```
+    /// use foldb_core::primitive::ScanOptions;
+    /// assert_eq!(ScanOptions::all().limit(10).limit, Some(10));
+    /// ```
     #[must_use]
     pub const fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);
@@ -73,6 +93,11 @@ impl ScanOptions {
     }
 
     /// In this order.
+    ///
+    /// ```
+    /// use foldb_core::{primitive::ScanOptions, tree::Direction};
+    /// assert_eq!(ScanOptions::all().direction(Direction::Backward), ScanOptions::all().reverse());
+    /// ```
     #[must_use]
     pub const fn direction(mut self, direction: Direction) -> Self {
         self.direction = direction;
@@ -80,12 +105,26 @@ impl ScanOptions {
     }
 
     /// Descending.
+    ///
+    /// ```
+    /// use foldb_core::{primitive::ScanOptions, tree::Direction};
+    /// assert_eq!(ScanOptions::all().reverse().direction, Direction::Backward);
+    /// ```
     #[must_use]
     pub const fn reverse(self) -> Self {
         self.direction(Direction::Backward)
     }
 
     /// Begin behind `key`, in the chosen direction.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb_core::primitive::ScanOptions;
+    /// db.kv().put_many([("a", 1), ("b", 2), ("c", 3)])?;
+    /// assert_eq!(db.kv().keys(&ScanOptions::all().after("b"))?, [b"c"]);
+    /// assert_eq!(db.kv().keys(&ScanOptions::all().reverse().after("b"))?, [b"a"]);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     #[must_use]
     pub fn after(mut self, key: impl AsRef<[u8]>) -> Self {
         self.after = Some(key.as_ref().to_vec());

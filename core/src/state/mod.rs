@@ -20,7 +20,7 @@ pub(crate) use self::{
     apply::Appended,
     idempotency::IdempotencyWindow,
     run::{
-        Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body,
+        Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body,
     },
     stream::{next_link, read_event, write_event},
 };

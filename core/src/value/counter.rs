@@ -223,7 +223,9 @@ fn current<T: Decode + Default>(key: &[u8], existing: Option<&[u8]>, kind: Count
             Err(malformed) => return malformed,
         };
         match error {
-            Error::Type { .. } | Error::Invalid { .. } => Error::Type { what: readable(key), expected: kind.name(), found },
+            Error::Type { .. } | Error::Invalid { .. } => {
+                Error::Type { what: readable(key), expected: kind.name(), found }
+            }
             other => other,
         }
     })

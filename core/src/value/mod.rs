@@ -25,7 +25,7 @@ mod serde_support;
 mod typed;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use codec::ValueRef;
 pub use counter::{CounterKind, Delta, apply_delta};

@@ -54,7 +54,9 @@ fn write<T: Serialize>(value: &T, out: &mut Vec<u8>, start: usize) -> Result<()>
     let end = start.saturating_add(VALUE_BYTES_MAX);
     ciborium::into_writer(value, Bounded { out, end }).map_err(|error| match error {
         ser::Error::Io(Full) => too_large(),
-        ser::Error::Value(why) => Error::Invalid { what: "value", why: format!("{} does not serialize: {why}", type_name::<T>()) },
+        ser::Error::Value(why) => {
+            Error::Invalid { what: "value", why: format!("{} does not serialize: {why}", type_name::<T>()) }
+        }
     })?;
     let written = out.get(start..).unwrap_or_default();
     match cbor::check(written) {
@@ -178,7 +180,8 @@ impl Serialize for Value {
 }
 
 /// From ciborium, and from self-describing formats for people, such as JSON. Of other binary formats nothing is
-/// promised: tags need ciborium's way of showing them.
+/// promised: tags need ciborium's way of showing them. Where serde_json's feature `arbitrary_precision` is on, its
+/// parser shows floats as maps; read JSON as [`serde_json::Value`] there and convert.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {

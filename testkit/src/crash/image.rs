@@ -3,11 +3,12 @@
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     fmt,
+    ops::Range,
 };
 
 use foldb_core::storage::MemStorage;
 
-use super::contents::{Contents, wide};
+use super::contents::Contents;
 
 /// The names and bytes of all files at rest. A clone is cheap.
 ///
@@ -48,6 +49,11 @@ impl Image {
     /// The length of a file in bytes.
     pub fn len(&self, name: &str) -> Option<u64> {
         self.files.get(name).map(Contents::len)
+    }
+
+    /// Every offset of a file, for tests that cut or damage it at each. Empty if there is no such file.
+    pub fn offsets(&self, name: &str) -> Range<u64> {
+        0..self.len(name).unwrap_or(0)
     }
 
     /// Whether there are no files.
@@ -97,13 +103,13 @@ impl Image {
         self.overwrite(name, end, bytes);
     }
 
-    fn file(&mut self, name: &str) -> &mut Contents {
-        self.files.get_mut(name).unwrap_or_else(|| panic!("the image has no file {name}"))
-    }
-
     /// Bytes in all files together.
     pub fn total_bytes(&self) -> u64 {
         self.files.values().map(Contents::len).sum()
+    }
+
+    fn file(&mut self, name: &str) -> &mut Contents {
+        self.files.get_mut(name).unwrap_or_else(|| panic!("the image has no file {name}"))
     }
 }
 
@@ -117,14 +123,5 @@ impl fmt::Debug for Image {
 impl From<&MemStorage> for Image {
     fn from(storage: &MemStorage) -> Self {
         Self::from_files(storage.files())
-    }
-}
-
-const _: () = assert!(size_of::<usize>() <= size_of::<u64>(), "sizes in memory are sizes in files");
-
-impl Image {
-    /// Every offset of a file, for tests that cut or damage at each.
-    pub fn offsets(&self, name: &str) -> std::ops::Range<u64> {
-        0..self.len(name).unwrap_or_else(|| wide(0))
     }
 }

@@ -15,6 +15,11 @@ pub struct NewEvent<'a, P> {
 
 impl<'a, P> NewEvent<'a, P> {
     /// An event of this kind with this payload.
+    ///
+    /// ```
+    /// use foldb_core::primitive::NewEvent;
+    /// assert_eq!(NewEvent::new("tick", 7).kind, "tick");
+    /// ```
     pub const fn new(kind: &'a str, payload: P) -> Self {
         NewEvent { kind, payload }
     }
@@ -47,21 +52,44 @@ pub struct EventBatch {
 
 impl EventBatch {
     /// An empty batch.
+    ///
+    /// ```
+    /// use foldb_core::primitive::EventBatch;
+    /// assert!(EventBatch::new().is_empty());
+    /// ```
     pub const fn new() -> Self {
         EventBatch { bytes: Vec::new(), count: 0, length_bytes: 1 }
     }
 
     /// An empty batch with room for this many encoded bytes.
+    ///
+    /// ```
+    /// use foldb_core::primitive::EventBatch;
+    /// assert_eq!(EventBatch::with_capacity(64 << 10).len(), 0);
+    /// ```
     pub fn with_capacity(bytes: usize) -> Self {
         EventBatch { bytes: Vec::with_capacity(bytes), ..Self::new() }
     }
 
     /// How many events there are.
+    ///
+    /// ```
+    /// use foldb_core::primitive::EventBatch;
+    /// let mut batch = EventBatch::new();
+    /// batch.push("tick", 7)?;
+    /// assert_eq!(batch.len(), 1);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub const fn len(&self) -> u64 {
         self.count
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// use foldb_core::primitive::EventBatch;
+    /// assert!(EventBatch::new().is_empty());
+    /// ```
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -72,11 +100,29 @@ impl EventBatch {
     }
 
     /// How many bytes the events take in the log.
+    ///
+    /// ```
+    /// use foldb_core::primitive::EventBatch;
+    /// let mut batch = EventBatch::new();
+    /// batch.push("tick", 7)?;
+    /// // Two lengths of one byte, four letters, and a small integer of one byte.
+    /// assert_eq!(batch.encoded_bytes(), 7);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn encoded_bytes(&self) -> usize {
         self.bytes.len()
     }
 
     /// Removes the events and keeps the memory.
+    ///
+    /// ```
+    /// use foldb_core::primitive::EventBatch;
+    /// let mut batch = EventBatch::new();
+    /// batch.push("tick", 7)?;
+    /// batch.clear();
+    /// assert_eq!(batch.encoded_bytes(), 0);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.count = 0;
@@ -85,8 +131,16 @@ impl EventBatch {
     /// Adds an event.
     ///
     /// # Errors
-    /// [`Error::Limit`](crate::Error::Limit) if kind or payload are too large, [`Error::Invalid`](crate::Error::Invalid)
-    /// if the payload cannot be encoded. The batch is then as it was.
+    /// [`Error::Limit`](crate::Error::Limit) if kind or payload are too large,
+    /// [`Error::Invalid`](crate::Error::Invalid) if the payload cannot be encoded. The batch is then as it was.
+    ///
+    /// ```
+    /// use foldb_core::primitive::EventBatch;
+    /// let mut batch = EventBatch::new();
+    /// batch.push("measured", 21.5)?;
+    /// batch.push("named", "kitchen")?;
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn push(&mut self, kind: &str, payload: impl Encode) -> Result<()> {
         check_limit("event kind bytes", kind.len(), KEY_BYTES_MAX)?;
         let start = self.bytes.len();

@@ -17,8 +17,8 @@ use crate::{
 pub struct ChainReport {
     /// How many batches were read and fit the links before and after them.
     pub batches: u64,
-    /// How many events those batches hold. Events that a trim left in the log, in front of the first that is kept but in
-    /// the same batch, count as well: the batch is hashed whole.
+    /// How many events those batches hold. Events that a trim left in the log, in front of the first that is kept but
+    /// in the same batch, count as well: the batch is hashed whole.
     pub events: u64,
     /// Seq of the first event that was verified; `None` where none was.
     ///

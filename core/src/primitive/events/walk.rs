@@ -1,9 +1,10 @@
 //! Reading events: what a stream looks like to its reader, and the walk over its events.
 //!
 //! Invariants:
-//! - The kept events of a stream have every seq between its first and its head, so a number of events is a range of seqs.
-//! - Only the blocks that hold wanted events are read, each is checked before it is looked into, and no more of them are
-//!   held in memory than [`SPAN_BYTES_MAX`] says.
+//! - The kept events of a stream have every seq between its first and its head, so a number of events is a range of
+//!   seqs.
+//! - Only the blocks that hold wanted events are read, each is checked before it is looked into, and no more of them
+//!   are held in memory than [`SPAN_BYTES_MAX`] says.
 
 use alloc::{format, vec::Vec};
 use core::ops::{Bound, ControlFlow};

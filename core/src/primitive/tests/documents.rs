@@ -1,4 +1,4 @@
-use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 use core::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
@@ -161,8 +161,8 @@ fn a_patch_is_applied_whole_or_not_at_all() {
     assert_eq!(db.json().get("a").unwrap(), Some(done.clone()));
     unmet(db.json().patch("a", &close));
     let half = json!([{"op": "remove", "path": "/log"}, {"op": "remove", "path": "/absent"}]);
-    let Err(Error::NotFound { name, .. }) = db.json().patch("a", &half) else { panic!("nothing is there") };
-    assert_eq!(name, "/absent in a");
+    let error = db.json().patch("a", &half).expect_err("nothing is there");
+    assert!(format!("{error}").contains("/absent"), "{error}");
     assert_eq!(kind_of(db.json().patch("a", &json!({"op": "add"}))), ErrorKind::Invalid);
     assert_eq!(db.json().get("a").unwrap(), Some(done));
 }

@@ -106,11 +106,12 @@ pub fn fold<S: Storage>(
         return salvage::fold(storage, survey, from, progress, apply);
     }
     let (segments, from) = starting_at(survey, from)?;
-    let total = segments.iter().map(|segment| segment.valid_len().unwrap_or(segment.len)).sum();
+    let spans = segments.iter().map(|segment| segment.valid_len().unwrap_or(segment.len) - SEGMENT_HEADER_BYTES);
+    let total = spans.sum::<u64>() - (from.offset - SEGMENT_HEADER_BYTES);
     let report = LogReport { complete: true, ..LogReport::default() };
     let mut folder = Folder { progress, apply, report, total, done: 0, reported: 0, seq: from.seq };
     let mut outcome = LogOutcome::default();
-    let mut buffer = vec![];
+    let (mut buffer, mut read) = (vec![], 0);
     for (index, info) in segments.iter().enumerate() {
         let start = if index == 0 { from.offset } else { SEGMENT_HEADER_BYTES };
         let end = info.valid_len().unwrap_or(info.len);
@@ -123,6 +124,9 @@ pub fn fold<S: Storage>(
             Some(sealed) => folder.sealed(&segment, &sealed)?,
             None => outcome = folder.newest(&segment, survey, mode)?,
         }
+        // Preallocated space that was read counts too.
+        read += end - start;
+        folder.done = read;
         folder.advance(0, true)?;
     }
     outcome.report = folder.report;

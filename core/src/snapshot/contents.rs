@@ -1,0 +1,185 @@
+//! A snapshot file whose frame and checksums hold: what is between raw bytes and a state.
+//!
+//! Invariant: a [`Contents`] exists only where everything but the pages is proven: the sections cover the file exactly,
+//! each has its checksum, and the file's checksum follows from them and from what the end section says of the pages. The
+//! pages themselves have not been read.
+
+use alloc::{format, vec, vec::Vec};
+use core::ops::Range;
+
+use super::{
+    SnapshotMeta, catalog,
+    fields::Fields,
+    index::IndexReader,
+    layout::{
+        CHECKSUM_BYTES, End, FRONT_BYTES, Header, PAGES_OFFSET, SECTION_HEADER_BYTES, SECTIONS_BEHIND_PAGES,
+        SectionType, corrupt, part, read_section_header, wide,
+    },
+};
+use crate::{Result, log::parse_snapshot_name, state::State, storage::StorageFile};
+
+/// Front of the file, the five sections behind the pages with a checksum each, and the file's checksum.
+const FILE_BYTES_MIN: u64 = PAGES_OFFSET + 5 * (9 + 4) + 4;
+const _: () = assert!(SECTION_HEADER_BYTES == 9 && CHECKSUM_BYTES == 4 && SECTIONS_BEHIND_PAGES.len() == 5);
+
+pub(super) struct Contents<'a> {
+    file: &'a str,
+    header: Header,
+    end: End,
+    /// Where the pages end and `tail` begins.
+    pages_end: u64,
+    /// Everything behind the pages.
+    tail: Vec<u8>,
+    /// Where in `tail` the data of the sections behind the pages is, without their checksums.
+    sections: [Range<usize>; SECTIONS_BEHIND_PAGES.len()],
+}
+
+impl<'a> Contents<'a> {
+    /// Reads and proves everything but the pages. Memory and time are those of what lies behind the pages.
+    pub(super) fn read<F: StorageFile>(file: &F, name: &'a str) -> Result<Self> {
+        let len = file.len()?;
+        if len < FILE_BYTES_MIN {
+            let what = format!("the file has {len} bytes, the shortest snapshot {FILE_BYTES_MIN}");
+            return Err(corrupt(name, len, "F-42", what));
+        }
+        let mut front = [0; FRONT_BYTES];
+        read_exact(file, name, 0, &mut front)?;
+        // Looked at before anything else: who made the file decides what its bytes mean.
+        let mut fields = Fields::new(name, 0, &front, "F-41");
+        Header::decode(&mut fields, name)?;
+        let behind = FILE_BYTES_MIN - PAGES_OFFSET;
+        let mut fields =
+            Fields::new(name, PAGES_OFFSET - wide(fields.remaining()), fields.bytes(SECTION_HEADER_BYTES)?, "F-42");
+        let pages = read_section_header(&mut fields, SectionType::Pages, |_| len - PAGES_OFFSET - behind)?;
+        let pages_end = PAGES_OFFSET + pages;
+        // On a target whose memory is smaller than the file the length may not fit; there is no room for it then.
+        let mut tail = vec![0; usize::try_from(len - pages_end).unwrap_or(usize::MAX)];
+        read_exact(file, name, pages_end, &mut tail)?;
+        Self::prove(name, &front, pages_end, tail)
+    }
+
+    /// Checks the frame from section to section, then every checksum. `front` is the front of the file, `tail` all that
+    /// lies behind the pages, which end at `pages_end`.
+    pub(super) fn prove(file: &'a str, front: &[u8; FRONT_BYTES], pages_end: u64, tail: Vec<u8>) -> Result<Self> {
+        let header = Header::decode(&mut Fields::new(file, 0, front, "F-41"), file)?;
+        let mut frame = crc32fast::Hasher::new();
+        frame.update(front);
+        let mut fields = Fields::new(file, pages_end, &tail, "F-42");
+        let mut sections = [const { 0..0 }; SECTIONS_BEHIND_PAGES.len()];
+        for (section, range) in SECTIONS_BEHIND_PAGES.into_iter().zip(&mut sections) {
+            let start = tail.len() - fields.remaining();
+            *range = section_range(&mut fields, &tail, section)?;
+            frame.update(part(&tail, &(start..start + SECTION_HEADER_BYTES)));
+        }
+        let file_checksum = fields.u32()?;
+        fields.finish()?;
+        let [.., end] = &sections;
+        let end_fields = Fields::new(file, pages_end + wide(end.start), part(&tail, end), SectionType::End.rule());
+        let contents = Self { file, header, end: End::decode(end_fields)?, pages_end, tail, sections };
+        contents.check_frame(front, frame.finalize(), file_checksum)?;
+        Ok(contents)
+    }
+
+    fn check_frame(&self, front: &[u8], frame_checksum: u32, file_checksum: u32) -> Result<()> {
+        let end = &self.end;
+        if frame_checksum != end.frame_checksum {
+            let what =
+                format!("the headers have checksum {frame_checksum:08x}, the end says {:08x}", end.frame_checksum);
+            return Err(corrupt(self.file, 0, "F-43", what));
+        }
+        // The file's checksum without reading the pages: they have the checksum that the end says, or somebody will see.
+        let mut whole = crc32fast::Hasher::new();
+        whole.update(front);
+        let pages = self.pages_end - PAGES_OFFSET;
+        whole.combine(&crc32fast::Hasher::new_with_initial_len(end.pages_checksum, pages));
+        let covered = self.tail.len() - CHECKSUM_BYTES;
+        whole.update(part(&self.tail, &(0..covered)));
+        let found = whole.finalize();
+        if found != file_checksum {
+            let what = format!("the file has checksum {found:08x}, its last bytes say {file_checksum:08x}");
+            return Err(corrupt(self.file, self.pages_end + wide(covered), "F-43", what));
+        }
+        match parse_snapshot_name(self.file) {
+            Some(generation) if generation != end.generation => {
+                let what = format!("the file holds generation {}: it was renamed, or misplaced", end.generation);
+                Err(corrupt(self.file, self.pages_end, "F-50", what))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn section(&self, section: SectionType) -> Fields<'_> {
+        let position = SECTIONS_BEHIND_PAGES.iter().position(|other| *other == section);
+        let range = position.and_then(|position| self.sections.get(position)).cloned().unwrap_or_default();
+        Fields::new(self.file, self.pages_end + wide(range.start), part(&self.tail, &range), section.rule())
+    }
+
+    pub(super) fn file(&self) -> &'a str {
+        self.file
+    }
+
+    /// Where the pages end.
+    pub(super) fn pages_end(&self) -> u64 {
+        self.pages_end
+    }
+
+    /// Length of the file.
+    pub(super) fn file_len(&self) -> u64 {
+        self.pages_end + wide(self.tail.len())
+    }
+
+    /// CRC-32 of all pages, by the end section.
+    pub(super) fn pages_checksum(&self) -> u32 {
+        self.end.pages_checksum
+    }
+
+    /// The leaf index, from its beginning.
+    pub(super) fn index(&self) -> IndexReader<'_> {
+        IndexReader::new(self.section(SectionType::LeafIndex), self.end.generation, self.pages_end)
+    }
+
+    /// The state, with all leaves absent.
+    pub(super) fn state(&self) -> Result<(State, SnapshotMeta)> {
+        let mut index = self.index();
+        let (mut state, meta) = catalog::decode(self.section(SectionType::Catalog), &mut || index.tree())?;
+        index.finish()?;
+        if (meta.store, meta.generation) != (self.end.store, self.end.generation) {
+            let what = format!("the end is that of generation {} of store {}", self.end.generation, self.end.store);
+            return Err(self.section(SectionType::Catalog).corrupt(what));
+        }
+        if Header::of(&meta) != self.header {
+            return Err(corrupt(self.file, 0, "F-41", "the header differs from the catalog".into()));
+        }
+        catalog::check_segments(self.section(SectionType::SegmentTable), &state)?;
+        state.idempotency = catalog::decode_window(self.section(SectionType::IdempotencyWindow), state.seq)?;
+        Ok((state, meta))
+    }
+}
+
+/// Reads a section header and its data, checks the data's checksum, and returns where in `tail` the data is without it.
+fn section_range(fields: &mut Fields<'_>, tail: &[u8], section: SectionType) -> Result<Range<usize>> {
+    let available = |fields: &Fields<'_>| wide(fields.remaining().saturating_sub(CHECKSUM_BYTES));
+    let len = read_section_header(fields, section, available)?;
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    let start = tail.len() - fields.remaining();
+    let Some(data) = len.checked_sub(CHECKSUM_BYTES) else {
+        return Err(fields.corrupt(format!("the {} of {len} bytes has no checksum", section.name())));
+    };
+    let found = crc32fast::hash(fields.bytes(data)?);
+    let expected = fields.u32()?;
+    if found != expected {
+        let what = format!("the {} has checksum {found:08x}, its last bytes say {expected:08x}", section.name());
+        return Err(fields.with_rule("F-43").corrupt(what));
+    }
+    Ok(start..start + data)
+}
+
+/// Fills `buffer`, or says that the file became shorter than it was.
+pub(super) fn read_exact<F: StorageFile>(file: &F, name: &str, offset: u64, buffer: &mut [u8]) -> Result<()> {
+    let read = file.read_at(offset, buffer)?;
+    if read == buffer.len() {
+        return Ok(());
+    }
+    let what = format!("{read} of {} bytes are there", buffer.len());
+    Err(corrupt(name, offset.saturating_add(wide(read)), "F-42", what))
+}
