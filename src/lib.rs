@@ -40,8 +40,8 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 pub use foldb_core::*;
-pub use foldb_fs::{FsStorage, OsHost};
 use foldb_fs::Flusher;
+pub use foldb_fs::{FsStorage, OsHost};
 
 /// A store on the file system.
 pub type Store = Db<FsStorage>;

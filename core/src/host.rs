@@ -25,10 +25,7 @@ pub struct SteppedHost {
 impl SteppedHost {
     /// A host whose clock stands at 0.
     pub const fn new(seed: u64) -> Self {
-        SteppedHost {
-            micros: core::sync::atomic::AtomicU64::new(0),
-            random: core::sync::atomic::AtomicU64::new(seed),
-        }
+        SteppedHost { micros: core::sync::atomic::AtomicU64::new(0), random: core::sync::atomic::AtomicU64::new(seed) }
     }
 }
 

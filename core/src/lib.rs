@@ -7,37 +7,38 @@
 //! bytes through [`storage::Storage`] and time and entropy through [`host::Host`]. It builds for targets without `std`.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "std"), allow(dead_code, reason = "the driver, which calls the rest, needs std"))]
 
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-pub mod error;
-mod transaction;
-pub mod state;
-pub mod snapshot;
-pub mod replay;
-pub mod primitive;
-pub mod engine;
 #[cfg(feature = "std")]
 pub mod db;
+pub mod engine;
+pub mod error;
 pub mod host;
 pub mod id;
 pub mod json;
 pub mod limits;
 pub mod log;
+pub mod primitive;
 pub mod recovery;
+pub mod replay;
+pub mod snapshot;
+pub mod state;
 pub mod storage;
+mod transaction;
 pub mod tree;
 pub mod value;
 
-pub use error::{Error, ErrorKind, Result};
-pub use id::{RunId, StoreId};
 #[cfg(feature = "std")]
 pub use db::{
-    Db, Durability, Options, Receipt, Replay, Run, RunFilter, RunOptions, Runs, Savepoint, SnapshotInfo, SpaceView, Stats,
-    Ticker, Transaction, TransactionOptions, TransactionRun, VerifyReport, View,
+    Db, Durability, Options, Receipt, Replay, Run, RunFilter, RunOptions, Runs, Savepoint, SnapshotInfo, SpaceView,
+    Stats, Ticker, Transaction, TransactionOptions, TransactionRun, VerifyReport, View,
 };
+pub use error::{Error, ErrorKind, Result};
+pub use id::{RunId, StoreId};
 pub use recovery::{Progress, RecoveryMode, RecoveryReport};
-pub use replay::Digest;
+pub use replay::{Diff, Digest};
 pub use state::{RunInfo, RunStatus};

@@ -55,8 +55,7 @@ impl<S: Storage> Shared<S> {
         if core.closed {
             return Err(super::closed());
         }
-        let mut prepared =
-            Prepared { base: request.base, reads: request.reads, writes: request.writes, strict };
+        let mut prepared = Prepared { base: request.base, reads: request.reads, writes: request.writes, strict };
         let outcome = loop {
             self.before_commit(&core, strict);
             match core.engine.commit(&mut prepared, now, self) {
@@ -200,8 +199,7 @@ impl<S: Storage> Shared<S> {
             return Ok(false);
         }
         if core.engine.is_dirty() {
-            self.flush(core, true)?;
-            return Ok(true);
+            return self.flush(core, true).map(|_| true);
         }
         if core.engine.is_marked() {
             return Ok(false);

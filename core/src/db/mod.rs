@@ -45,36 +45,66 @@ macro_rules! primitive_handles {
     ($access:ty, |$this:ident| $give:expr, |$that:ident| $space:expr) => {
         /// Key-value pairs and counters.
         pub fn kv(&self) -> $crate::primitive::Kv<$access> {
-            let access = { let $this = self; $give };
-            let space = { let $that = self; $space };
+            let access = {
+                let $this = self;
+                $give
+            };
+            let space = {
+                let $that = self;
+                $space
+            };
             $crate::primitive::Kv::new(access, space)
         }
 
         /// JSON documents.
         pub fn json(&self) -> $crate::primitive::Documents<$access> {
-            let access = { let $this = self; $give };
-            let space = { let $that = self; $space };
+            let access = {
+                let $this = self;
+                $give
+            };
+            let space = {
+                let $that = self;
+                $space
+            };
             $crate::primitive::Documents::new(access, space)
         }
 
         /// Event streams.
         pub fn events(&self) -> $crate::primitive::Events<$access> {
-            let access = { let $this = self; $give };
-            let space = { let $that = self; $space };
+            let access = {
+                let $this = self;
+                $give
+            };
+            let space = {
+                let $that = self;
+                $space
+            };
             $crate::primitive::Events::new(access, space)
         }
 
         /// State cells.
         pub fn state(&self) -> $crate::primitive::Cells<$access> {
-            let access = { let $this = self; $give };
-            let space = { let $that = self; $space };
+            let access = {
+                let $this = self;
+                $give
+            };
+            let space = {
+                let $that = self;
+                $space
+            };
             $crate::primitive::Cells::new(access, space)
         }
 
         /// Trace entries.
         pub fn trace(&self) -> $crate::primitive::Trace<$access> {
-            let access = { let $this = self; $give };
-            let space = { let $that = self; $space };
+            let access = {
+                let $this = self;
+                $give
+            };
+            let space = {
+                let $that = self;
+                $space
+            };
             $crate::primitive::Trace::new(access, space)
         }
     };
@@ -204,7 +234,10 @@ impl<S: Storage> Db<S> {
         let core = self.shared.lock();
         let newest = core.engine.working_state().seq();
         if seq > newest {
-            return Err(Error::Invalid { what: "seq", why: alloc::format!("{seq} is not committed; the newest is {newest}") });
+            return Err(Error::Invalid {
+                what: "seq",
+                why: alloc::format!("{seq} is not committed; the newest is {newest}"),
+            });
         }
         if self.shared.is_in_memory() {
             return Ok(());

@@ -15,7 +15,7 @@ use crate::{
     engine::{Engine, LogWriter, MEMORY_SEGMENT},
     host::{Host, SteppedHost},
     log::{FrameType, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name},
-    recovery::{Progress, Recovered, RecoveryMode, RecoveryReport, recover},
+    recovery::{Progress, Recovered, RecoveryMode, RecoveryReport, RecoverySettings, recover},
     state::RunStatus,
     storage::{MemStorage, Storage, StorageFile},
 };
@@ -51,7 +51,8 @@ impl<S: Storage> Db<S> {
             None => core::ops::ControlFlow::Continue(()),
         };
         let pages = StoragePages { storage: &storage, files: &files };
-        let recovered = recover(&storage, &*host, &pages, options.recovery, &mut on_progress)?;
+        let settings = RecoverySettings { mode: options.recovery, check_snapshots: options.check_snapshots };
+        let recovered = recover(&storage, &*host, &pages, settings, &mut on_progress)?;
         if recovered.report.created && !options.create {
             return Err(Error::NotAStore {
                 path: "the storage".into(),

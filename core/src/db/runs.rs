@@ -12,9 +12,7 @@ use crate::{
     limits::{LABEL_BYTES_MAX, LABELS_MAX},
     log::OpCode,
     primitive::access::Writes,
-    state::{
-        Ending, RunAnnotated, RunBegun, RunEnded, RunInfo, RunResumed, RunStatus, SpaceNumber, encode_body,
-    },
+    state::{Ending, RunAnnotated, RunBegun, RunEnded, RunInfo, RunResumed, RunStatus, SpaceNumber, encode_body},
     storage::Storage,
     transaction::PROVISIONAL,
     value::Value,
@@ -214,10 +212,7 @@ impl<'db, S: Storage> Runs<'db, S> {
 }
 
 impl<S: Storage> Db<S> {
-    fn change_run(
-        &self,
-        mut change: impl FnMut(&TransactionRuns<'_, '_, S>) -> Result<()>,
-    ) -> Result<Receipt> {
+    fn change_run(&self, mut change: impl FnMut(&TransactionRuns<'_, '_, S>) -> Result<()>) -> Result<Receipt> {
         self.transaction_with(&TransactionOptions::new(), |transaction| change(&transaction.runs()))
             .map(|((), receipt)| receipt)
     }

@@ -147,13 +147,17 @@ impl<S: Storage> Shared<S> {
             counter: 0,
             store: engine.store(),
             newest_segment: 0,
-            oldest_segment: 1,
+            oldest_segment: 0,
             newest_snapshot: None,
             proven_seq: 0,
         });
         anchor.counter += 1;
         anchor.proven_seq = engine.durable_seq();
         change(&mut anchor);
+        if core.anchor.is_none() {
+            // The first segment need not be number 1: numbers of interrupted creations are not used again.
+            anchor.oldest_segment = anchor.newest_segment;
+        }
         let slot = if anchor.counter % 2 == 1 { AnchorSlot::A } else { AnchorSlot::B };
         let file = match self.storage.open(slot.name()) {
             Err(StorageError::Missing { .. }) => self.storage.create(slot.name())?,

@@ -302,4 +302,3 @@ impl<S: Storage> Source for Shared<S> {
         read_exact(&*file, &segment_name(segment), offset, len)
     }
 }
-

@@ -8,11 +8,11 @@
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-pub use crate::snapshot::SnapshotInfo;
 use super::{
     Db,
     shared::{Core, Shared},
 };
+pub use crate::snapshot::SnapshotInfo;
 use crate::{
     Error, Result,
     log::{LogPosition, parse_snapshot_name, snapshot_name},
@@ -50,8 +50,7 @@ impl<S: Storage> Shared<S> {
     }
 
     pub(crate) fn is_closing_snapshot_due(&self, core: &Core) -> bool {
-        self.options.snapshot_on_close
-            && core.log_bytes - core.log_bytes_at_snapshot >= CLOSING_SNAPSHOT_LOG_BYTES
+        self.options.snapshot_on_close && core.log_bytes - core.log_bytes_at_snapshot >= CLOSING_SNAPSHOT_LOG_BYTES
     }
 
     /// A snapshot that nobody asked for by name. It may fail (for want of space, say) without harm to the commit that

@@ -19,7 +19,10 @@ use crate::{
     Error, Result, RunId,
     host::Host,
     log::OpCode,
-    primitive::access::{Access, AccessMut, Item, OnItem, OnPair, PendingStream, Reads, Writes},
+    primitive::{
+        access::{Access, AccessMut, Item, OnItem, OnPair, PendingStream, Reads, Writes},
+        trace_index,
+    },
     state::{Appended, DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State, entry_kind},
     storage::Storage,
     transaction::{PROVISIONAL, ReadSet, Write, WriteBody, WriteSet},
@@ -216,7 +219,9 @@ impl<'db, S: Storage> Transaction<'db, S> {
     /// Shows a buffered write of a family to a reader. Returns whether the key exists.
     fn pending(&self, writes: &WriteSet, write: &Write, found: OnItem<'_>) -> Result<()> {
         match (write.code, writes.body(write)) {
-            (OpCode::KvDelete | OpCode::JsonDelete | OpCode::StateDelete, _) | (_, WriteBody::Events { .. }) => found(None),
+            (OpCode::KvDelete | OpCode::JsonDelete | OpCode::StateDelete, _) | (_, WriteBody::Events { .. }) => {
+                found(None)
+            }
             (OpCode::KvAdd, WriteBody::Bytes(delta)) => self.counter(write.space, writes.key(write), delta, found),
             (_, WriteBody::Bytes(body)) => found(Some(Item::pending(entry_kind::INLINE, body, self.shared))),
         }
@@ -235,10 +240,7 @@ fn until(range: &KeyRange, key: &[u8], direction: Direction) -> KeyRange {
 }
 
 fn iterating() -> Error {
-    Error::Invalid {
-        what: "use of a transaction",
-        why: "it is being iterated over; collect first, then write".into(),
-    }
+    Error::Invalid { what: "use of a transaction", why: "it is being iterated over; collect first, then write".into() }
 }
 
 /// The operation whose slot a buffered write of this family has; `None` for families that are never written directly.
@@ -250,6 +252,22 @@ fn slot_of(family: Family) -> Option<OpCode> {
         Family::Trace => Some(OpCode::TracePut),
         Family::Stream | Family::Batch | Family::TraceByParent | Family::TraceByType => None,
     }
+}
+
+/// The index entries that buffered trace entries will get, as writes of pairs without values.
+fn pending_index(writes: &WriteSet, space: SpaceNumber, family: Family) -> Result<WriteSet> {
+    let mut index = WriteSet::default();
+    for write in writes.sorted_in(space, Family::Trace) {
+        let WriteBody::Bytes(body) = writes.body(write) else { continue };
+        for key in trace_index(writes.key(write), body)? {
+            if let Some((first, key)) = key.split_first()
+                && *first == family.byte()
+            {
+                index.write(space, OpCode::KvPut, key, &[])?;
+            }
+        }
+    }
+    Ok(index)
 }
 
 impl<S: Storage> Reads for Transaction<'_, S> {
@@ -270,13 +288,22 @@ impl<S: Storage> Reads for Transaction<'_, S> {
         direction: Direction,
         each: OnPair<'_>,
     ) -> Result<()> {
-        let writes = self.writes.borrow();
-        let mut buffered = writes.sorted_in(space, family);
+        let own = self.writes.borrow();
+        let index;
+        let (writes, mut buffered) = match family {
+            Family::TraceByParent | Family::TraceByType => {
+                index = pending_index(&own, space, family)?;
+                (&index, index.sorted_in(space, Family::Kv))
+            }
+            // What is buffered for a stream is no entry of the tree: see `pending_stream`.
+            Family::Stream | Family::Batch => (&*own, Vec::new()),
+            Family::Kv | Family::Json | Family::State | Family::Trace => (&*own, own.sorted_in(space, family)),
+        };
         buffered.retain(|write| range.contains(writes.key(write)));
         if direction == Direction::Backward {
             buffered.reverse();
         }
-        let merge = Merge { transaction: self, writes: &writes, direction };
+        let merge = Merge { transaction: self, writes, direction };
         let mut stopped_at = None;
         merge.visit(space, family, range, buffered, &mut |key, item| {
             let flow = each(key, item)?;

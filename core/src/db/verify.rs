@@ -2,16 +2,20 @@
 //!
 //! Invariant: verifying changes nothing. What is wrong is collected, not only the first of it.
 
-use alloc::{format, string::{String, ToString}, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 use core::ops::ControlFlow;
 
-use super::{Db, View, shared::Shared, view::StateReads};
+use super::{Db, SpaceView, View, shared::Shared, view::StateReads};
 use crate::{
     Error, Result, RunId,
     log::LogPosition,
     primitive::{Events, ScanOptions, access::Through},
     recovery::{Progress, verify_log},
-    replay::{Digest, Replayed, digest_space, replay},
+    replay::{Diff, Digest, Replayed, digest_space, replay},
     snapshot,
     state::{DEFAULT_SPACE, SpaceNumber, entry_bytes, entry_kind, readable_tree_key},
     storage::Storage,
@@ -115,6 +119,12 @@ impl<S: Storage> Db<S> {
         self.replay_space(&view, space, until)
     }
 
+    /// What is different in run `newer`, compared with run `older`, as both are now: see [`SpaceView::diff`].
+    pub fn diff(&self, older: RunId, newer: RunId) -> Result<Diff> {
+        let view = self.view();
+        view.run(older)?.diff(&view.run(newer)?)
+    }
+
     /// [`Db::replay`] of the default space.
     pub fn replay_default(&self) -> Result<Replay<'_, S>> {
         self.replay_space(&self.view(), DEFAULT_SPACE, u64::MAX)
@@ -131,7 +141,10 @@ impl<S: Storage> Db<S> {
 }
 
 fn no_log(what: &'static str) -> Error {
-    Error::Unsupported { what, why: "the store was opened in memory and keeps no log; open it buffered or strict".into() }
+    Error::Unsupported {
+        what,
+        why: "the store was opened in memory and keeps no log; open it buffered or strict".into(),
+    }
 }
 
 fn newest_position<S: Storage>(view: &View<'_, S>, space: SpaceNumber) -> Option<LogPosition> {
@@ -159,6 +172,11 @@ impl<'db, S: Storage> Replay<'db, S> {
     /// The number of the space.
     pub fn number(&self) -> SpaceNumber {
         self.space
+    }
+
+    /// The replayed space, to compare it with another.
+    pub fn space(&self) -> SpaceView<'_, 'db, S> {
+        SpaceView::new(&self.view, self.space)
     }
 
     /// The view that holds the replayed space and nothing else.
@@ -232,7 +250,10 @@ impl<S: Storage> View<'_, S> {
 impl<S: Storage> Shared<S> {
     fn verify_snapshots(&self, report: &mut VerifyReport) {
         let Some(names) = report.check("storage", self.storage.list().map_err(Error::from)) else { return };
-        for name in names.iter().filter(|name| crate::log::parse_snapshot_name(name).is_some()) {
+        // A newer one is being written, or was when a process died: it does not count yet, or never will.
+        let newest = self.lock().anchor.and_then(|anchor| anchor.newest_snapshot).unwrap_or(0);
+        let counts = |name: &&String| crate::log::parse_snapshot_name(name).is_some_and(|number| number <= newest);
+        for name in names.iter().filter(counts) {
             let verified = match self.storage.open(name) {
                 Ok(file) => snapshot::verify(&file, name).map(|_| ()),
                 Err(error) => Err(error.into()),

@@ -8,8 +8,8 @@ use core::ops::ControlFlow;
 use super::shared::Shared;
 use crate::{
     Error, Result, RunId,
-    replay::{Digest, digest_space},
     primitive::access::{Access, Item, OnItem, OnPair, PendingStream, Reads},
+    replay::{Diff, Digest, Side, diff, digest_space},
     state::{DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State},
     storage::Storage,
     tree::{Direction, KeyRange},
@@ -88,6 +88,10 @@ pub struct SpaceView<'view, 'db, S: Storage> {
 }
 
 impl<'view, 'db, S: Storage> SpaceView<'view, 'db, S> {
+    pub(crate) fn new(view: &'view View<'db, S>, space: SpaceNumber) -> Self {
+        SpaceView { view, space }
+    }
+
     /// The number of the space.
     pub fn number(&self) -> SpaceNumber {
         self.space
@@ -97,6 +101,33 @@ impl<'view, 'db, S: Storage> SpaceView<'view, 'db, S> {
     /// their times and ids, and wherever and how often they were written. Reads everything.
     pub fn digest(&self) -> Result<Digest> {
         digest_space(&self.view.reads(), self.space)
+    }
+
+    /// What is different in `newer`, compared by content, primitive by primitive. What the two share (two versions of one
+    /// run, say) is skipped without being read.
+    ///
+    /// Fails with [`Error::NotFound`] where one of the spaces does not exist, and with the source's error where something
+    /// cannot be read. Both must be of the same store.
+    ///
+    /// ```
+    /// use foldb_core::{Db, RunOptions};
+    /// let db = Db::memory();
+    /// let first = db.runs().begin(RunOptions::named("first"))?;
+    /// let second = db.runs().begin(RunOptions::named("second"))?;
+    /// first.json().set("doc", &serde_json::json!({"a": 1, "b": 2}))?;
+    /// second.json().set("doc", &serde_json::json!({"a": 1, "b": 3}))?;
+    /// let view = db.view();
+    /// let diff = view.run(first.id())?.diff(&view.run(second.id())?)?;
+    /// assert_eq!(diff.len(), 1);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    pub fn diff(&self, newer: &SpaceView<'_, 'db, S>) -> Result<Diff> {
+        let (older_reads, newer_reads) = (self.view.reads(), newer.view.reads());
+        diff(self.side(&older_reads)?, newer.side(&newer_reads)?)
+    }
+
+    fn side<'a>(&'a self, reads: &'a StateReads<'a>) -> Result<Side<'a>> {
+        Ok(Side { reads, number: self.space, space: reads.space(self.space)?, source: reads.source })
     }
 
     /// The view that it belongs to.
@@ -121,9 +152,7 @@ pub(crate) struct StateReads<'a> {
 
 impl StateReads<'_> {
     fn space(&self, number: SpaceNumber) -> Result<&crate::state::Space> {
-        self.state
-            .space(number)
-            .ok_or_else(|| Error::NotFound { what: "run", name: alloc::format!("number {number}") })
+        self.state.space(number).ok_or_else(|| Error::NotFound { what: "run", name: alloc::format!("number {number}") })
     }
 }
 
@@ -183,13 +212,14 @@ pub(crate) fn visit_tree(
     each: OnPair<'_>,
 ) -> Result<()> {
     let mut failed = None;
-    tree.visit(&family.range(range), direction, source, &mut |key, entry| {
-        match each(key.get(1..).unwrap_or_default(), &Item::committed(entry, source)) {
-            Ok(flow) => flow,
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
+    tree.visit(&family.range(range), direction, source, &mut |key, entry| match each(
+        key.get(1..).unwrap_or_default(),
+        &Item::committed(entry, source),
+    ) {
+        Ok(flow) => flow,
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
         }
     })?;
     failed.map_or(Ok(()), Err)

@@ -11,9 +11,7 @@ use crate::{
     Error, Result, RunId,
     log::OpCode,
     primitive::trace_index,
-    state::{
-        DEFAULT_SPACE, Family, Space, State, batch_key, batch_prefix, entry_kind, readable,
-    },
+    state::{DEFAULT_SPACE, Family, Space, State, batch_key, batch_prefix, entry_kind, readable},
     transaction::{PROVISIONAL, Write, WriteBody, WriteSet},
     tree::{Direction, KeyRange, PageSource},
     value::{Delta, apply_delta},

@@ -141,13 +141,7 @@ pub(crate) struct Encoded {
 
 /// Appends the payload of a record that was read from another place in the log: the same, but for where the histories
 /// of its spaces continue, and for the durable mark.
-pub(crate) fn copy_record(
-    record: &RecordView<'_>,
-    at: LogPosition,
-    mark: u64,
-    state: &State,
-    buffer: &mut Vec<u8>,
-) {
+pub(crate) fn copy_record(record: &RecordView<'_>, at: LogPosition, mark: u64, state: &State, buffer: &mut Vec<u8>) {
     let header = RecordHeader { mark: mark.min(record.header().seq.saturating_sub(1)), ..*record.header() };
     let mut writer = RecordWriter::begin(buffer, &header, at, record.group_count());
     for group in record.groups() {

@@ -155,7 +155,10 @@ impl LogWriter {
 
     /// A new segment is there, with `reserved` bytes, and takes what comes from now on.
     pub(crate) fn rotated(&mut self, header: &SegmentHeader, reserved: u64) {
-        debug_assert!(self.active.as_ref().is_none_or(Active::is_drained), "a segment is left only when it is complete");
+        debug_assert!(
+            self.active.as_ref().is_none_or(Active::is_drained),
+            "a segment is left only when it is complete"
+        );
         self.previous = self.previous();
         self.next_segment = header.segment + 1;
         self.active = Some(Active {

@@ -20,14 +20,17 @@ use alloc::{string::ToString, sync::Arc, vec::Vec};
 
 pub(crate) use self::log_writer::LogWriter;
 pub use self::log_writer::{Batch, SpaceNeeded};
-use self::{check::check, encode::{Encoded, Plan}};
+use self::{
+    check::check,
+    encode::{Encoded, Plan},
+};
 use crate::{
     Error, Result, StoreId,
     error::check_limit,
     limits::{IDEMPOTENCY_KEY_BYTES_MAX, INLINE_VALUE_BYTES_MAX, SEQ_MAX},
     log::{
-        FrameSeal, FrameType, FrameWriter, LogPosition, Previous, RecordHeader, RecordView, SEGMENT_HEADER_BYTES,
-        SegmentHeader, write_mark,
+        FrameType, FrameWriter, LogPosition, Previous, RecordHeader, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader,
+        write_mark,
     },
     state::{Appended, LoggedTransaction, State},
     transaction::{ReadSet, WriteBody, WriteSet},
@@ -276,7 +279,11 @@ impl Engine {
 
     /// Buffers a record that recovery found behind the last proven commit, as it was: same seq, same time, same
     /// operations, encoded again for its new place.
-    pub(crate) fn carry(&mut self, frames: &[(FrameType, RecordView<'_>)], pages: &dyn PageSource) -> Result<Vec<Appended>> {
+    pub(crate) fn carry(
+        &mut self,
+        frames: &[(FrameType, RecordView<'_>)],
+        pages: &dyn PageSource,
+    ) -> Result<Vec<Appended>> {
         let Some(active) = &mut self.log.active else {
             return Err(Error::Unsupported { what: "a commit", why: "no segment is open".into() });
         };
@@ -368,11 +375,6 @@ impl Engine {
     pub(crate) fn active_segment(&self) -> Option<(u64, u64)> {
         let active = self.log.active.as_ref()?;
         Some((active.number, active.end().max(SEGMENT_HEADER_BYTES)))
-    }
-
-    /// What frames of the active segment are sealed with.
-    pub(crate) fn seal(&self) -> Option<&FrameSeal> {
-        self.log.active.as_ref().map(|active| &active.seal)
     }
 }
 

@@ -32,6 +32,7 @@ pub use pointer::{LOG_POINTER_BYTES, LogPointer, LogPosition};
 pub use record::{RecordHeader, RecordWriter, write_mark};
 pub(crate) use record_view::read_mark;
 pub use record_view::{GroupView, Groups, Ops, RecordView, peek_seq_and_mark};
+pub(crate) use resync::looks_like_frame;
 pub use resync::{Found, Resync, resync};
 pub use segment::{FORMAT_VERSION, Previous, SEGMENT_HEADER_BYTES, SegmentHeader};
 

@@ -47,8 +47,8 @@ impl<'a> Iterator for Resync<'a> {
         loop {
             let rest = self.bytes.get(self.at..)?;
             let head = rest.first_chunk::<8>()?;
-            if let Some((frame, total)) = candidate(head, rest).and_then(|(kind, total)| self.check(rest, kind, total))
-            {
+            let found = candidate(head, wide(rest.len())).and_then(|(kind, total)| self.check(rest, kind, total));
+            if let Some((frame, total)) = found {
                 let offset = self.offset.saturating_add(wide(self.at));
                 self.at += total;
                 return Some((offset, frame));
@@ -58,19 +58,27 @@ impl<'a> Iterator for Resync<'a> {
     }
 }
 
-/// What the bytes at `rest` claim to be, where that is possible at all: the type and the whole length.
-fn candidate(head: &[u8; 8], rest: &[u8]) -> Option<(FrameType, usize)> {
+/// What `head` claims to be, where that is possible at all with so many bytes from there on: the type and the whole
+/// length.
+fn candidate(head: &[u8; 8], available: u64) -> Option<(FrameType, u64)> {
     let [.., frame_type, version, _, _] = head;
     if *version != FRAME_VERSION {
         return None;
     }
     let frame_type = FrameType::from_byte(*frame_type)?;
-    let total = usize::try_from(frame_bytes(head)?).ok()?;
-    (total <= rest.len()).then_some((frame_type, total))
+    let total = frame_bytes(head)?;
+    (total <= available).then_some((frame_type, total))
+}
+
+/// Whether `head` could be the first bytes of a frame, with `available` bytes from there on; for a segment whose salt is
+/// lost, where no checksum can be computed.
+pub(crate) fn looks_like_frame(head: &[u8; 8], available: u64) -> bool {
+    candidate(head, available).is_some()
 }
 
 impl<'a> Resync<'a> {
-    fn check(&mut self, rest: &'a [u8], frame_type: FrameType, total: usize) -> Option<(Frame<'a>, usize)> {
+    fn check(&mut self, rest: &'a [u8], frame_type: FrameType, total: u64) -> Option<(Frame<'a>, usize)> {
+        let total = usize::try_from(total).ok()?;
         let (covered, crc) = rest.get(..total)?.split_last_chunk::<4>()?;
         let crc = u32::from_le_bytes(*crc);
         let header = usize::try_from(FRAME_HEADER_BYTES).ok()?;

@@ -339,6 +339,14 @@ fn put<V: Encode + ?Sized>(writes: &dyn Writes, space: SpaceNumber, key: &[u8], 
     writes.write(space, OpCode::StatePut, key, &body(counter, value)?)
 }
 
+impl Cell<Value> {
+    /// A cell from what the tree keeps of it.
+    pub(crate) fn decode(stored: &[u8]) -> Result<Self> {
+        let (counter, value) = split(stored)?;
+        Ok(Cell { counter, value: Value::decode(value)? })
+    }
+}
+
 fn decoded<T: Decode>(key: &[u8], item: &Item<'_>) -> Result<Cell<T>> {
     let bytes = item.bytes()?;
     let (counter, value) = split(&bytes)?;

@@ -24,7 +24,7 @@ use crate::{
 /// The pairs of a space, reached through a store, a run, a transaction or a view.
 ///
 /// Keys are bytes, up to [`KEY_BYTES_MAX`](crate::limits::KEY_BYTES_MAX) of them, in byte order. Values are anything
-/// that [`Encode`]s, up to [`VALUE_BYTES_MAX`](crate::limits::VALUE_BYTES_MAX).
+/// that [encodes](crate::value::Encode), up to [`VALUE_BYTES_MAX`](crate::limits::VALUE_BYTES_MAX).
 ///
 /// # Errors
 /// Every operation can fail as the storage does ([`Error::Storage`](crate::Error::Storage),

@@ -12,6 +12,10 @@ mod kv;
 mod scan;
 mod trace;
 
+#[cfg(all(test, feature = "std"))]
+mod tests;
+
+pub(crate) use self::trace::trace_index;
 pub use self::{
     cells::{Cell, CellEntry, Cells},
     documents::{DocumentEntry, Documents},
@@ -20,4 +24,3 @@ pub use self::{
     scan::ScanOptions,
     trace::{Trace, TraceEntry, TraceId, TraceKind, TraceRecord},
 };
-pub(crate) use self::{events::StoredEvent, trace::trace_index};

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 pub mod log;
 mod store;
 
-pub use self::store::{LogVerified, Recovered, RecoveryReport, recover, verify_log};
+pub use self::store::{LogVerified, Recovered, RecoveryReport, RecoverySettings, recover, verify_log};
 
 /// How careful to be with what is wrong in the files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

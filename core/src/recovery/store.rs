@@ -3,7 +3,10 @@
 //! Invariant: this only reads. It says what has to be written before the store may be served ([`Recovered::outcome`]:
 //! the tail, the continuation), and whoever drives the engine does that.
 
-use alloc::{string::{String, ToString}, vec::Vec};
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use super::{
     Damage, ProgressCallback, RecoveryMode,
@@ -13,7 +16,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result, RunId,
     host::Host,
-    log::snapshot_name,
+    log::{parse_snapshot_name, snapshot_name},
     snapshot::{self, SnapshotMeta},
     state::{LoggedTransaction, State},
     storage::Storage,
@@ -56,6 +59,16 @@ pub struct Recovered {
     pub report: RecoveryReport,
 }
 
+/// How to recover.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecoverySettings {
+    /// What is accepted.
+    pub mode: RecoveryMode,
+    /// Whether a snapshot is read from end to end before it is used. Otherwise a damaged page in it shows when it is
+    /// first touched. Always done in strict mode.
+    pub check_snapshots: bool,
+}
+
 /// Recovers the state of a storage. `pages` reads pages of the storage's snapshots.
 ///
 /// Fails with [`Error::Corrupt`] where something promised is damaged and neither an older snapshot nor the log can stand
@@ -65,16 +78,59 @@ pub fn recover<S: Storage>(
     storage: &S,
     host: &dyn Host,
     pages: &dyn PageSource,
-    mode: RecoveryMode,
+    settings: RecoverySettings,
     progress: ProgressCallback<'_>,
 ) -> Result<Recovered> {
+    let mode = settings.mode;
     let mut clock = PhaseClock { host, since: host.now_micros(), phases: Vec::new() };
     report_progress(progress, "survey", 0, 1)?;
     let mut survey = survey(storage, mode)?;
     clock.end("survey");
     let mut report = RecoveryReport { created: survey.store.is_none(), ..RecoveryReport::default() };
-    let loaded = newest_snapshot(storage, &survey, mode, &mut report)?;
-    clock.end("snapshot");
+    let mut candidates = finished_snapshots(&mut survey);
+    let (state, outcome, loaded) = loop {
+        let loaded = newest_snapshot(storage, &survey, &mut candidates, settings, &mut report)?;
+        clock.end("snapshot");
+        let folded = fold_from(storage, &mut survey, loaded, pages, mode, progress);
+        clock.end("log");
+        match folded {
+            Ok(folded) => break folded,
+            // The log touched a page of the snapshot, and the page is damaged: the older snapshot stands in.
+            Err(Error::Corrupt { file, offset, rule, what }) if parse_snapshot_name(&file).is_some() => {
+                let name = file.clone();
+                reject(&name, Error::Corrupt { file, offset, rule, what }, mode, &mut report)?;
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    check_nothing_is_missing(&survey, loaded.as_ref(), &state, &outcome, mode)?;
+    report.snapshot = loaded.as_ref().map(|meta| (meta.generation, meta.seq));
+    report.log = outcome.report.clone();
+    report.damage = survey.damage.clone();
+    report.seq = outcome.tail.last().map_or(state.seq(), |last| last.seq);
+    report.phases = clock.phases;
+    Ok(Recovered { state, survey, outcome, loaded, report })
+}
+
+/// The generations that an anchor vouches for. A newer one was being written when the process died: the log has
+/// everything, and the file is garbage.
+fn finished_snapshots(survey: &mut Survey) -> Vec<u64> {
+    let named = survey.anchor.and_then(|(_, anchor)| anchor.newest_snapshot).unwrap_or(0);
+    let (finished, unfinished): (Vec<u64>, Vec<u64>) =
+        survey.snapshots.iter().partition(|generation| **generation <= named);
+    survey.garbage.extend(unfinished.into_iter().map(snapshot_name));
+    finished
+}
+
+/// Folds the log behind a snapshot, or all of it.
+fn fold_from<S: Storage>(
+    storage: &S,
+    survey: &mut Survey,
+    loaded: Option<(State, SnapshotMeta)>,
+    pages: &dyn PageSource,
+    mode: RecoveryMode,
+    progress: ProgressCallback<'_>,
+) -> Result<(State, LogOutcome, Option<SnapshotMeta>)> {
     let (mut state, loaded, from) = match loaded {
         Some((state, meta)) => {
             survey.prove(meta.seq);
@@ -84,19 +140,11 @@ pub fn recover<S: Storage>(
         None => (State::new(), None, None),
     };
     let mut appended = Vec::new();
-    let outcome = fold(storage, &survey, from, mode, progress, &mut |record| {
+    let outcome = fold(storage, survey, from, mode, progress, &mut |record| {
         appended.clear();
-        let frames: Vec<_> = record.frames.iter().map(|(_, frame)| *frame).collect();
-        state.apply(&LoggedTransaction { at: record.at, frames: &frames }, pages, &mut appended)
+        state.apply(&LoggedTransaction { at: record.at, frames: record.frames }, pages, &mut appended)
     })?;
-    clock.end("log");
-    check_nothing_is_missing(&survey, loaded.as_ref(), &state, &outcome, mode)?;
-    report.snapshot = loaded.as_ref().map(|meta| (meta.generation, meta.seq));
-    report.log = outcome.report.clone();
-    report.damage = survey.damage.clone();
-    report.seq = outcome.tail.last().map_or(state.seq(), |last| last.seq);
-    report.phases = clock.phases;
-    Ok(Recovered { state, survey, outcome, loaded, report })
+    Ok((state, outcome, loaded))
 }
 
 /// Times the phases of a recovery. The times are for people: nothing depends on them.
@@ -114,34 +162,41 @@ impl PhaseClock<'_> {
     }
 }
 
-/// The newest snapshot that holds. One that does not is reported, and in strict mode an error: the next older one, or
-/// the log, stands in, which costs time and no data.
+/// The newest of the candidates that holds, which is taken from them with all that are newer. One that does not hold is
+/// reported, and in strict mode an error: the next older one, or the log, stands in, which costs time and no data.
 fn newest_snapshot<S: Storage>(
     storage: &S,
     survey: &Survey,
-    mode: RecoveryMode,
+    candidates: &mut Vec<u64>,
+    settings: RecoverySettings,
     report: &mut RecoveryReport,
 ) -> Result<Option<(State, SnapshotMeta)>> {
+    let mode = settings.mode;
     let named = survey.anchor.and_then(|(_, anchor)| anchor.newest_snapshot);
     if let Some(named) = named
         && !survey.snapshots.contains(&named)
+        && report.rejected_snapshots.is_empty()
     {
         reject(&snapshot_name(named), missing(named), mode, report)?;
     }
-    for generation in survey.snapshots.iter().rev() {
-        let name = snapshot_name(*generation);
-        // A snapshot that no anchor names was being written when the process died. It may be good; the log has
-        // everything anyway, and nothing that is wrong with it is damage.
-        let was_finished = named.is_some_and(|named| *generation <= named);
-        let opened = storage.open(&name).map_err(Error::from).and_then(|file| snapshot::open(&file, &name));
-        match opened.and_then(|opened| check_store(opened, survey, &name)) {
+    while let Some(generation) = candidates.pop() {
+        let name = snapshot_name(generation);
+        let opened = open_snapshot(storage, &name, settings).and_then(|opened| check_store(opened, survey, &name));
+        match opened {
             Ok(opened) => return Ok(Some(opened)),
-            Err(error) if error.kind() == ErrorKind::Corrupt && was_finished => reject(&name, error, mode, report)?,
-            Err(error) if error.kind() == ErrorKind::Corrupt => {}
+            Err(error) if error.kind() == ErrorKind::Corrupt => reject(&name, error, mode, report)?,
             Err(error) => return Err(error),
         }
     }
     Ok(None)
+}
+
+fn open_snapshot<S: Storage>(storage: &S, name: &str, settings: RecoverySettings) -> Result<(State, SnapshotMeta)> {
+    let file = storage.open(name)?;
+    if settings.check_snapshots || settings.mode == RecoveryMode::Strict {
+        snapshot::verify(&file, name)?;
+    }
+    snapshot::open(&file, name)
 }
 
 fn reject(name: &str, error: Error, mode: RecoveryMode, report: &mut RecoveryReport) -> Result<()> {

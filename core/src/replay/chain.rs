@@ -96,13 +96,21 @@ impl<'a> FrameReader<'a> {
     }
 
     /// Where the transactions of a space begin, oldest first, from the newest one at `newest` back.
-    pub(crate) fn history(&mut self, space: SpaceNumber, newest: Option<LogPosition>) -> Result<Vec<StoredTransaction>> {
+    pub(crate) fn history(
+        &mut self,
+        space: SpaceNumber,
+        newest: Option<LogPosition>,
+    ) -> Result<Vec<StoredTransaction>> {
         let mut history = Vec::new();
         let mut next = newest;
         while let Some(at) = next {
             let transaction = self.transaction(at)?;
             let Some(previous) = transaction.previous(space)? else {
-                return Err(corrupt(at, "F-17", &format!("the history of space {space} leads here, and it is not here")));
+                return Err(corrupt(
+                    at,
+                    "F-17",
+                    &format!("the history of space {space} leads here, and it is not here"),
+                ));
             };
             if previous.is_some_and(|previous| previous >= at) {
                 return Err(corrupt(at, "F-17", "the history of a space leads forwards"));

@@ -4,13 +4,18 @@
 //! no effect on the store. So "replay equals live" is a check with meaning, and `verify` performs it.
 
 pub(crate) mod chain;
+mod diff;
 mod digest;
 
 use alloc::{sync::Arc, vec::Vec};
 
-pub use self::digest::Digest;
-pub(crate) use self::digest::digest_space;
 use self::chain::FrameReader;
+pub(crate) use self::diff::{Side, diff};
+pub(crate) use self::digest::digest_space;
+pub use self::{
+    diff::{Diff, DocumentChange, DocumentDiff, EntryChange, EntryDiff, StreamDiff},
+    digest::Digest,
+};
 use crate::{
     Result,
     log::LogPosition,

@@ -1,6 +1,6 @@
 //! Pages read one after the other, in large pieces: for loading and verifying a whole snapshot.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use super::{contents::read_exact, layout::wide};
@@ -57,7 +57,7 @@ impl<F: StorageFile> PageSource for SequentialPages<'_, F> {
             *piece = Piece { offset: at.offset, bytes };
         }
         // Shorter where the reference is not of this file: the tree compares lengths.
-        Ok(piece.page(at).map_or_else(|| vec![], <[u8]>::to_vec))
+        Ok(piece.page(at).map_or_else(Vec::new, <[u8]>::to_vec))
     }
 }
 

@@ -80,12 +80,7 @@ impl State {
         let Some(last) = transaction.frames.last() else { return Ok(()) };
         let header = *last.header();
         for frame in transaction.frames {
-            let place = Place {
-                seq: header.seq,
-                time_micros: header.time_micros,
-                frame: frame.at(),
-                pages,
-            };
+            let place = Place { seq: header.seq, time_micros: header.time_micros, frame: frame.at(), pages };
             for group in frame.groups().filter(|group| only.is_none_or(|only| group.space == only)) {
                 for op in group.ops() {
                     self.apply_op(group.space, &op, &place, appended)?;
@@ -280,7 +275,8 @@ impl Space {
         // The events are the end of the body, behind their count.
         let offset = place.offset(op) + (op.body.len() - events.bytes.len()) as u64;
         let first_seq = info.head + 1;
-        let index = BatchIndex::build(&events, (place.frame.segment, offset), place.time_micros, &info.link, first_seq)?;
+        let index =
+            BatchIndex::build(&events, (place.frame.segment, offset), place.time_micros, &info.link, first_seq)?;
         info.head += events.count;
         info.bytes += events.bytes.len() as u64;
         info.appended_micros = place.time_micros;

@@ -3,7 +3,7 @@
 //! Invariant: the window is part of the folded state, so it survives restarts and is the same after every recovery. It
 //! holds the newest [`IDEMPOTENCY_WINDOW`] keys, in the order of their commits.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 
 use rpds::{QueueSync, RedBlackTreeMapSync};
 

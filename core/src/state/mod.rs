@@ -19,10 +19,8 @@ use rpds::RedBlackTreeMapSync;
 pub(crate) use self::{
     apply::Appended,
     idempotency::IdempotencyWindow,
-    run::{
-        Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body,
-    },
-    stream::{next_link, read_event, write_event},
+    run::{Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body},
+    stream::{next_link, read_event},
 };
 pub use self::{
     apply::LoggedTransaction,

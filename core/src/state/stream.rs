@@ -41,7 +41,14 @@ pub struct StreamInfo {
 impl StreamInfo {
     /// A stream that is about to get its first event.
     pub(crate) fn new(now_micros: u64) -> Self {
-        StreamInfo { head: 0, first: 1, bytes: 0, created_micros: now_micros, appended_micros: now_micros, link: [0; 32] }
+        StreamInfo {
+            head: 0,
+            first: 1,
+            bytes: 0,
+            created_micros: now_micros,
+            appended_micros: now_micros,
+            link: [0; 32],
+        }
     }
 
     /// How many events are kept.
@@ -115,7 +122,13 @@ impl BatchIndex {
 
     /// Indexes the body of an append operation and extends the stream's chain by it. `offset` is where the first event
     /// is in the segment (that is, behind the count). Fails where the body breaks rule F-33.
-    pub(crate) fn build(events: &EventBytes<'_>, at: (u64, u64), time_micros: u64, link: &Link, first_seq: u64) -> Result<Self> {
+    pub(crate) fn build(
+        events: &EventBytes<'_>,
+        at: (u64, u64),
+        time_micros: u64,
+        link: &Link,
+        first_seq: u64,
+    ) -> Result<Self> {
         let target = BLOCK_BYTES_MIN.max(events.bytes.len() / (BLOCKS_MAX - 1));
         let mut blocks = Vec::with_capacity(events.bytes.len() / target + 1);
         let mut reader = Reader::new(events.bytes);
@@ -209,14 +222,6 @@ impl<'a> EventBytes<'a> {
         }
         Ok(EventBytes { count, bytes })
     }
-}
-
-/// Appends one event: length and bytes of its type, length and bytes of its payload (an encoded value).
-pub(crate) fn write_event(kind: &[u8], payload: &[u8], out: &mut Vec<u8>) {
-    varint::write(out, kind.len() as u64);
-    out.extend_from_slice(kind);
-    varint::write(out, payload.len() as u64);
-    out.extend_from_slice(payload);
 }
 
 /// Reads one event: its type and its payload.

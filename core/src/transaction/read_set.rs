@@ -45,10 +45,6 @@ impl ReadSet {
         self.runs.push((space, changed_seq));
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.points.is_empty() && self.ranges.is_empty() && self.runs.is_empty()
-    }
-
     /// Fails with [`Error::Conflict`], naming a key, where something read from `base` is different in `now`.
     pub(crate) fn validate(&self, base: &State, now: &State, pages: &dyn PageSource) -> Result<()> {
         if base.seq() == now.seq() {

@@ -13,8 +13,8 @@ use hashbrown::HashTable;
 
 use crate::{
     Error, Result, RunId,
-    limits::{KEY_BYTES_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX},
     error::check_limit,
+    limits::{KEY_BYTES_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX},
     log::{OpCode, varint},
     primitive::access::PendingStream,
     state::{Family, SpaceNumber, readable},
@@ -88,11 +88,6 @@ fn is_run_operation(code: OpCode) -> bool {
 impl WriteSet {
     pub(crate) fn is_empty(&self) -> bool {
         self.writes.is_empty()
-    }
-
-    /// How many operations there are.
-    pub(crate) fn len(&self) -> usize {
-        self.writes.len()
     }
 
     /// Upper bound of the bytes that the operations take in the log.
@@ -202,7 +197,9 @@ impl WriteSet {
         let (code, body) = match (write.code, code) {
             // The counter is known already (or known to be absent): what is added makes a plain put of it.
             (OpCode::KvPut, OpCode::KvAdd) => (OpCode::KvPut, self.sum(write, body)?),
-            (OpCode::KvDelete, OpCode::KvAdd) => (OpCode::KvPut, apply_delta(self.key(write), None, &Delta::decode(body)?)?),
+            (OpCode::KvDelete, OpCode::KvAdd) => {
+                (OpCode::KvPut, apply_delta(self.key(write), None, &Delta::decode(body)?)?)
+            }
             (OpCode::KvAdd, OpCode::KvAdd) => {
                 let WriteBody::Bytes(old) = self.body(write) else { return Ok(()) };
                 let mut sum = vec![];
@@ -297,7 +294,8 @@ impl WriteSet {
     /// Names of the streams to which events are appended, sorted.
     pub(crate) fn streams_in(&self, space: SpaceNumber) -> Vec<Vec<u8>> {
         let appends = |write: &&Write| write.space == space && write.code == OpCode::EventAppend;
-        let mut names: Vec<Vec<u8>> = self.writes.iter().filter(appends).map(|write| self.key(write).to_vec()).collect();
+        let mut names: Vec<Vec<u8>> =
+            self.writes.iter().filter(appends).map(|write| self.key(write).to_vec()).collect();
         names.sort();
         names
     }

@@ -4,10 +4,10 @@ use alloc::{format, vec::Vec};
 
 use super::{
     EntryRef, Shape, Tree, TreeConfig,
+    bulk::BulkLevels,
     insert::check_entry,
     leaf::{Entry, SLOT_BYTES, at},
     leaf_build::{Item, NewEntry, assemble, common_len, entry_bytes, shared_prefix},
-    leaves::build_root,
     slot::LeafSlot,
 };
 use crate::{Error, Result};
@@ -26,9 +26,9 @@ use crate::{Error, Result};
 pub struct TreeBuilder {
     shape: Shape,
     len: u64,
-    /// Lower bounds of the finished leaves and of the one being filled.
-    fences: Vec<Vec<u8>>,
-    slots: Vec<LeafSlot>,
+    levels: BulkLevels,
+    /// Lower bound of the leaf that is being filled.
+    fence: Vec<u8>,
     staged: Staged,
     last_key: Vec<u8>,
 }
@@ -98,8 +98,8 @@ impl TreeBuilder {
         Self {
             shape: Shape::new(config),
             len: 0,
-            fences: Vec::new(),
-            slots: Vec::new(),
+            levels: BulkLevels::new(Shape::new(config)),
+            fence: Vec::new(),
             staged: Staged::default(),
             last_key: Vec::new(),
         }
@@ -119,12 +119,10 @@ impl TreeBuilder {
             });
         }
         let (bytes, prefix_len) = self.staged.bytes_with(key, value.len());
-        if self.len == 0 {
-            self.fences.push(Vec::new());
-        } else if at::HEADER_END + prefix_len + bytes > self.shape.leaf_bytes() {
-            self.slots.push(self.staged.take_page());
+        if self.len > 0 && at::HEADER_END + prefix_len + bytes > self.shape.leaf_bytes() {
             let separator = key.get(..=common_len(&self.last_key, key)).unwrap_or(key);
-            self.fences.push(separator.to_vec());
+            let fence = core::mem::replace(&mut self.fence, separator.to_vec());
+            self.levels.push(fence, self.staged.take_page())?;
         }
         self.staged.push(&NewEntry { key, entry });
         self.last_key.clear();
@@ -136,8 +134,10 @@ impl TreeBuilder {
     /// The tree of all entries.
     pub fn finish(mut self) -> Tree {
         if self.len > 0 {
-            self.slots.push(self.staged.take_page());
+            // Separators of ascending keys ascend, so that the last leaf cannot be refused.
+            let last = self.levels.push(self.fence, self.staged.take_page());
+            debug_assert!(last.is_ok(), "separators ascend");
         }
-        Tree { root: build_root(&self.fences, self.slots, &self.shape), len: self.len, shape: self.shape }
+        Tree { root: self.levels.finish(), len: self.len, shape: self.shape }
     }
 }

@@ -2,15 +2,14 @@
 //!
 //! Invariant: nothing is changed before the leaf is known to be in memory, so an error leaves the tree as it was.
 
-use alloc::{format, sync::Arc, vec, vec::Vec};
+use alloc::{format, sync::Arc, vec::Vec};
 
 use super::{
     EntryRef, KEY_BYTES_MAX, KIND_MAX, NoPages, PageSource, Root, Shape, Tree, VALUE_BYTES_MAX,
-    inner::{Children, Inner},
+    inner::{Child, Children, Inner},
     leaf::{Leaf, Page, touch_slots},
     leaf_build::NewEntry,
     leaf_edit::{Edited, first_page, put},
-    separators::Separators,
     slot::LeafSlot,
 };
 use crate::{Error, Result, error::check_limit, limits::SEQ_MAX};
@@ -93,16 +92,16 @@ impl Tree {
                 Outcome::NotResident => return false,
                 Outcome::Done => {}
                 Outcome::Split(separator, upper) => {
-                    let children = Children::Leaves(vec![slot.clone(), LeafSlot::Resident(upper)]);
-                    self.root = Root::Inner(Arc::new(Inner { separators: Separators::build(&[separator]), children }));
+                    let (lower, upper) = (Child::Leaf(slot.clone()), Child::Leaf(LeafSlot::Resident(upper)));
+                    self.root = Root::Inner(Arc::new(Inner::pair(lower, &separator, upper)));
                 }
             },
             Root::Inner(inner) => match put_in_inner(inner, insertion, true) {
                 Outcome::NotResident => return false,
                 Outcome::Done => {}
                 Outcome::Split(separator, upper) => {
-                    let children = Children::Inners(vec![Arc::clone(inner), upper]);
-                    self.root = Root::Inner(Arc::new(Inner { separators: Separators::build(&[separator]), children }));
+                    let (lower, upper) = (Child::Inner(Arc::clone(inner)), Child::Inner(upper));
+                    self.root = Root::Inner(Arc::new(Inner::pair(lower, &separator, upper)));
                 }
             },
         }
@@ -131,16 +130,13 @@ fn put_in_inner(inner: &mut Arc<Inner>, insertion: &mut Insertion<'_>, rightmost
     let node = Arc::make_mut(inner);
     let index = node.separators.route(insertion.new.key);
     let rightmost = rightmost && index == node.separators.len();
-    let separator = match &mut node.children {
+    let (separator, upper) = match &mut node.children {
         Children::Leaves(leaves) => {
             let Some(slot) = leaves.get_mut(index) else { return Outcome::NotResident };
             match put_in_leaf(slot, insertion, rightmost) {
                 Outcome::NotResident => return Outcome::NotResident,
                 Outcome::Done => return Outcome::Done,
-                Outcome::Split(separator, upper) => {
-                    leaves.insert(index + 1, LeafSlot::Resident(upper));
-                    separator
-                }
+                Outcome::Split(separator, upper) => (separator, Child::Leaf(LeafSlot::Resident(upper))),
             }
         }
         Children::Inners(inners) => {
@@ -148,20 +144,12 @@ fn put_in_inner(inner: &mut Arc<Inner>, insertion: &mut Insertion<'_>, rightmost
             match put_in_inner(child, insertion, rightmost) {
                 Outcome::NotResident => return Outcome::NotResident,
                 Outcome::Done => return Outcome::Done,
-                Outcome::Split(separator, upper) => {
-                    inners.insert(index + 1, upper);
-                    separator
-                }
+                Outcome::Split(separator, upper) => (separator, Child::Inner(upper)),
             }
         }
     };
-    node.separators.insert(index, &separator);
-    let children = node.children.len();
-    if children <= insertion.shape.inner_children_max() {
-        return Outcome::Done;
+    match node.take_in(index, separator, upper, insertion.shape.inner_children_max(), rightmost) {
+        None => Outcome::Done,
+        Some((separator, upper)) => Outcome::Split(separator, upper),
     }
-    // Where keys only ever come behind the last one, what is left of it is complete: it stays full.
-    let middle = if rightmost { children - 1 } else { children / 2 };
-    let (separator, upper) = node.split_off(middle);
-    Outcome::Split(separator, Arc::new(upper))
 }

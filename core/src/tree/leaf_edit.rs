@@ -6,7 +6,7 @@ use alloc::{sync::Arc, vec::Vec};
 
 use super::{
     Shape,
-    leaf::{ENTRY_HEADER_BYTES, HEAD_BYTES, Leaf, Page, SLOT_BYTES, Suffix, at, narrow, read_u16},
+    leaf::{ENTRY_HEADER_BYTES, HEAD_BYTES, Leaf, Page, SLOT_BYTES, Suffix, at, narrow, read_u16, touch_all},
     leaf_build::{
         Item, NewEntry, PAGE_BYTES_MAX, assemble, common_len, entry_bytes, entry_header, items_of, page_bytes,
         shared_prefix, shares_first_byte, write_at, zeroed_page,
@@ -15,6 +15,8 @@ use super::{
 
 /// As many insertions in a row, each right behind the one before, are taken for ascending keys.
 const RUN_MIN: u8 = 4;
+/// Steps by which a page grows in the midst of such a run, beyond the ordinary one.
+const RUN_GAP_STEPS: usize = 4;
 /// A prefix is lengthened at a growth only if it frees this many bytes: it means to write all entries anew.
 const PREFIX_GAIN_BYTES_MIN: usize = 64;
 
@@ -58,7 +60,14 @@ pub(super) fn put(
         if used > shape.leaf_bytes() || gain(&leaf) > 0 {
             return rebuild(page, found, new, rightmost, shape);
         }
-        *page = enlarged(&leaf, (used + shape.gap_for(used)).min(shape.leaf_bytes()));
+        let gap = match found {
+            // More of the same is about to come, and the gap is cut off when the page is full.
+            Err(index) if run_after_insert(page, index) >= RUN_MIN => {
+                RUN_GAP_STEPS * shape.leaf_step_bytes() + shape.gap_for(used)
+            }
+            _ => shape.gap_for(used),
+        };
+        *page = enlarged(&leaf, (used + gap).min(shape.leaf_bytes()));
     }
     match found {
         Ok(index) => replace_in_place(page, index, &suffix, size, new),
@@ -153,6 +162,7 @@ fn run_after_insert(page: &[u8], index: usize) -> u8 {
 /// Writes the page anew with `new` in it, as one page or two.
 fn rebuild(page: &mut Page, found: Result<usize, usize>, new: &NewEntry<'_>, rightmost: bool, shape: &Shape) -> Edited {
     let old = Arc::clone(page);
+    touch_all(&old);
     let leaf = Leaf::new(&old);
     let follows_prefix = new.key.starts_with(leaf.prefix());
     let mut scratch = Vec::new();
@@ -264,6 +274,7 @@ pub(super) fn remove(page: &mut Page, index: usize, shape: &Shape) {
     let waste = leaf.gap() + dead + size + SLOT_BYTES;
     if waste > shape.waste_bytes_max(leaf.page().len()) {
         let old = Arc::clone(page);
+        touch_all(&old);
         let mut items: Vec<Item<'_>> = items_of(&Leaf::new(&old)).collect();
         items.remove(index);
         let prefix = shared_prefix(&items);
@@ -286,6 +297,8 @@ pub(super) fn remove(page: &mut Page, index: usize, shape: &Shape) {
 
 /// The entries of two neighbouring pages in one, if they fill at most `bytes_max`.
 pub(super) fn merged(low: &[u8], high: &[u8], bytes_max: usize, shape: &Shape) -> Option<Page> {
+    touch_all(low);
+    touch_all(high);
     let items: Vec<Item<'_>> = items_of(&Leaf::new(low)).chain(items_of(&Leaf::new(high))).collect();
     let prefix = shared_prefix(&items);
     let used = page_bytes(&items, prefix.len());

@@ -2,14 +2,15 @@
 //!
 //! Invariant: `from_leaves` of what `visit_leaves` gave is a tree with the same entries, without a page being read.
 
-use alloc::{borrow::ToOwned, format, sync::Arc, vec::Vec};
+use alloc::{borrow::ToOwned, string::String, vec::Vec};
 
 use super::{
     PageRef, Root, Shape, Tree, TreeConfig,
+    bulk::BulkLevels,
     inner::{Children, Inner},
+    leaf::touch_all,
     leaf_build::canonical_into,
-    separators::Separators,
-    slot::{AbsentLeaf, LeafSlot},
+    slot::{AbsentLeaf, LeafSlot, StoredLeaf},
 };
 use crate::{Error, Result};
 
@@ -64,21 +65,18 @@ impl Tree {
         config: TreeConfig,
         leaves: impl Iterator<Item = Result<(Vec<u8>, u32, PageRef)>>,
     ) -> Result<Tree> {
-        let (mut fences, mut slots) = (Vec::new(), Vec::new());
+        let shape = Shape::new(config);
+        let mut levels = BulkLevels::new(shape);
         let mut len = 0_u64;
         for leaf in leaves {
             let (fence, entries, at) = leaf?;
-            if fences.last().is_some_and(|before| *before >= fence) || entries == 0 {
-                let number = fences.len();
-                let why = format!("leaf {number} has {entries} entries, or its fence is not above the one before it");
-                return Err(Error::Invalid { what: "list of leaves", why });
+            if entries == 0 {
+                return Err(Error::Invalid { what: "list of leaves", why: String::from("a leaf without entries") });
             }
             len = len.saturating_add(u64::from(entries));
-            fences.push(fence);
-            slots.push(LeafSlot::Absent(Arc::new(AbsentLeaf::new(at, entries))));
+            levels.push(fence, LeafSlot::Absent(AbsentLeaf::new(at, entries)))?;
         }
-        let shape = Shape::new(config);
-        Ok(Tree { root: build_root(&fences, slots, &shape), len, shape })
+        Ok(Tree { root: levels.finish(), len, shape })
     }
 }
 
@@ -91,12 +89,13 @@ fn visit_slot(
     let entries = slot.entries();
     match slot {
         LeafSlot::Resident(page) => {
+            touch_all(page);
             canonical_into(page, scratch);
             f(LeafRef { fence, entries, page: LeafPage::Resident(scratch) })
         }
         LeafSlot::Absent(absent) => {
             // A page that was read from a file is canonical: that is part of its verification.
-            let page = absent.loaded().map_or(LeafPage::Absent(&absent.at), |page| LeafPage::Resident(page));
+            let page = absent.loaded().map_or(LeafPage::Absent(&absent.stored().at), |page| LeafPage::Resident(page));
             f(LeafRef { fence, entries, page })
         }
     }
@@ -126,43 +125,6 @@ fn visit_inner(
     Ok(())
 }
 
-/// Builds the inner nodes above `slots`. `fences` has the lower bound of each; the first one counts as unbounded.
-pub(super) fn build_root(fences: &[Vec<u8>], slots: Vec<LeafSlot>, shape: &Shape) -> Root {
-    if slots.len() <= 1 {
-        return slots.into_iter().next().map_or(Root::Empty, Root::Leaf);
-    }
-    let mut bounds: Vec<&[u8]> = fences.iter().map(Vec::as_slice).collect();
-    let mut nodes = group(&mut bounds, slots, Children::Leaves, shape);
-    while nodes.len() > 1 {
-        nodes = group(&mut bounds, nodes, Children::Inners, shape);
-    }
-    nodes.pop().map_or(Root::Empty, Root::Inner)
-}
-
-/// One level of inner nodes above `children`, filled evenly; `bounds` becomes the lower bounds of the new nodes.
-fn group<Child>(
-    bounds: &mut Vec<&[u8]>,
-    children: Vec<Child>,
-    wrap: fn(Vec<Child>) -> Children,
-    shape: &Shape,
-) -> Vec<Arc<Inner>> {
-    let total = children.len();
-    let groups = total.div_ceil(shape.inner_children_max()).max(1);
-    let mut children = children.into_iter();
-    let mut nodes = Vec::with_capacity(groups);
-    let mut upper_bounds = Vec::with_capacity(groups);
-    for number in 0..groups {
-        let (start, end) = (total * number / groups, total * (number + 1) / groups);
-        let keys = bounds.get(start + 1..end).unwrap_or_default();
-        let mut own = Vec::with_capacity(end - start);
-        own.extend(children.by_ref().take(end - start));
-        nodes.push(Arc::new(Inner { separators: Separators::build(keys), children: wrap(own) }));
-        upper_bounds.extend(bounds.get(start));
-    }
-    *bounds = upper_bounds;
-    nodes
-}
-
 impl LeafSlot {
     pub(super) fn memory_bytes(&self) -> u64 {
         // Two counts lie before whatever an `Arc` holds.
@@ -170,8 +132,7 @@ impl LeafSlot {
         let bytes = match self {
             LeafSlot::Resident(page) => COUNTS + page.len(),
             LeafSlot::Absent(absent) => {
-                let loaded = absent.loaded().map_or(0, |page| size_of_val(page) + COUNTS + page.len());
-                COUNTS + size_of::<AbsentLeaf>() + loaded
+                COUNTS + size_of::<StoredLeaf>() + absent.loaded().map_or(0, |page| COUNTS + page.len())
             }
         };
         u64::try_from(bytes).unwrap_or(u64::MAX)

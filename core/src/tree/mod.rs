@@ -23,6 +23,7 @@ use alloc::sync::Arc;
 use crate::{Result, limits};
 
 mod builder;
+mod bulk;
 #[cfg(test)]
 mod check;
 mod cursor;
@@ -34,6 +35,7 @@ mod leaf_build;
 mod leaf_edit;
 mod leaf_verify;
 mod leaves;
+mod page_cell;
 mod range;
 mod remove;
 mod separators;
@@ -84,7 +86,7 @@ pub struct TreeConfig {
     /// A leaf's allocation grows in steps of this many bytes: 16 to 4096, default 256. Smaller steps save memory, half a step
     /// per leaf, and cost more copying.
     pub leaf_step_bytes: usize,
-    /// Most children of an inner node: 4 to 1024, default 64.
+    /// Most children of an inner node: 4 to 64, default 64.
     pub inner_children_max: usize,
 }
 
@@ -108,7 +110,7 @@ impl Shape {
         Self {
             leaf_bytes: within(config.leaf_bytes, 128, 32_768),
             leaf_step_bytes: within(config.leaf_step_bytes, 16, 4096),
-            inner_children_max: within(config.inner_children_max, 4, 1024),
+            inner_children_max: within(config.inner_children_max, 4, 64),
         }
     }
 
@@ -116,18 +118,25 @@ impl Shape {
         usize::from(self.leaf_bytes)
     }
 
+    fn leaf_step_bytes(&self) -> usize {
+        usize::from(self.leaf_step_bytes)
+    }
+
     fn inner_children_max(&self) -> usize {
         usize::from(self.inner_children_max)
     }
 
-    /// The gap of a page that uses `used` bytes.
+    /// The gap of a page that uses `used` bytes: what makes its allocation, with the two counts before the page and an
+    /// allocator's own word, a whole number of steps. The holes that grown pages leave then fit other pages.
     fn gap_for(&self, used: usize) -> usize {
-        used.next_multiple_of(usize::from(self.leaf_step_bytes)) - used
+        const OUTSIDE: usize = 3 * size_of::<usize>();
+        let allocated = used + OUTSIDE;
+        allocated.next_multiple_of(self.leaf_step_bytes()) - allocated
     }
 
     /// How many bytes of a page may be unused before it is written anew.
     fn waste_bytes_max(&self, page_bytes: usize) -> usize {
-        (page_bytes / 4).max(2 * usize::from(self.leaf_step_bytes))
+        (page_bytes / 4).max(2 * self.leaf_step_bytes())
     }
 }
 

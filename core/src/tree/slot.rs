@@ -1,15 +1,14 @@
 //! A leaf as its parent holds it: resident, or a reference to a page in a snapshot file.
 //!
-//! Invariant: an absent leaf is verified before anyone sees its bytes, and read at most once per tree that shares it.
+//! Invariant: an absent leaf is verified before anyone sees its bytes, and is kept once it has been read.
 
-use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
-
-use once_cell::race::OnceBox;
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 
 use super::{
     PageRef, PageSource,
     leaf::{Leaf, Page},
     leaf_verify,
+    page_cell::PageCell,
 };
 use crate::{Error, Result};
 
@@ -18,15 +17,23 @@ use crate::{Error, Result};
 pub(super) enum LeafSlot {
     /// In memory, perhaps changed since the last snapshot.
     Resident(Page),
-    /// In a snapshot file, unchanged since; its page is cached once it has been read.
-    Absent(Arc<AbsentLeaf>),
+    /// In a snapshot file, unchanged since.
+    Absent(AbsentLeaf),
 }
 
-/// A leaf in a snapshot file.
+/// A leaf in a snapshot file, as one node holds it.
+#[derive(Clone)]
 pub(super) struct AbsentLeaf {
+    /// The page once this node has asked for it: a second reference, without the way through `stored`.
+    near: PageCell,
+    stored: Arc<StoredLeaf>,
+}
+
+/// A leaf in a snapshot file, as all versions of the tree share it: what one of them has read, the others need not.
+pub(super) struct StoredLeaf {
     pub(super) at: PageRef,
     pub(super) entries: u32,
-    page: OnceBox<Page>,
+    page: PageCell,
 }
 
 /// The bounds that the separators above a leaf set for its keys.
@@ -40,28 +47,39 @@ pub(super) struct Fences {
 
 impl AbsentLeaf {
     pub(super) fn new(at: PageRef, entries: u32) -> Self {
-        Self { at, entries, page: OnceBox::new() }
+        Self { near: PageCell::default(), stored: Arc::new(StoredLeaf { at, entries, page: PageCell::default() }) }
+    }
+
+    pub(super) fn stored(&self) -> &Arc<StoredLeaf> {
+        &self.stored
     }
 
     /// The page, if it has been read.
     #[inline]
     pub(super) fn loaded(&self) -> Option<&Page> {
-        self.page.get()
+        self.near.page().or_else(|| self.fetch_near())
     }
 
-    /// The page, read and verified if this is the first access. Out of line: it must not slow down what is resident.
     #[cold]
-    fn load(&self, pages: &dyn PageSource, fences: Fences) -> Result<&Page> {
-        self.page.get_or_try_init(|| {
-            let bytes = pages.page(&self.at)?;
-            verify(&self.at, self.entries, &bytes, &fences).map_err(|what| Error::Corrupt {
-                file: format!("snap-{:020}", self.at.generation),
-                offset: self.at.offset,
-                rule: "F-40",
-                what,
-            })?;
-            Ok(Box::new(Page::from(bytes)))
-        })
+    fn fetch_near(&self) -> Option<&Page> {
+        let page = self.stored.page.page()?;
+        self.near.fill(Arc::clone(page));
+        Some(page)
+    }
+
+    /// Reads and verifies the page. Out of line: it must not slow down what is resident.
+    #[cold]
+    fn load(&self, pages: &dyn PageSource, fences: &Fences) -> Result<&Page> {
+        let StoredLeaf { at, entries, page } = &*self.stored;
+        let bytes = pages.page(at)?;
+        verify(at, *entries, &bytes, fences).map_err(|what| Error::Corrupt {
+            file: format!("snap-{:020}", at.generation),
+            offset: at.offset,
+            rule: "F-40",
+            what,
+        })?;
+        page.fill(Page::from(bytes));
+        self.loaded().ok_or(Error::Unsupported { what: "keeping a leaf page", why: String::from("its cell is empty") })
     }
 }
 
@@ -95,7 +113,7 @@ impl LeafSlot {
             LeafSlot::Resident(page) => Ok(page),
             LeafSlot::Absent(absent) => match absent.loaded() {
                 Some(page) => Ok(page),
-                None => absent.load(pages, fences()),
+                None => absent.load(pages, &fences()),
             },
         }
     }
@@ -116,7 +134,7 @@ impl LeafSlot {
     pub(super) fn same_as(&self, other: &Self) -> bool {
         match (self, other) {
             (LeafSlot::Resident(left), LeafSlot::Resident(right)) => Arc::ptr_eq(left, right),
-            (LeafSlot::Absent(left), LeafSlot::Absent(right)) => Arc::ptr_eq(left, right) || left.at == right.at,
+            (LeafSlot::Absent(left), LeafSlot::Absent(right)) => left.stored.at == right.stored.at,
             (LeafSlot::Resident(page), LeafSlot::Absent(absent))
             | (LeafSlot::Absent(absent), LeafSlot::Resident(page)) => {
                 absent.loaded().is_some_and(|loaded| Arc::ptr_eq(loaded, page))
@@ -128,7 +146,7 @@ impl LeafSlot {
     pub(super) fn entries(&self) -> u32 {
         match self {
             LeafSlot::Resident(page) => u32::try_from(Leaf::new(page).count()).unwrap_or(u32::MAX),
-            LeafSlot::Absent(absent) => absent.entries,
+            LeafSlot::Absent(absent) => absent.stored.entries,
         }
     }
 }

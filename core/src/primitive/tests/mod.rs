@@ -5,6 +5,7 @@ use alloc::{string::String, vec::Vec};
 use crate::{Db, Error, ErrorKind, Result, storage::MemStorage};
 
 mod cells;
+mod damage;
 mod documents;
 mod events;
 mod kv;

@@ -1,6 +1,6 @@
 //! The fold over the log: every transaction behind a starting point, in order, and where the log ends.
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 
 use super::{
     newest::{Cut, End, TailFrame, TailRecord, find_end},
@@ -10,10 +10,10 @@ use super::{
     survey::{SegmentInfo, Survey},
 };
 use crate::{
-    Error, Result,
+    Result,
     log::{
-        FRAME_ALIGNMENT, FrameOutcome, FrameSeal, FrameType, LogPosition, Previous, RecordHeader, RecordView,
-        SEGMENT_HEADER_BYTES, read_frame, reread_frame, segment_name, wide,
+        FRAME_ALIGNMENT, FrameSeal, FrameType, LogPosition, Previous, RecordHeader, RecordView,
+        SEGMENT_HEADER_BYTES, reread_frame, segment_name, wide,
     },
     recovery::{Damage, ProgressCallback, RecoveryMode, report_progress},
     storage::Storage,
@@ -42,8 +42,8 @@ pub struct LogRecord<'a> {
     pub at: LogPosition,
     /// Epoch in which it was written.
     pub epoch: u64,
-    /// For each frame: the offset of its payload in the segment, and the record.
-    pub frames: &'a [(u64, RecordView<'a>)],
+    /// The records of its frames, in order.
+    pub frames: &'a [RecordView<'a>],
 }
 
 /// What was read and what was found.
@@ -117,12 +117,14 @@ pub fn fold<S: Storage>(
         let end = info.valid_len().unwrap_or(info.len);
         let name = segment_name(info.number);
         let file = storage.open(&name)?;
-        read_range(&file, &name, start, end, &mut buffer)?;
-        let segment = Loaded { info, start, bytes: &buffer, crc_before: crc_before(&file, &name, start)? };
+        let crc_before = crc_before(&file, &name, start)?;
         folder.report.segments += 1;
-        match info.sealed {
-            Some(sealed) => folder.sealed(&segment, &sealed)?,
-            None => outcome = folder.newest(&segment, survey, mode)?,
+        if let Some(sealed) = info.sealed {
+            folder.sealed(&file, info, &sealed, (start, crc_before), &mut buffer)?;
+        } else {
+            read_range(&file, &name, start, end, &mut buffer)?;
+            let segment = Loaded { info, start, bytes: &buffer };
+            outcome = folder.newest(&segment, crc_before, survey, mode)?;
         }
         // Preallocated space that was read counts too.
         read += end - start;
@@ -181,48 +183,47 @@ fn crc_before<F: crate::storage::StorageFile>(file: &F, name: &str, start: u64) 
     Ok(u32::from_le_bytes(crc))
 }
 
-/// A segment in memory, from `start` to where it ends.
-struct Loaded<'b> {
-    info: &'b SegmentInfo,
-    start: u64,
-    bytes: &'b [u8],
-    /// Checksum of the last frame before `start`.
-    crc_before: u32,
+/// A piece of a segment in memory.
+pub(super) struct Loaded<'b> {
+    pub(super) info: &'b SegmentInfo,
+    /// Offset of its first byte in the segment.
+    pub(super) start: u64,
+    pub(super) bytes: &'b [u8],
 }
 
 impl<'b> Loaded<'b> {
-    fn seal(&self) -> FrameSeal {
+    pub(super) fn seal(&self) -> FrameSeal {
         FrameSeal::new(&self.info.header.salt, self.info.number)
     }
 
-    fn position(&self, offset: u64) -> LogPosition {
+    pub(super) fn position(&self, offset: u64) -> LogPosition {
         LogPosition { segment: self.info.number, offset }
     }
 
     /// The bytes from `offset` on; none where that is outside.
-    fn from(&self, offset: u64) -> &'b [u8] {
+    pub(super) fn from(&self, offset: u64) -> &'b [u8] {
         let at = offset.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
         at.and_then(|at| self.bytes.get(at..)).unwrap_or_default()
     }
 
-    fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.start.saturating_add(wide(self.bytes.len()))
     }
 }
 
-struct Folder<'f> {
+pub(super) struct Folder<'f> {
     progress: ProgressCallback<'f>,
     apply: &'f mut dyn FnMut(LogRecord<'_>) -> Result<()>,
-    report: LogReport,
+    pub(super) report: LogReport,
     total: u64,
     done: u64,
     reported: u64,
     /// Seq of the last transaction that was handed out or put into the tail.
-    seq: u64,
+    pub(super) seq: u64,
 }
 
 impl Folder<'_> {
-    fn advance(&mut self, bytes: u64, now: bool) -> Result<()> {
+    pub(super) fn advance(&mut self, bytes: u64, now: bool) -> Result<()> {
         self.done = self.done.saturating_add(bytes);
         if !now && self.done - self.reported < PROGRESS_BYTES {
             return Ok(());
@@ -231,53 +232,22 @@ impl Folder<'_> {
         report_progress(self.progress, "log", self.done, self.total)
     }
 
-    fn hand_out(&mut self, transaction: &Transaction<'_>, epoch: u64) -> Result<()> {
+    pub(super) fn hand_out(&mut self, transaction: &Transaction<'_>, epoch: u64) -> Result<()> {
         self.report.records += 1;
         let frames = transaction.frames();
         // A transaction has at least one frame.
-        let (Some((_, first)), Some((_, last))) = (frames.first(), frames.last()) else { return Ok(()) };
+        let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Ok(()) };
         (self.apply)(LogRecord { header: *last.header(), at: first.at(), epoch, frames })
     }
 
-    /// A sealed segment was synced as a whole before its successor was made: whatever differs is corruption (F-23).
-    fn sealed(&mut self, segment: &Loaded<'_>, sealed: &Previous) -> Result<()> {
-        let seal = segment.seal();
-        let mut sequence = Sequence::new(segment.info.number, self.seq + 1);
-        let (mut offset, mut last_crc) = (segment.start, segment.crc_before);
-        while offset < segment.end() {
-            let frame = match read_frame(segment.from(offset), offset, &seal) {
-                FrameOutcome::Frame(frame) => frame,
-                FrameOutcome::Newer { what, found, supported } => {
-                    let file = format!("{}, offset {offset}", segment_name(segment.info.number));
-                    return Err(Error::Newer { file, what, found: found.into(), supported: supported.into() });
-                }
-                FrameOutcome::End => return Err(sealed_differs(segment.position(offset), "zeros instead of a frame")),
-                FrameOutcome::Bad(reason) => return Err(sealed_differs(segment.position(offset), reason)),
-            };
-            if let Step::Whole(transaction) = sequence.accept(offset, &frame)? {
-                self.hand_out(&transaction, segment.info.header.epoch)?;
-            }
-            self.report.bytes += frame.next - offset;
-            self.advance(frame.next - offset, false)?;
-            (offset, last_crc) = (frame.next, frame.crc);
-        }
-        self.seq = sequence.next_seq() - 1;
-        let found = (self.seq, last_crc, sequence.waiting_parts());
-        if found != (sealed.last_seq, sealed.last_crc, 0) {
-            let what = format!(
-                "the segment ends with seq {}, checksum {last_crc:08x} and {} open parts; its successor says {} and {:08x}",
-                self.seq,
-                sequence.waiting_parts(),
-                sealed.last_seq,
-                sealed.last_crc
-            );
-            return Err(corrupt(segment.position(offset), "F-23", what));
-        }
-        Ok(())
-    }
-
     /// The newest segment, where the log ends.
-    fn newest(&mut self, segment: &Loaded<'_>, survey: &Survey, mode: RecoveryMode) -> Result<LogOutcome> {
+    fn newest(
+        &mut self,
+        segment: &Loaded<'_>,
+        crc_before: u32,
+        survey: &Survey,
+        mode: RecoveryMode,
+    ) -> Result<LogOutcome> {
         let end = find_end(segment.bytes, segment.start, self.seq + 1, &segment.seal())?;
         if end.any_frame && survey.anchor.is_none() {
             // An anchor is durable before the first commit.
@@ -287,7 +257,13 @@ impl Folder<'_> {
         let proven = survey.proven_seq.max(self.seq).max(end.mark);
         end.judge(proven, segment.info.number)?;
         self.note_end(&end, segment, mode)?;
-        let (continuation, tail) = self.up_to_end(segment, &end, proven)?;
+        let counted = Previous {
+            segment: segment.info.number,
+            valid_len: segment.start,
+            last_seq: self.seq,
+            last_crc: crc_before,
+        };
+        let (continuation, tail) = self.up_to_end(segment, &end, proven, counted)?;
         let last_seq = continuation.last_seq;
         self.report.tail_records = wide(tail.len());
         Ok(LogOutcome { last_seq, continuation: Some(continuation), tail, report: LogReport::default() })
@@ -308,38 +284,36 @@ impl Folder<'_> {
     }
 
     /// Second pass over frames whose checksums hold: hands out what is proven and keeps the rest as the tail.
-    fn up_to_end(&mut self, segment: &Loaded<'_>, end: &End, proven: u64) -> Result<(Previous, Vec<TailRecord>)> {
+    /// `counts` is what counts before the first of them, and is returned with what counts behind the last proven one.
+    fn up_to_end(
+        &mut self,
+        segment: &Loaded<'_>,
+        end: &End,
+        proven: u64,
+        mut counts: Previous,
+    ) -> Result<(Previous, Vec<TailRecord>)> {
         let info = segment.info;
         let mut sequence = Sequence::new(info.number, self.seq + 1);
-        let mut counts = Previous {
-            segment: info.number,
-            valid_len: segment.start,
-            last_seq: self.seq,
-            last_crc: segment.crc_before,
-        };
         let mut tail: Vec<TailRecord> = vec![];
         let mut offset = segment.start;
         while offset < end.offset {
             let Some(frame) = reread_frame(segment.from(offset), offset) else {
                 return Err(corrupt(segment.position(offset), "F-10", "the frame changed while it was read".into()));
             };
-            match sequence.accept(offset, &frame)? {
-                Step::Whole(transaction) if sequence.next_seq() - 1 <= proven => {
+            if let Step::Whole(transaction) = sequence.accept(offset, &frame)? {
+                let seq = sequence.next_seq() - 1;
+                if seq <= proven {
                     self.hand_out(&transaction, info.header.epoch)?;
-                    counts.last_seq = sequence.next_seq() - 1;
+                    // What was synced with this transaction, and no mark behind it: that one may be in the page cache
+                    // only, and then the next header would promise bytes that the disk does not have.
+                    counts = Previous { valid_len: frame.next, last_seq: seq, last_crc: frame.crc, ..counts };
+                } else {
+                    tail.push(tail_record(&transaction, seq, info.header.epoch));
                 }
-                Step::Whole(transaction) => {
-                    tail.push(tail_record(&transaction, sequence.next_seq() - 1, info.header.epoch))
-                }
-                Step::Part | Step::Mark => {}
             }
             self.report.bytes += frame.next - offset;
             self.advance(frame.next - offset, false)?;
             offset = frame.next;
-            // Marks behind the tail are not carried along: they speak of seqs that are written again.
-            if tail.is_empty() && sequence.waiting_parts() == 0 {
-                (counts.valid_len, counts.last_crc) = (frame.next, frame.crc);
-            }
         }
         self.seq = sequence.next_seq() - 1;
         Ok((counts, tail))
@@ -348,7 +322,7 @@ impl Folder<'_> {
 
 fn tail_record(transaction: &Transaction<'_>, seq: u64, epoch: u64) -> TailRecord {
     let parts = transaction.frames().len();
-    let frames = transaction.frames().iter().enumerate().map(|(index, (_, record))| {
+    let frames = transaction.frames().iter().enumerate().map(|(index, record)| {
         let frame_type = match (parts, index) {
             (1, _) => FrameType::Transaction,
             (_, index) if index + 1 == parts => FrameType::Commit,
@@ -357,8 +331,4 @@ fn tail_record(transaction: &Transaction<'_>, seq: u64, epoch: u64) -> TailRecor
         TailFrame { at: record.at(), frame_type, payload: record.payload().to_vec() }
     });
     TailRecord { seq, epoch, frames: frames.collect() }
-}
-
-fn sealed_differs(at: LogPosition, reason: &'static str) -> Error {
-    corrupt(at, "F-23", String::from("a sealed segment is damaged: ") + reason)
 }

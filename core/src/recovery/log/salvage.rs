@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Result,
     log::{
-        FRAME_HEADER_BYTES, Frame, FrameSeal, FrameType, LogPosition, RecordView, SEGMENT_HEADER_BYTES, resync,
+        Frame, FrameSeal, FrameType, LogPosition, RecordView, SEGMENT_HEADER_BYTES, resync,
         segment_name, wide,
     },
     recovery::{Damage, ProgressCallback, report_progress},
@@ -74,7 +74,7 @@ struct Salvager<'f> {
 /// The parts of a transaction that wait for their commit.
 #[derive(Default)]
 struct Parts<'b> {
-    records: Vec<(u64, RecordView<'b>)>,
+    records: Vec<RecordView<'b>>,
     /// Where the last of them ends: the next one has to begin there.
     end: u64,
 }
@@ -119,15 +119,15 @@ impl Salvager<'_> {
             Ok(record) => record,
             Err(error) => return Ok(Err(error)),
         };
-        let placed = (offset.saturating_add(FRAME_HEADER_BYTES), record);
+        
         if frame.frame_type == FrameType::Transaction {
             self.orphan(info.number, parts);
-            return self.hand_out(&[placed], info.header.epoch);
+            return self.hand_out(&[record], info.header.epoch);
         }
         let header = record.header();
         let number = header.part.and_then(|part| usize::try_from(part).ok());
         let same =
-            parts.records.first().is_none_or(|(_, first)| first.header().seq == header.seq && parts.end == offset);
+            parts.records.first().is_none_or(|first| first.header().seq == header.seq && parts.end == offset);
         if !same {
             self.orphan(info.number, parts);
         }
@@ -139,7 +139,7 @@ impl Salvager<'_> {
                 format!("part {number:?} of seq {} without the parts before it", header.seq),
             )));
         }
-        parts.records.push(placed);
+        parts.records.push(record);
         parts.end = frame.next;
         if frame.frame_type == FrameType::Part {
             return Ok(Ok(()));
@@ -148,9 +148,9 @@ impl Salvager<'_> {
         self.hand_out(&whole, info.header.epoch)
     }
 
-    fn hand_out(&mut self, frames: &[(u64, RecordView<'_>)], epoch: u64) -> Result<Result<()>> {
+    fn hand_out(&mut self, frames: &[RecordView<'_>], epoch: u64) -> Result<Result<()>> {
         // A transaction has at least one frame.
-        let (Some((_, first)), Some((_, last))) = (frames.first(), frames.last()) else { return Ok(Ok(())) };
+        let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Ok(Ok(())) };
         let (at, header) = (first.at(), *last.header());
         if header.seq <= self.seq {
             let what = format!("seq {} comes after seq {}", header.seq, self.seq);
@@ -189,7 +189,7 @@ impl Salvager<'_> {
 
     fn orphan(&mut self, segment: u64, parts: &mut Parts<'_>) {
         let records = core::mem::take(&mut parts.records);
-        if let Some((_, first)) = records.first() {
+        if let Some(first) = records.first() {
             self.report.orphaned_transactions += 1;
             let (seq, offset) = (first.header().seq, first.at().offset);
             let what = format!("{} parts of seq {seq} without their commit", records.len());

@@ -7,19 +7,19 @@ use alloc::{format, string::String, vec, vec::Vec};
 
 use crate::{
     Error, Result,
-    log::{FRAME_HEADER_BYTES, Frame, FrameType, LogPosition, RecordView, read_mark, segment_name},
+    log::{Frame, FrameType, LogPosition, RecordView, read_mark, segment_name},
 };
 
 /// The records of one transaction, each with the offset of its payload in the segment.
 pub(super) enum Transaction<'b> {
     /// The ordinary case, without an allocation.
-    One([(u64, RecordView<'b>); 1]),
+    One([RecordView<'b>; 1]),
     /// Parts and the commit that closes them.
-    Parts(Vec<(u64, RecordView<'b>)>),
+    Parts(Vec<RecordView<'b>>),
 }
 
 impl<'b> Transaction<'b> {
-    pub(super) fn frames(&self) -> &[(u64, RecordView<'b>)] {
+    pub(super) fn frames(&self) -> &[RecordView<'b>] {
         match self {
             Transaction::One(frame) => frame,
             Transaction::Parts(frames) => frames,
@@ -41,7 +41,7 @@ pub(super) enum Step<'b> {
 pub(super) struct Sequence<'b> {
     segment: u64,
     next_seq: u64,
-    parts: Vec<(u64, RecordView<'b>)>,
+    parts: Vec<RecordView<'b>>,
 }
 
 impl<'b> Sequence<'b> {
@@ -72,23 +72,23 @@ impl<'b> Sequence<'b> {
         if seq != self.next_seq {
             return Err(corrupt(at, "F-15", format!("a transaction has seq {seq}, {} is next", self.next_seq)));
         }
-        let placed = (offset.saturating_add(FRAME_HEADER_BYTES), record);
+        
         if frame.frame_type == FrameType::Transaction && self.parts.is_empty() {
             self.next_seq += 1;
-            return Ok(Step::Whole(Transaction::One([placed])));
+            return Ok(Step::Whole(Transaction::One([record])));
         }
-        self.accept_part(at, frame.frame_type, placed)
+        self.accept_part(at, frame.frame_type, record)
     }
 
     #[cold]
-    fn accept_part(&mut self, at: LogPosition, kind: FrameType, placed: (u64, RecordView<'b>)) -> Result<Step<'b>> {
+    fn accept_part(&mut self, at: LogPosition, kind: FrameType, record: RecordView<'b>) -> Result<Step<'b>> {
         let waiting = self.parts.len();
-        let number = placed.1.header().part.and_then(|part| usize::try_from(part).ok());
+        let number = record.header().part.and_then(|part| usize::try_from(part).ok());
         if kind == FrameType::Transaction || number != Some(waiting) || (kind == FrameType::Commit && waiting == 0) {
             let what = format!("a frame of type {kind:?} and part {number:?} behind {waiting} parts");
             return Err(corrupt(at, "F-19", what));
         }
-        self.parts.push(placed);
+        self.parts.push(record);
         if kind == FrameType::Part {
             return Ok(Step::Part);
         }

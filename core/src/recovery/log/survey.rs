@@ -16,7 +16,7 @@ use crate::{
     Error, Result, StoreId,
     log::{
         ANCHOR_BYTES, ANCHOR_NAMES, Anchor, AnchorSlot, Previous, SEGMENT_HEADER_BYTES, SegmentHeader,
-        parse_segment_name, parse_snapshot_name, segment_name, wide,
+        looks_like_frame, parse_segment_name, parse_snapshot_name, segment_name, wide,
     },
     recovery::{Damage, RecoveryMode},
     storage::{Storage, StorageFile},
@@ -51,8 +51,10 @@ pub struct Survey {
     pub epoch: u64,
     /// The chain, oldest first.
     pub segments: Vec<SegmentInfo>,
-    /// The newest valid anchor, and where it is. The next one goes into the other slot.
+    /// The newest valid anchor, and where it is.
     pub anchor: Option<(AnchorSlot, Anchor)>,
+    /// How many of the two anchors are valid.
+    pub valid_anchors: usize,
     /// Whether the anchor names the newest segment. Where it does not, the header may be in the page cache only, and the
     /// same bytes have to be written and synced again before anything is served (rule F-28).
     pub newest_is_anchored: bool,
@@ -77,9 +79,17 @@ impl Survey {
         self.segments.last()
     }
 
-    /// The slot that the next anchor goes into: never that of the newest valid one.
+    /// The slot that the first anchor of this opening goes into; later ones alternate.
+    ///
+    /// The newest valid anchor may be in the page cache only: after a sync that failed, the disk still has what was in
+    /// its slot before. The other one was synced before that one was written. So where both are valid, the newest is
+    /// overwritten, and where one is not, that one: at every moment an anchor that the disk really has is left alone.
     pub fn next_anchor_slot(&self) -> AnchorSlot {
-        self.anchor.map_or(AnchorSlot::A, |(slot, _)| slot.other())
+        match self.anchor {
+            None => AnchorSlot::A,
+            Some((slot, _)) if self.valid_anchors == AnchorSlot::BOTH.len() => slot,
+            Some((slot, _)) => slot.other(),
+        }
     }
 
     /// Notes that something else, as a valid snapshot, proves all commits up to `seq`.
@@ -149,7 +159,7 @@ pub fn survey<S: Storage>(storage: &S, mode: RecoveryMode) -> Result<Survey> {
     // Numbers end before the largest `u64` (rule F-2, and the check of an anchor): the next one exists.
     surveyor.found.next_segment = highest.max(anchored).saturating_add(1);
     if candidates.is_empty() {
-        return surveyor.without_segments(&headless, &names.anchors);
+        return surveyor.without_segments(&headless);
     }
     surveyor.check_anchor(&candidates)?;
     let unchained = surveyor.chain(candidates)?;
@@ -227,6 +237,7 @@ impl<S: Storage> Surveyor<'_, S> {
             if !self.check_store(name, anchor.store)? {
                 continue;
             }
+            self.found.valid_anchors += 1;
             match self.found.anchor {
                 Some((other, newest)) if newest.counter == anchor.counter => {
                     let what = format!("the anchor has the same counter {} as {}", anchor.counter, other.name());
@@ -294,9 +305,8 @@ impl<S: Storage> Surveyor<'_, S> {
     }
 
     /// No segment has a header. That is a store whose first segment was being created, and nothing else.
-    fn without_segments(mut self, headless: &[u64], anchors: &[AnchorSlot]) -> Result<Survey> {
-        if let Some(slot) = anchors.first() {
-            // The first anchor is written after the first header is durable.
+    fn without_segments(mut self, headless: &[u64]) -> Result<Survey> {
+        if let Some((slot, _)) = self.found.anchor {
             return Err(corrupt(slot.name(), "F-9", "there is an anchor, and no segment with a valid header".into()));
         }
         if let Some(generation) = self.found.snapshots.first() {
@@ -304,28 +314,25 @@ impl<S: Storage> Surveyor<'_, S> {
             return Err(corrupt(&name, "F-9", "there is a snapshot, and no segment with a valid header".into()));
         }
         for number in headless {
-            self.refuse_content(&segment_name(*number))?;
+            self.refuse_frame(&segment_name(*number))?;
         }
         self.discard(headless)?;
         self.found.newest_is_anchored = true;
         Ok(self.found)
     }
 
-    /// A first segment whose creation was interrupted has nothing behind its header. If this one has, then a header and
-    /// both anchors were lost, and taking the store for a new one would lose everything else.
-    fn refuse_content(&self, name: &str) -> Result<()> {
+    /// A first segment whose creation was interrupted has no frame behind its header. If this one has, then a header and
+    /// the anchors were lost, and taking the store for a new one would lose everything else. Without the header's salt
+    /// no checksum can be computed; what looks like a frame is enough.
+    fn refuse_frame(&self, name: &str) -> Result<()> {
         let file = self.storage.open(name)?;
-        let len = file.len()?;
-        let mut block = vec![0; 1 << 16];
-        let mut at = SEGMENT_HEADER_BYTES;
-        while at < len {
-            let bytes = usize::try_from(len - at).unwrap_or(usize::MAX).min(block.len());
-            let part = block.get_mut(..bytes).unwrap_or_default();
-            read_exactly(&file, name, at, part)?;
-            if part.iter().any(|byte| *byte != 0) {
-                return Err(corrupt(name, "F-30", "there is no valid header and no anchor, but content".into()));
-            }
-            at += wide(bytes);
+        let available = file.len()?.saturating_sub(SEGMENT_HEADER_BYTES);
+        let mut head = [0; 8];
+        if available >= wide(head.len()) {
+            read_exactly(&file, name, SEGMENT_HEADER_BYTES, &mut head)?;
+        }
+        if looks_like_frame(&head, available) {
+            return Err(corrupt(name, "F-30", "there is no valid header and no anchor, but a frame".into()));
         }
         Ok(())
     }

@@ -71,6 +71,15 @@ impl Segment {
         Previous { segment: self.header.segment, valid_len, last_seq: self.last_seq, last_crc: self.last_crc }
     }
 
+    /// What recovery counts of it: up to the last transaction, without the marks behind it.
+    pub(super) fn counted(&self) -> Previous {
+        let last = self.frames.iter().rev().find(|frame| !frame.is_mark);
+        let valid_len = last.map_or(128, |frame| frame.end);
+        let at = usize::try_from(valid_len).unwrap();
+        let last_crc = last.map_or(0, |_| u32::from_le_bytes(*self.bytes[..at].last_chunk().unwrap()));
+        Previous { valid_len, last_crc, ..self.previous() }
+    }
+
     pub(super) fn name(&self) -> String {
         segment_name(self.header.segment)
     }

@@ -60,7 +60,8 @@ impl Engine {
         // Before it is read, whatever may be unsynced is synced (F-28). Ghosts stay ghosts.
         let files = disk.live();
         let newest_segments: Vec<_> = files.keys().filter(|name| name.starts_with("log-")).cloned().collect();
-        for name in files.keys().filter(|name| name.starts_with("anchor-")).chain(newest_segments.iter().rev().take(2)) {
+        for name in files.keys().filter(|name| name.starts_with("anchor-")).chain(newest_segments.iter().rev().take(2))
+        {
             disk.sync(name);
         }
         let (survey, folded, outcome) = recover(&files)?;
@@ -105,7 +106,14 @@ impl Engine {
         self.next_segment += 1;
         let salt = core::array::from_fn(|_| self.dice.roll(256) as u8);
         let first_seq = self.previous.map_or(1, |previous| previous.last_seq + 1);
-        let header = SegmentHeader { store: STORE, segment: number, epoch: self.epoch, salt, first_seq, previous: self.previous };
+        let header = SegmentHeader {
+            store: STORE,
+            segment: number,
+            epoch: self.epoch,
+            salt,
+            first_seq,
+            previous: self.previous,
+        };
         let current = Current { number, seal: FrameSeal::new(&salt, number), len: SEGMENT_HEADER_BYTES, last_crc: 0 };
         self.disk.create(&segment_name(number));
         (header, current)
@@ -117,7 +125,8 @@ impl Engine {
         let name = segment_name(current.number);
         let mut body = vec![];
         for record in &outcome.tail {
-            let content: Content = record.frames.iter().map(|frame| ops(&frame.record().unwrap())).collect::<Vec<_>>().concat();
+            let content: Content =
+                record.frames.iter().map(|frame| ops(&frame.record().unwrap())).collect::<Vec<_>>().concat();
             append(&mut body, &mut current, record.seq, outcome.last_seq, &content);
             self.history.push(content);
             self.written = record.seq;
@@ -200,7 +209,8 @@ impl Engine {
             }
             self.written += 1;
             let frames = 1 + if self.dice.roll(5) == 0 { self.dice.roll(3) } else { 0 };
-            let content: Content = (0..frames).map(|_| vec![self.dice.roll(256) as u8; self.dice.roll(60) as usize]).collect();
+            let content: Content =
+                (0..frames).map(|_| vec![self.dice.roll(256) as u8; self.dice.roll(60) as usize]).collect();
             let Some(current) = &mut self.current else { return };
             let (name, offset) = (segment_name(current.number), current.len as usize);
             let mut bytes = vec![];
@@ -253,7 +263,9 @@ impl Engine {
     /// Checks what is left after a crash, and that an interrupted and a repeated recovery come to the same.
     fn check(&self, files: &Files, prefix: usize, what: &str) -> Vec<Content> {
         let (survey, mut recovered, outcome) = recover(files).unwrap_or_else(|error| panic!("{what}: {error}"));
-        recovered.extend(outcome.tail.iter().map(|record| record.frames.iter().map(|frame| ops(&frame.record().unwrap())).collect::<Vec<_>>().concat()));
+        recovered.extend(outcome.tail.iter().map(|record| {
+            record.frames.iter().map(|frame| ops(&frame.record().unwrap())).collect::<Vec<_>>().concat()
+        }));
         let promised = self.promised_at(prefix);
         assert!(wide(recovered.len()) >= promised, "{what}: {promised} were promised, {} are there", recovered.len());
         assert_eq!(recovered[..], self.history[..recovered.len()], "{what}: not what was committed");

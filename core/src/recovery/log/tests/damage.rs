@@ -142,7 +142,10 @@ fn damage_to_one_anchor_costs_nothing_and_is_reported() {
             let survey = super::super::survey(&storage(&damaged), RecoveryMode::Default).unwrap();
             assert_eq!((survey.damage.len(), survey.damage[0].file.as_str()), (1, slot.name()));
             let (folded, outcome) = recover(&storage(&damaged)).unwrap();
-            assert_eq!([folded.seqs, tail_seqs(&outcome)].concat(), [&whole.0.seqs[..], &tail_seqs(&whole.1)[..]].concat());
+            assert_eq!(
+                [folded.seqs, tail_seqs(&outcome)].concat(),
+                [&whole.0.seqs[..], &tail_seqs(&whole.1)[..]].concat()
+            );
             assert!(recover_from(&storage(&damaged), RecoveryMode::Strict, None).is_err());
         }
         for len in 0..files[slot.name()].len() {
@@ -161,7 +164,9 @@ fn a_frame_moved_or_copied_to_another_place_is_never_taken_for_what_was_there() 
         let copied = from.bytes[source.offset as usize..source.end as usize].to_vec();
         for to in &segments {
             for target in &to.frames {
-                if (from.name(), source.offset) == (to.name(), target.offset) || target.end - target.offset != source.end - source.offset {
+                if (from.name(), source.offset) == (to.name(), target.offset)
+                    || target.end - target.offset != source.end - source.offset
+                {
                     continue;
                 }
                 let mut damaged = files.clone();

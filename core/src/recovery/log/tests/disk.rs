@@ -79,7 +79,8 @@ impl Disk {
     /// The disk as it is after one of its syncs has failed: of what was not synced until then, some has reached the
     /// disk, and the rest counts as written from now on and never will. `None` where nothing was synced.
     pub(super) fn with_a_failed_sync(&self, dice: &mut Dice) -> Option<(usize, Self)> {
-        let syncs: Vec<usize> = (0..self.done.len()).filter(|index| matches!(self.done[*index].action, Action::Sync)).collect();
+        let syncs: Vec<usize> =
+            (0..self.done.len()).filter(|index| matches!(self.done[*index].action, Action::Sync)).collect();
         let failed_at = *syncs.get(dice.roll(syncs.len().max(1) as u64) as usize)?;
         let file = &self.done[failed_at].file;
         let mut disk = Disk { done: self.done[..failed_at].to_vec() };

@@ -22,7 +22,7 @@ fn every_transaction_is_handed_out_once_and_in_order() {
     // Three frames of transaction 5, four of 8.
     let expected: Vec<_> = [1, 2, 3, 4, 5, 5, 5, 6, 7, 8, 8, 8, 8, 9].into_iter().map(content).collect();
     assert_eq!(folded.ops, expected);
-    assert_eq!((outcome.last_seq, outcome.continuation), (9, Some(segments[2].previous())));
+    assert_eq!((outcome.last_seq, outcome.continuation), (9, Some(segments[2].counted())));
     assert!(outcome.tail.is_empty() && outcome.report.cut.is_none() && outcome.report.complete);
     let bytes: usize = segments.iter().map(|segment| segment.bytes.len() - 128).sum();
     assert_eq!((outcome.report.segments, outcome.report.records, outcome.report.bytes), (3, 9, bytes as u64));
@@ -54,13 +54,21 @@ fn the_fold_begins_wherever_a_snapshot_ends() {
         let mut boundaries = vec![(128, segment.header.first_seq - 1)];
         // Behind each transaction and each mark, but not between parts.
         let frames = segment.frames.iter().enumerate();
-        let whole = frames.filter(|(index, frame)| segment.frames.get(index + 1).is_none_or(|next| next.seq != frame.seq || next.is_mark));
+        let whole = frames.filter(|(index, frame)| {
+            segment.frames.get(index + 1).is_none_or(|next| next.seq != frame.seq || next.is_mark)
+        });
         boundaries.extend(whole.map(|(_, frame)| (frame.end, frame.seq)));
         for (offset, seq) in boundaries {
             let from = LogStart { segment: segment.header.segment, offset, seq };
             let (folded, outcome) = recover_from(&storage, RecoveryMode::Default, Some(from)).unwrap();
             assert_eq!(folded.seqs, (seq + 1..=9).collect::<Vec<_>>(), "{from:?}");
-            assert_eq!((outcome.last_seq, outcome.continuation), (9, Some(segments[2].previous())), "{from:?}");
+            // What a snapshot lies behind is durable, the mark at the end too.
+            let counted = if offset == segments[2].bytes.len() as u64 && segment.header.segment == 5 {
+                segments[2].previous()
+            } else {
+                segments[2].counted()
+            };
+            assert_eq!((outcome.last_seq, outcome.continuation), (9, Some(counted)), "{from:?}");
         }
     }
 }
@@ -134,20 +142,20 @@ fn what_is_not_proven_is_the_tail() {
     let counted = outcome.continuation.unwrap();
     assert_eq!((counted.last_seq, counted.valid_len), (2, segment.frames[2].offset));
     assert_eq!(outcome.last_seq, 2);
-    // A mark for everything makes it proven; the mark itself counts.
+    // A mark for everything makes it proven. The mark itself may not be durable and does not count.
     segment.mark(5);
     let (folded, outcome) = recover(&storage(&files(&[segment.clone()]))).unwrap();
     assert_eq!((folded.seqs, tail_seqs(&outcome)), (vec![1, 2, 3, 4, 5], vec![]));
-    assert_eq!(outcome.continuation, Some(segment.previous()));
+    assert_eq!(outcome.continuation, Some(segment.counted()));
 }
 
 #[test]
-fn a_mark_behind_the_tail_is_not_carried() {
+fn marks_behind_what_is_proven_are_not_counted() {
     let mut segment = Segment::first(1);
     segment.commit(0).mark(1).commit(1).mark(1);
     let (folded, outcome) = recover(&storage(&files(&[segment.clone()]))).unwrap();
     assert_eq!((folded.seqs, tail_seqs(&outcome)), (vec![1], vec![2]));
-    assert_eq!(outcome.continuation.unwrap().valid_len, segment.frames[1].end);
+    assert_eq!(outcome.continuation.unwrap().valid_len, segment.frames[0].end);
 }
 
 #[test]
@@ -163,7 +171,8 @@ fn anchor_and_snapshot_prove_commits_too() {
         let mut survey = survey_storage(&storage, RecoveryMode::Default).unwrap();
         survey.prove(proven);
         let mut folded = Folded::default();
-        fold_log(&storage, &survey, None, RecoveryMode::Default, &mut go_on, &mut |record| folded.take(record)).unwrap();
+        fold_log(&storage, &survey, None, RecoveryMode::Default, &mut go_on, &mut |record| folded.take(record))
+            .unwrap();
         assert_eq!(folded.seqs, expected);
     }
 }
@@ -173,7 +182,7 @@ fn parts_without_a_commit_are_an_orphaned_transaction() {
     for parts in 1..4 {
         let mut segment = Segment::first(1);
         segment.commit(0).mark(1);
-        let counted = segment.previous();
+        let counted = segment.counted();
         segment.parts(1, parts);
         let files = files(&[segment]);
         let (folded, outcome) = recover(&storage(&files)).unwrap();
@@ -187,17 +196,74 @@ fn parts_without_a_commit_are_an_orphaned_transaction() {
 fn frames_that_cannot_follow_each_other_are_corruption() {
     type Build = fn(&mut Segment);
     let cases: [(Build, &str); 11] = [
-        (|segment| { segment.frame(FrameType::Transaction, 3, 0, None); }, "F-15"),
-        (|segment| { segment.frame(FrameType::Transaction, 1, 0, None); }, "F-15"),
-        (|segment| { segment.parts(0, 1).frame(FrameType::Transaction, 2, 0, None); }, "F-15"),
-        (|segment| { segment.parts(0, 1).frame(FrameType::Commit, 3, 0, Some(1)); }, "F-15"),
-        (|segment| { segment.parts(0, 2).frame(FrameType::Commit, 2, 0, Some(1)); }, "F-19"),
-        (|segment| { segment.frame(FrameType::Part, 2, 0, Some(1)).frame(FrameType::Commit, 2, 0, Some(1)); }, "F-19"),
-        (|segment| { segment.frame(FrameType::Commit, 2, 0, Some(0)); }, "F-15"),
-        (|segment| { segment.parts(0, 1).frame(FrameType::Part, 2, 0, Some(0)).frame(FrameType::Commit, 2, 0, Some(2)); }, "F-19"),
-        (|segment| { segment.parts(0, 1).mark(0); }, "F-15"),
-        (|segment| { segment.last_seq = 5; segment.mark(0); }, "F-15"),
-        (|segment| { segment.last_seq = 0; segment.mark(0); }, "F-15"),
+        (
+            |segment| {
+                segment.frame(FrameType::Transaction, 3, 0, None);
+            },
+            "F-15",
+        ),
+        (
+            |segment| {
+                segment.frame(FrameType::Transaction, 1, 0, None);
+            },
+            "F-15",
+        ),
+        (
+            |segment| {
+                segment.parts(0, 1).frame(FrameType::Transaction, 2, 0, None);
+            },
+            "F-15",
+        ),
+        (
+            |segment| {
+                segment.parts(0, 1).frame(FrameType::Commit, 3, 0, Some(1));
+            },
+            "F-15",
+        ),
+        (
+            |segment| {
+                segment.parts(0, 2).frame(FrameType::Commit, 2, 0, Some(1));
+            },
+            "F-19",
+        ),
+        (
+            |segment| {
+                segment.frame(FrameType::Part, 2, 0, Some(1)).frame(FrameType::Commit, 2, 0, Some(1));
+            },
+            "F-19",
+        ),
+        (
+            |segment| {
+                segment.frame(FrameType::Commit, 2, 0, Some(0));
+            },
+            "F-15",
+        ),
+        (
+            |segment| {
+                segment.parts(0, 1).frame(FrameType::Part, 2, 0, Some(0)).frame(FrameType::Commit, 2, 0, Some(2));
+            },
+            "F-19",
+        ),
+        (
+            |segment| {
+                segment.parts(0, 1).mark(0);
+            },
+            "F-15",
+        ),
+        (
+            |segment| {
+                segment.last_seq = 5;
+                segment.mark(0);
+            },
+            "F-15",
+        ),
+        (
+            |segment| {
+                segment.last_seq = 0;
+                segment.mark(0);
+            },
+            "F-15",
+        ),
     ];
     for (index, (build, rule)) in cases.into_iter().enumerate() {
         let mut segment = Segment::first(1);

@@ -38,7 +38,8 @@ fn every_damaged_frame_is_skipped_and_listed_with_what_it_held() {
             let (seqs, damage) = salvage(&files).unwrap();
             let lost = |seq: &u64| !frame.is_mark && *seq == frame.seq;
             assert_eq!(seqs, (1..=9).filter(|seq| !lost(seq)).collect::<Vec<_>>());
-            let gap = damage.iter().find(|gap| gap.offset == frame.offset && gap.len == frame.end - frame.offset).unwrap();
+            let gap =
+                damage.iter().find(|gap| gap.offset == frame.offset && gap.len == frame.end - frame.offset).unwrap();
             assert_eq!(gap.file, segment.name());
             let known = damage.iter().any(|gap| gap.seqs == Some((frame.seq, frame.seq)));
             // Behind the last transaction nothing follows that would say which seq is missing.

@@ -36,7 +36,8 @@ fn the_log_is_cut_if_and_only_if_nothing_proves_the_bad_frame() {
             for keep in bad..FRAMES {
                 for proven in 0..=keep + 1 {
                     let files = store(&segment, bad as usize, keep as usize, proven);
-                    let good = segment.frames[..=keep as usize].iter().enumerate().filter(|(index, _)| *index as u64 != bad);
+                    let good =
+                        segment.frames[..=keep as usize].iter().enumerate().filter(|(index, _)| *index as u64 != bad);
                     let proof = good.map(|(_, frame)| frame.mark).max().unwrap_or(0).max(proven);
                     let result = recover(&storage(&files));
                     cases += 1;
@@ -49,7 +50,10 @@ fn the_log_is_cut_if_and_only_if_nothing_proves_the_bad_frame() {
                     assert_eq!(folded.seqs, (1..=proof).collect::<Vec<_>>(), "{marks} {bad} {keep} {proven}");
                     assert_eq!(tail_seqs(&outcome), (proof + 1..=bad).collect::<Vec<_>>());
                     let cut = outcome.report.cut.unwrap();
-                    assert_eq!((cut.seq, cut.frames_behind, cut.offset), (bad + 1, keep - bad, segment.frames[bad as usize].offset));
+                    assert_eq!(
+                        (cut.seq, cut.frames_behind, cut.offset),
+                        (bad + 1, keep - bad, segment.frames[bad as usize].offset)
+                    );
                     assert_eq!(corruption(recover_from(&storage(&files), RecoveryMode::Strict, None)).2, "F-29");
                 }
             }
@@ -123,7 +127,8 @@ fn zeros_in_the_middle_are_a_bad_frame_and_not_the_end() {
         segment.commit(0).commit(1).commit(if proven_later { 2 } else { 1 });
         let hole = segment.frames[1].offset as usize..segment.frames[1].end as usize;
         segment.bytes[hole].fill(0);
-        let result = recover(&storage(&files_with(&[segment.clone()], &[(AnchorSlot::A, anchor(1, &[segment.clone()], 0))])));
+        let result =
+            recover(&storage(&files_with(&[segment.clone()], &[(AnchorSlot::A, anchor(1, &[segment.clone()], 0))])));
         if proven_later {
             assert_eq!(corruption(result), (segment_name(1), segment.frames[1].offset, "F-22"));
         } else {

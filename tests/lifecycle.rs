@@ -5,7 +5,11 @@ use foldb::{Durability, Options, RunOptions};
 #[test]
 fn what_was_written_is_there_after_reopening_in_every_mode() {
     for durability in [Durability::Strict, Durability::buffered()] {
-        let directory = std::env::temp_dir().join(format!("foldb-smoke-{}-{:?}", std::process::id(), std::mem::discriminant(&durability)));
+        let directory = std::env::temp_dir().join(format!(
+            "foldb-smoke-{}-{:?}",
+            std::process::id(),
+            std::mem::discriminant(&durability)
+        ));
         let _ = std::fs::remove_dir_all(&directory);
         let open = || foldb::open_with(&directory, Options::new().durability(durability)).unwrap();
         let db = open();

@@ -1,0 +1,281 @@
+//! Diffs: what differs between two spaces, primitive by primitive, down to paths in a document.
+//!
+//! Invariant: only content counts. Two entries that were written by other commits, at other times, at other places of
+//! the log, are equal when their values are. Subtrees that the two share are skipped without being read, so the diff of
+//! two versions of one space costs what changed between them, not what is there.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::ops::ControlFlow;
+
+use crate::{
+    Result,
+    json::{PathChange, decode_document},
+    primitive::{
+        Cell, Event, Events, ScanOptions, Trace, TraceEntry, TraceId,
+        access::{Reads, Through},
+    },
+    state::{Family, Source, Space, SpaceNumber, entry_bytes, parse_batch_key},
+    tree::{EntryRef, KeyRange},
+    value::Value,
+};
+
+/// How something differs between an older and a newer space.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EntryChange<T> {
+    /// Only the newer has it.
+    Added(T),
+    /// Only the older has it.
+    Removed(T),
+    /// Both have it, and not the same.
+    Changed {
+        /// The older one.
+        from: T,
+        /// The newer one.
+        to: T,
+    },
+}
+
+/// A key whose entry differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntryDiff<T> {
+    /// The key.
+    pub key: Vec<u8>,
+    /// How it differs.
+    pub change: EntryChange<T>,
+}
+
+/// How a document differs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DocumentChange {
+    /// Only the newer space has it.
+    Added(serde_json::Value),
+    /// Only the older space has it.
+    Removed(serde_json::Value),
+    /// Both have it; these places in it differ.
+    Changed(Vec<PathChange>),
+}
+
+/// A document that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DocumentDiff {
+    /// Its key.
+    pub key: Vec<u8>,
+    /// How it differs.
+    pub change: DocumentChange,
+}
+
+/// A stream that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamDiff {
+    /// Its name.
+    pub stream: Vec<u8>,
+    /// The events that differ, by seq.
+    pub events: Vec<(u64, EntryChange<Event>)>,
+}
+
+/// What differs between two spaces. Everything is sorted by key, stream or place, so equal inputs give equal diffs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Diff {
+    /// Key-value pairs.
+    pub kv: Vec<EntryDiff<Value>>,
+    /// JSON documents.
+    pub json: Vec<DocumentDiff>,
+    /// Event streams.
+    pub events: Vec<StreamDiff>,
+    /// State cells, counter and value.
+    pub state: Vec<EntryDiff<Cell<Value>>>,
+    /// Trace entries, by their place in the trace: ids and times differ from run to run and do not count.
+    pub trace: Vec<(u64, EntryChange<TraceEntry>)>,
+}
+
+impl Diff {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many pairs, documents, events, cells and trace entries differ.
+    pub fn len(&self) -> usize {
+        let events: usize = self.events.iter().map(|stream| stream.events.len()).sum();
+        self.kv.len() + self.json.len() + events + self.state.len() + self.trace.len()
+    }
+}
+
+/// One side of a comparison.
+#[derive(Clone, Copy)]
+pub(crate) struct Side<'a> {
+    pub(crate) reads: &'a dyn Reads,
+    pub(crate) number: SpaceNumber,
+    pub(crate) space: &'a Space,
+    pub(crate) source: &'a dyn Source,
+}
+
+/// What differs between two spaces of one store.
+pub(crate) fn diff(older: Side<'_>, newer: Side<'_>) -> Result<Diff> {
+    let mut found = Found { diff: Diff::default(), streams: BTreeMap::new(), trace: false };
+    let mut failed = None;
+    older.space.tree().diff(
+        newer.space.tree(),
+        &KeyRange::all(),
+        older.source,
+        &mut |key, from, to| match found.entry(key, from, to, older.source, newer.source) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    for (stream, from_seq) in core::mem::take(&mut found.streams) {
+        let events = diff_stream(&older, &newer, &stream, from_seq)?;
+        if !events.is_empty() {
+            found.diff.events.push(StreamDiff { stream, events });
+        }
+    }
+    if found.trace {
+        found.diff.trace = diff_trace(&older, &newer)?;
+    }
+    Ok(found.diff)
+}
+
+struct Found {
+    diff: Diff,
+    /// Streams with a batch that differs, and the seq from which on to compare.
+    streams: BTreeMap<Vec<u8>, u64>,
+    trace: bool,
+}
+
+impl Found {
+    fn entry(
+        &mut self,
+        tree_key: &[u8],
+        from: Option<EntryRef<'_>>,
+        to: Option<EntryRef<'_>>,
+        older: &dyn Source,
+        newer: &dyn Source,
+    ) -> Result<()> {
+        let Some((first, key)) = tree_key.split_first() else { return Ok(()) };
+        match Family::from_byte(*first) {
+            Some(Family::Kv) => {
+                let change = change(from, to, older, newer, Value::decode)?;
+                self.diff.kv.extend(change.map(|change| EntryDiff { key: key.to_vec(), change }));
+            }
+            Some(Family::State) => {
+                let change = change(from, to, older, newer, Cell::<Value>::decode)?;
+                self.diff.state.extend(change.map(|change| EntryDiff { key: key.to_vec(), change }));
+            }
+            Some(Family::Json) => {
+                let change = change(from, to, older, newer, decode_document)?.and_then(document_change);
+                self.diff.json.extend(change.map(|change| DocumentDiff { key: key.to_vec(), change }));
+            }
+            Some(Family::Batch) => {
+                if let Some((stream, first_seq)) = parse_batch_key(key) {
+                    let from = self.streams.entry(stream.to_vec()).or_insert(first_seq);
+                    *from = first_seq.min(*from);
+                }
+            }
+            Some(Family::Trace) => self.trace = true,
+            Some(Family::Stream | Family::TraceByParent | Family::TraceByType) | None => {}
+        }
+        Ok(())
+    }
+}
+
+/// How two entries differ in what they hold; `None` where they do not.
+fn change<T>(
+    from: Option<EntryRef<'_>>,
+    to: Option<EntryRef<'_>>,
+    older: &dyn Source,
+    newer: &dyn Source,
+    decode: impl Fn(&[u8]) -> Result<T>,
+) -> Result<Option<EntryChange<T>>> {
+    let from = from.map(|entry| entry_bytes(&entry, older)).transpose()?;
+    let to = to.map(|entry| entry_bytes(&entry, newer)).transpose()?;
+    Ok(match (from, to) {
+        (Some(from), Some(to)) if from == to => None,
+        (Some(from), Some(to)) => Some(EntryChange::Changed { from: decode(&from)?, to: decode(&to)? }),
+        (Some(from), None) => Some(EntryChange::Removed(decode(&from)?)),
+        (None, Some(to)) => Some(EntryChange::Added(decode(&to)?)),
+        (None, None) => None,
+    })
+}
+
+/// Two documents whose bytes differ may still be equal; then nothing has changed.
+fn document_change(change: EntryChange<serde_json::Value>) -> Option<DocumentChange> {
+    match change {
+        EntryChange::Added(document) => Some(DocumentChange::Added(document)),
+        EntryChange::Removed(document) => Some(DocumentChange::Removed(document)),
+        EntryChange::Changed { from, to } => {
+            let paths = crate::json::diff(&from, &to);
+            (!paths.is_empty()).then_some(DocumentChange::Changed(paths))
+        }
+    }
+}
+
+fn diff_stream(
+    older: &Side<'_>,
+    newer: &Side<'_>,
+    stream: &[u8],
+    from_seq: u64,
+) -> Result<Vec<(u64, EntryChange<Event>)>> {
+    let older = events_of(older, stream, from_seq)?;
+    let mut newer = events_of(newer, stream, from_seq)?;
+    let mut changes = Vec::new();
+    for (seq, from) in older {
+        match newer.remove(&seq) {
+            Some(to) if to.kind == from.kind && to.payload == from.payload => {}
+            Some(to) => changes.push((seq, EntryChange::Changed { from, to })),
+            None => changes.push((seq, EntryChange::Removed(from))),
+        }
+    }
+    changes.extend(newer.into_iter().map(|(seq, event)| (seq, EntryChange::Added(event))));
+    changes.sort_by_key(|(seq, _)| *seq);
+    Ok(changes)
+}
+
+fn events_of(side: &Side<'_>, stream: &[u8], from_seq: u64) -> Result<BTreeMap<u64, Event>> {
+    let events = Events::new(Through(side.reads), side.number);
+    let range = events.range(stream, from_seq.., None, crate::tree::Direction::Forward)?;
+    Ok(range.into_iter().map(|event| (event.seq, event)).collect())
+}
+
+/// Compares two traces entry by entry in their order. A parent counts by its place, because ids are new in each run.
+fn diff_trace(older: &Side<'_>, newer: &Side<'_>) -> Result<Vec<(u64, EntryChange<TraceEntry>)>> {
+    let entries = |side: &Side<'_>| Trace::new(Through(side.reads), side.number).list(&ScanOptions::all());
+    let (older, newer) = (entries(older)?, entries(newer)?);
+    let (older_places, newer_places) = (places(&older), places(&newer));
+    let mut changes = Vec::new();
+    let mut right = newer.into_iter();
+    let mut place = 0;
+    for from in older {
+        place += 1;
+        match right.next() {
+            Some(to) if same_entry(&from, &older_places, &to, &newer_places) => {}
+            Some(to) => changes.push((place, EntryChange::Changed { from, to })),
+            None => changes.push((place, EntryChange::Removed(from))),
+        }
+    }
+    for to in right {
+        place += 1;
+        changes.push((place, EntryChange::Added(to)));
+    }
+    Ok(changes)
+}
+
+fn places(entries: &[TraceEntry]) -> BTreeMap<TraceId, usize> {
+    entries.iter().enumerate().map(|(place, entry)| (entry.id, place)).collect()
+}
+
+fn same_entry(
+    from: &TraceEntry,
+    older: &BTreeMap<TraceId, usize>,
+    to: &TraceEntry,
+    newer: &BTreeMap<TraceId, usize>,
+) -> bool {
+    let parent =
+        |entry: &TraceEntry, places: &BTreeMap<TraceId, usize>| entry.parent.map(|parent| places.get(&parent).copied());
+    from.kind == to.kind && from.name == to.name && from.data == to.data && parent(from, older) == parent(to, newer)
+}

@@ -1,0 +1,256 @@
+//! Crashes at every operation, of every sort: what is recovered is a prefix that holds everything promised.
+
+mod scenario;
+
+use foldb::{Durability, ErrorKind};
+use foldb_testkit::crash::{CrashStorage, Fault, OperationKind};
+use scenario::{Scenario, content, open};
+
+const STRICT: Durability = Durability::Strict;
+const BUFFERED: Durability = Durability::buffered();
+
+#[test]
+fn a_crash_after_any_operation_of_strict_commits_loses_nothing_promised() {
+    let mut scenario = Scenario::new(STRICT, 1 << 20);
+    scenario.mixed(4);
+    scenario.forget();
+    let images = scenario.crash_everywhere(64);
+    assert!(images > 60, "{images} images were checked");
+}
+
+#[test]
+fn a_crash_after_any_operation_of_buffered_commits_keeps_a_prefix() {
+    let mut scenario = Scenario::new(BUFFERED, 1 << 20);
+    scenario.mixed(2);
+    scenario.sync();
+    scenario.mixed(2);
+    scenario.sync();
+    scenario.mixed(1);
+    scenario.forget();
+    scenario.crash_everywhere(16);
+}
+
+#[test]
+fn a_crash_at_rotation_loses_nothing_promised() {
+    for durability in [STRICT, BUFFERED] {
+        let mut scenario = Scenario::new(durability, 4096);
+        scenario.mixed(8);
+        scenario.forget();
+        let segments = scenario.disk.live_image().names().filter(|name| name.starts_with("log-")).count();
+        assert!(segments >= 3, "the scenario has {segments} segments");
+        scenario.crash_everywhere(8);
+    }
+}
+
+#[test]
+fn a_crash_while_a_snapshot_is_written_loses_nothing_promised() {
+    let mut scenario = Scenario::new(STRICT, 8192);
+    scenario.mixed(2);
+    scenario.snapshot();
+    scenario.mixed(2);
+    scenario.snapshot();
+    scenario.mixed(1);
+    scenario.snapshot();
+    scenario.forget();
+    scenario.crash_everywhere(8);
+}
+
+#[test]
+fn a_crash_at_a_clean_close_or_at_reopening_loses_nothing_promised() {
+    let mut scenario = Scenario::new(STRICT, 1 << 20);
+    scenario.mixed(1);
+    scenario.reopen();
+    scenario.mixed(1);
+    scenario.reopen();
+    scenario.forget();
+    scenario.crash_everywhere(16);
+}
+
+#[test]
+fn a_crash_at_any_operation_of_a_recovery_changes_nothing_about_what_is_recovered() {
+    let mut first = Scenario::new(STRICT, 1 << 20);
+    first.mixed(2);
+    first.forget();
+    let operations = first.disk.operation_count();
+    // The last commit is synced but not proven: recovery has to write it again.
+    let image = first.disk.crash_point(operations).everything_survives();
+    let promised = first.promised_by(operations);
+
+    let disk = CrashStorage::from_image(&image);
+    let mut second = Scenario::on(disk, STRICT, 1 << 20, 50);
+    assert!(second.disk.operation_count() > 0, "the tail is written again");
+    second.forget();
+    second.history.extend(first.history.clone());
+    second.promised.push((0, promised));
+    second.crash_everywhere(64);
+}
+
+#[test]
+fn a_log_cut_at_every_byte_recovers_a_prefix_or_names_the_damage() {
+    let mut scenario = Scenario::new(STRICT, 1 << 20);
+    scenario.mixed(3);
+    scenario.forget();
+    let whole = scenario.disk.live_image();
+    let name = whole.names().find(|name| name.starts_with("log-")).unwrap().to_owned();
+    let mut recovered = std::collections::BTreeSet::new();
+    let end = whole.bytes(&name).unwrap().iter().rposition(|byte| *byte != 0).unwrap() as u64 + 1;
+    for cut in 0..=end {
+        let mut image = whole.clone();
+        image.set_len(&name, cut);
+        match open(image.to_memory(), STRICT, 1 << 20, 9) {
+            Ok(db) => {
+                let seq = db.view().seq();
+                assert_eq!(content(&db), scenario.history[&seq], "cut at byte {cut}");
+                recovered.insert(seq);
+            }
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "cut at byte {cut}: {error}"),
+        }
+    }
+    assert_eq!(recovered.len(), scenario.history.len(), "every commit boundary was seen");
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_an_error_or_a_shorter_prefix_and_never_other_content() {
+    let mut scenario = Scenario::new(STRICT, 1 << 20);
+    scenario.mixed(2);
+    scenario.forget();
+    let whole = scenario.disk.live_image();
+    let name = whole.names().find(|name| name.starts_with("log-")).unwrap().to_owned();
+    let last = *scenario.history.last_key_value().unwrap().0;
+    let bytes = whole.bytes(&name).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() as u64 + 1;
+    let mut refused = 0;
+    for offset in 0..end {
+        for bit in [0, 3, 7] {
+            let mut image = whole.clone();
+            image.flip_bit(&name, offset, bit);
+            match open(image.to_memory(), STRICT, 1 << 20, 9) {
+                Ok(db) => {
+                    let seq = db.view().seq();
+                    // Only the last commit has no mark behind it that says it had been durable.
+                    assert!(seq + 1 >= last, "offset {offset}, bit {bit}: recovery ends at {seq}");
+                    assert_eq!(content(&db), scenario.history[&seq], "offset {offset}, bit {bit}");
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Corrupt, "offset {offset}, bit {bit}: {error}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > 1000, "{refused} flips were refused");
+}
+
+#[test]
+fn after_a_clean_close_every_flipped_bit_of_a_frame_is_noticed() {
+    let mut scenario = Scenario::new(STRICT, 1 << 20);
+    scenario.mixed(1);
+    scenario.db.take().unwrap().close().unwrap();
+    let whole = scenario.disk.live_image();
+    let name = whole.names().find(|name| name.starts_with("log-")).unwrap().to_owned();
+    let last = *scenario.history.last_key_value().unwrap().0;
+    // The last frame is the mark itself; damage to it leaves the commits before it, which all carry marks but the last.
+    for offset in 128..whole.len(&name).unwrap() - 16 {
+        let mut image = whole.clone();
+        image.flip_bit(&name, offset, 1);
+        match open(image.to_memory(), STRICT, 1 << 20, 9) {
+            Ok(db) => assert_eq!(db.view().seq(), last, "offset {offset}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "offset {offset}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_damaged_newest_snapshot_costs_time_and_no_data() {
+    let mut scenario = Scenario::new(STRICT, 8192);
+    scenario.mixed(3);
+    scenario.snapshot();
+    scenario.mixed(2);
+    scenario.snapshot();
+    scenario.mixed(1);
+    let expected = content(scenario.db());
+    scenario.db.take().unwrap().close().unwrap();
+    let whole = scenario.disk.live_image();
+    let newest = whole.names().filter(|name| name.starts_with("snap-")).max().unwrap().to_owned();
+    let last = whole.len(&newest).unwrap();
+    for offset in (0..last).step_by(7) {
+        let mut image = whole.clone();
+        image.flip_bit(&newest, offset, 2);
+        let db = match open(image.to_memory(), STRICT, 8192, 9) {
+            Ok(db) => db,
+            Err(error) => panic!("offset {offset}: {error}"),
+        };
+        if db.recovery_report().rejected_snapshots.is_empty() {
+            // The damage is in a leaf page, which nothing has read yet, or in the checksum over all.
+            let report = db.verify(&mut |_| std::ops::ControlFlow::Continue(())).unwrap();
+            assert!(!report.is_ok(), "offset {offset}: the damage is found when it is looked for");
+            let options = scenario::options(STRICT, 8192).check_snapshots(true);
+            let host = std::sync::Arc::new(foldb_testkit::SeededHost::new(10));
+            let db = foldb::Db::open(image.to_memory(), host, options).unwrap();
+            assert_eq!(content(&db), expected, "offset {offset}, with the snapshot checked");
+        } else {
+            assert_eq!(content(&db), expected, "offset {offset}");
+        }
+        std::mem::forget(db);
+    }
+    let mut image = whole.clone();
+    image.remove(&newest);
+    let db = open(image.to_memory(), STRICT, 8192, 9).unwrap();
+    assert_eq!(content(&db), expected);
+    assert_eq!(db.recovery_report().rejected_snapshots.len(), 1);
+}
+
+#[test]
+fn a_full_disk_shows_before_a_commit_and_leaves_the_store_usable() {
+    let mut scenario = Scenario::new(STRICT, 4096);
+    scenario.mixed(1);
+    let used = scenario.disk.live_image().total_bytes();
+    scenario.disk.limit_capacity(Some(used + 4096));
+    let mut full = None;
+    for round in 0..200 {
+        match scenario.db().kv().put(format!("more {round}"), vec![1_u8; 200]) {
+            Ok(()) => {
+                let seq = scenario.db().view().seq();
+                let now = content(scenario.db());
+                scenario.history.insert(seq, now);
+                scenario.promised.push((scenario.disk.operation_count(), seq));
+            }
+            Err(error) => {
+                full = Some(error);
+                break;
+            }
+        }
+    }
+    let error = full.expect("the disk gets full");
+    assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
+    // Reads go on, and so do writes once there is room.
+    assert_eq!(content(scenario.db()), *scenario.history.last_key_value().unwrap().1);
+    scenario.disk.limit_capacity(None);
+    scenario.step(|db| db.kv().put("after", "room").unwrap());
+    scenario.forget();
+    scenario.crash_everywhere(4);
+}
+
+#[test]
+fn a_failed_sync_poisons_the_store_and_the_commit_is_unknown() {
+    let mut scenario = Scenario::new(STRICT, 1 << 20);
+    scenario.mixed(1);
+    let before = content(scenario.db());
+    scenario.disk.inject(Fault::on(OperationKind::Sync).nth(1));
+    let error = scenario.db().kv().put("unlucky", 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
+    // Reads of what was published go on; nothing is retried into a lie.
+    assert_eq!(content(scenario.db()), before);
+    let error = scenario.db().kv().put("later", 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
+    scenario.forget();
+    // Whether the commit is there afterwards is open; half of it never is.
+    let operations = scenario.disk.operation_count();
+    let last = *scenario.history.last_key_value().unwrap().0;
+    let mut with = scenario.history[&last].clone();
+    with.insert(format!("default kv {:?}", b"unlucky"), String::from("1"));
+    scenario.history.insert(last + 1, with);
+    for image in scenario.disk.crash_point(operations).images(64, 1) {
+        scenario.check(&image, operations, "after a failed sync");
+    }
+}

@@ -1,0 +1,80 @@
+//! Tasks of this repository. `cargo xtask test` is all that continuous integration runs; `cargo xtask help` lists the rest.
+
+mod steps;
+mod tidy;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use lexopt::{Arg, ValueExt};
+
+const HELP: &str = "\
+Tasks of the foldb repository.
+
+cargo xtask test [--only STEP]...   installs what is missing, then runs every check in order, or only these
+cargo xtask test --list             the steps and their commands
+cargo xtask tidy                    only the checks of the sources and documents themselves
+";
+
+/// What was asked for.
+enum Task {
+    Help,
+    List,
+    Test { only: Vec<String> },
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let root = repository();
+    let done = match parse() {
+        Ok(Task::Help) => {
+            print!("{HELP}");
+            true
+        }
+        Ok(Task::List) => steps::list(),
+        Ok(Task::Test { only }) => steps::run(&root, &only),
+        Ok(Task::Tidy) => report(&tidy::problems(&root)),
+        Err(error) => {
+            eprintln!("error: {error}\n\n{HELP}");
+            false
+        }
+    };
+    if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The root of the repository, wherever the command was started.
+fn repository() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).into()
+}
+
+fn parse() -> Result<Task, lexopt::Error> {
+    let mut parser = lexopt::Parser::from_env();
+    let (mut name, mut list, mut only) = (None, false, Vec::new());
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Value(value) if name.is_none() => name = Some(value.string()?),
+            Arg::Long("list") => list = true,
+            Arg::Long("only") => only.push(parser.value()?.string()?),
+            Arg::Long("help") | Arg::Short('h') => return Ok(Task::Help),
+            other => return Err(other.unexpected()),
+        }
+    }
+    match name.as_deref() {
+        Some("test") if list => Ok(Task::List),
+        Some("test") => Ok(Task::Test { only }),
+        Some("tidy") => Ok(Task::Tidy),
+        None | Some("help") => Ok(Task::Help),
+        Some(other) => Err(format!("there is no task {other}").into()),
+    }
+}
+
+/// Prints the problems and returns whether there are none.
+fn report(problems: &[tidy::Problem]) -> bool {
+    for problem in problems {
+        eprintln!("{problem}");
+    }
+    problems.is_empty()
+}
