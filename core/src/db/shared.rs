@@ -217,7 +217,10 @@ impl<S: Storage> Shared<S> {
             return;
         }
         if !hidden {
-            self.published.store(None);
+            // Looking is much cheaper than storing, and mostly nobody has asked for a state since the last commit.
+            if self.published.load().is_some() {
+                self.published.store(None);
+            }
         } else if self.published.load().as_ref().is_none_or(|state| state.seq() < visible) {
             self.published.store(Some(Arc::new(core.engine.working_state().clone())));
         }

@@ -22,7 +22,8 @@ const GROUP_OVERHEAD: usize = 48;
 /// What is about to be encoded, in the order in which it will be logged.
 pub(crate) struct Plan<'a> {
     writes: &'a WriteSet,
-    order: Vec<usize>,
+    /// Write and operation of it, for each operation.
+    order: Vec<(usize, usize)>,
     /// Where each frame's share of `order` ends.
     ends: Vec<usize>,
     /// The number that the first run of the transaction gets.
@@ -33,9 +34,9 @@ pub(crate) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     pub(crate) fn new(writes: &'a WriteSet, first_new_run: SpaceNumber) -> Self {
-        let order = writes.sorted();
+        let order = operations(writes);
         let (mut ends, mut part_bytes, mut groups, mut last) = (Vec::new(), 0, 0, None);
-        for (position, index) in order.iter().enumerate() {
+        for (position, (index, operation)) in order.iter().enumerate() {
             let Some(write) = writes.writes().get(*index) else { continue };
             if part_bytes >= PART_BYTES_TARGET {
                 ends.push(position);
@@ -45,7 +46,7 @@ impl<'a> Plan<'a> {
                 groups += 1;
                 last = Some(write.space);
             }
-            part_bytes += writes.key(write).len() + writes.body(write).encoded_len();
+            part_bytes += writes.key(write).len() + writes.operation_body(write, *operation).encoded_len();
         }
         ends.push(order.len());
         let bytes_max = writes.encoded_bytes() + groups * GROUP_OVERHEAD + ends.len() * RECORD_OVERHEAD;
@@ -95,12 +96,12 @@ impl<'a> Plan<'a> {
         &self,
         header: &RecordHeader<'_>,
         at: LogPosition,
-        share: &[usize],
+        share: &[(usize, usize)],
         state: &State,
         buffer: &mut Vec<u8>,
     ) {
-        let write = |index: &usize| self.writes.writes().get(*index);
-        let space = |index: &usize| write(index).map(|write| write.space);
+        let write = |(index, _): &(usize, usize)| self.writes.writes().get(*index);
+        let space = |place: &(usize, usize)| write(place).map(|write| write.space);
         let groups = share.chunk_by(|left, right| space(left) == space(right));
         let mut record = RecordWriter::begin(buffer, header, at, groups.clone().count() as u64);
         for group in groups {
@@ -108,15 +109,17 @@ impl<'a> Plan<'a> {
             // Without a log, offsets are used again and say nothing about what came before.
             let previous = state.space(number).and_then(|space| space.last_position).filter(|last| *last < at);
             record.group(self.number(number), previous, group.len() as u64);
-            for write in group.iter().filter_map(write) {
-                self.encode_op(write, &mut record);
+            for place in group {
+                if let Some(write) = write(place) {
+                    self.encode_op(write, place.1, &mut record);
+                }
             }
         }
     }
 
-    fn encode_op(&self, write: &Write, record: &mut RecordWriter<'_>) {
+    fn encode_op(&self, write: &Write, operation: usize, record: &mut RecordWriter<'_>) {
         let key = self.writes.key(write);
-        match self.writes.body(write) {
+        match self.writes.operation_body(write, operation) {
             WriteBody::Bytes(body) => {
                 record.op(write.code, key, body);
             }
@@ -128,6 +131,17 @@ impl<'a> Plan<'a> {
             }
         }
     }
+}
+
+/// The operations of all writes, in the order in which they are logged.
+fn operations(writes: &WriteSet) -> Vec<(usize, usize)> {
+    let sorted = writes.sorted().into_iter();
+    sorted
+        .flat_map(|index| {
+            let count = writes.writes().get(index).map_or(0, |write| writes.operations(write));
+            (0..count).map(move |operation| (index, operation))
+        })
+        .collect()
 }
 
 /// One frame that was appended to a buffer.

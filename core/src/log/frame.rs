@@ -259,22 +259,6 @@ pub fn read_frame<'a>(bytes: &'a [u8], offset: u64, seal: &FrameSeal) -> FrameOu
     }
 }
 
-/// The frame at the start of `bytes`, whose checksum has been verified in an earlier pass over the same bytes in memory.
-/// `None` where there is none, which cannot be after that.
-#[inline]
-pub(crate) fn reread_frame(bytes: &[u8], offset: u64) -> Option<Frame<'_>> {
-    let [l0, l1, l2, l3, frame_type, _] = bytes.first_chunk::<HEADER_BYTES>()?;
-    let payload = usize::try_from(u32::from_le_bytes([*l0, *l1, *l2, *l3])).ok()?;
-    let total = HEADER_BYTES.checked_add(payload)?.checked_add(CHECKSUM_BYTES)?.checked_next_multiple_of(ALIGNMENT)?;
-    let (covered, crc) = bytes.get(..total)?.split_last_chunk::<CHECKSUM_BYTES>()?;
-    Some(Frame {
-        frame_type: FrameType::from_byte(*frame_type)?,
-        payload: covered.get(HEADER_BYTES..)?.get(..payload)?,
-        next: offset.saturating_add(wide(total)),
-        crc: u32::from_le_bytes(*crc),
-    })
-}
-
 #[cold]
 fn end_or_bad<'a>(bytes: &[u8], reason: &'static str) -> FrameOutcome<'a> {
     if is_zero(bytes) { FrameOutcome::End } else { FrameOutcome::Bad(reason) }
@@ -282,6 +266,6 @@ fn end_or_bad<'a>(bytes: &[u8], reason: &'static str) -> FrameOutcome<'a> {
 
 /// Whether there is nothing but zeros. In blocks, so that the compiler can compare many bytes at once: preallocated
 /// segments end in megabytes of them.
-pub(super) fn is_zero(bytes: &[u8]) -> bool {
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(4096).all(|block| block.iter().fold(0, |union, byte| union | byte) == 0)
 }

@@ -21,7 +21,7 @@ pub mod varint;
 
 pub use anchor::{ANCHOR_BYTES, Anchor, AnchorSlot};
 pub(crate) use fields::wide;
-pub(crate) use frame::reread_frame;
+pub(crate) use frame::is_zero;
 pub use frame::{
     FRAME_ALIGNMENT, FRAME_HEADER_BYTES, FRAME_OVERHEAD_BYTES, FRAME_VERSION, Frame, FrameOutcome, FrameSeal,
     FrameType, FrameWriter, frame_bytes, frame_bytes_for, read_frame,

@@ -16,7 +16,7 @@ use super::{
         SectionType, corrupt, part, read_section_header, wide,
     },
 };
-use crate::{Result, log::parse_snapshot_name, state::State, storage::StorageFile};
+use crate::{Result, log::parse_snapshot_name, state::State, storage::StorageFile, tree::Tree};
 
 /// Front of the file, the five sections behind the pages with a checksum each, and the file's checksum.
 const FILE_BYTES_MIN: u64 = PAGES_OFFSET + 5 * (9 + 4) + 4;
@@ -140,8 +140,21 @@ impl<'a> Contents<'a> {
 
     /// The state, with all leaves absent.
     pub(super) fn state(&self) -> Result<(State, SnapshotMeta)> {
+        self.state_with(|index| index.tree())
+    }
+
+    /// Checks all that [`Self::state`] checks, without building the trees. Returns the number of spaces as well.
+    pub(super) fn check(&self) -> Result<(SnapshotMeta, usize)> {
+        let (state, meta) = self.state_with(|index| {
+            while index.leaf()?.is_some() {}
+            Ok(Tree::new())
+        })?;
+        Ok((meta, 1 + state.run_count()))
+    }
+
+    fn state_with(&self, tree: impl Fn(&mut IndexReader<'_>) -> Result<Tree>) -> Result<(State, SnapshotMeta)> {
         let mut index = self.index();
-        let (mut state, meta) = catalog::decode(self.section(SectionType::Catalog), &mut || index.tree())?;
+        let (mut state, meta) = catalog::decode(self.section(SectionType::Catalog), &mut || tree(&mut index))?;
         index.finish()?;
         if (meta.store, meta.generation) != (self.end.store, self.end.generation) {
             let what = format!("the end is that of generation {} of store {}", self.end.generation, self.end.store);

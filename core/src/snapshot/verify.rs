@@ -22,9 +22,7 @@ use crate::{
 /// As for [`open`](super::open), and [`Error::Corrupt`](crate::Error::Corrupt) for the first damaged page.
 pub fn verify<F: StorageFile>(file: &F, name: &str) -> Result<SnapshotInfo> {
     let contents = Contents::read(file, name)?;
-    let (state, meta) = contents.state()?;
-    let spaces = 1 + state.run_count();
-    drop(state);
+    let (meta, spaces) = contents.check()?;
     let source = SequentialPages::new(file, name, contents.pages_end());
     let mut index = contents.index();
     let mut pages = PageCheck { checksum: crc32fast::Hasher::new(), pages: 0, entries: 0 };

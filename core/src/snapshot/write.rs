@@ -30,7 +30,7 @@ use crate::{
 const BUFFER_BYTES: usize = 512 << 10;
 
 /// Writes a snapshot of `state` into `file`, which is new and empty, and returns when it counts: synced, read back, and
-/// opened as [`open`](super::open) opens it.
+/// checked as [`open`](super::open) checks it.
 ///
 /// `state` is a cheap clone that nobody changes, so commits go on meanwhile. Memory beyond it: one buffer of half a
 /// mebibyte, and the leaf index (some 25 bytes for each leaf). Leaves that are absent are copied from `pages` as bytes,
@@ -68,7 +68,7 @@ pub fn write<F: StorageFile>(
     let file_len = pages_end + wide(sections.tail.len());
     let tail = read_back(file, &name, &sections, file_len, &mut progress)?;
     // What nobody could open must not get a header either, whatever the reason.
-    let (_, found) = Contents::prove(&name, &sections.front, pages_end, tail)?.state()?;
+    let (found, _) = Contents::prove(&name, &sections.front, pages_end, tail)?.check()?;
     file.write_at(0, &sections.front)?;
     file.sync()?;
     let mut front = [0; FRONT_BYTES];

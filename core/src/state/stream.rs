@@ -16,7 +16,7 @@ use crate::{
 /// Smallest block that an event is read by. One block is one read and one checksum.
 const BLOCK_BYTES_MIN: usize = 4096;
 /// Most blocks of one batch, so that the index stays an ordinary inline entry.
-const BLOCKS_MAX: usize = 64;
+const BLOCKS_MAX: usize = 90;
 
 /// A link of a stream's hash chain: BLAKE3 over the link before it and the batch.
 pub type Link = [u8; 32];

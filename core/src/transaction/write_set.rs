@@ -14,10 +14,13 @@ use hashbrown::HashTable;
 use crate::{
     Error, Result, RunId,
     error::check_limit,
-    limits::{KEY_BYTES_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX},
-    log::{OpCode, varint},
+    limits::{KEY_BYTES_MAX, PART_BYTES_TARGET, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX},
+    log::{
+        OpCode,
+        varint::{self, Reader},
+    },
     primitive::access::PendingStream,
-    state::{Family, SpaceNumber, readable},
+    state::{Family, SpaceNumber, read_event, readable},
     value::{Delta, apply_delta},
 };
 
@@ -42,7 +45,15 @@ pub(crate) struct Write {
 #[derive(Clone, Debug)]
 enum Body {
     Arena(Range<usize>),
-    Events { count: u64, bytes: Vec<u8> },
+    /// Appended events, in pieces that each become one operation.
+    Events(Vec<Events>),
+}
+
+/// Events that become one operation.
+#[derive(Clone, Debug)]
+struct Events {
+    count: u64,
+    bytes: Vec<u8>,
 }
 
 /// The buffered writes of one transaction.
@@ -100,11 +111,27 @@ impl WriteSet {
         self.arena.get(write.key.clone()).unwrap_or_default()
     }
 
-    /// The body, in up to two pieces: the second is what an append has behind its count.
+    /// How many operations the write is logged as: one, but for appends that are too much for one.
+    pub(crate) fn operations(&self, write: &Write) -> usize {
+        match &write.body {
+            Body::Arena(_) => 1,
+            Body::Events(pieces) => pieces.len(),
+        }
+    }
+
+    /// The body of the write's first operation, which for everything but appends is all of it.
     pub(crate) fn body<'a>(&'a self, write: &'a Write) -> WriteBody<'a> {
+        self.operation_body(write, 0)
+    }
+
+    /// The body of one of the write's operations.
+    pub(crate) fn operation_body<'a>(&'a self, write: &'a Write, operation: usize) -> WriteBody<'a> {
         match &write.body {
             Body::Arena(range) => WriteBody::Bytes(self.arena.get(range.clone()).unwrap_or_default()),
-            Body::Events { count, bytes } => WriteBody::Events { count: *count, bytes },
+            Body::Events(pieces) => match pieces.get(operation) {
+                Some(piece) => WriteBody::Events { count: piece.count, bytes: &piece.bytes },
+                None => WriteBody::Events { count: 0, bytes: &[] },
+            },
         }
     }
 
@@ -206,6 +233,10 @@ impl WriteSet {
                 sum_of(self.key(write), Delta::decode(old)?, Delta::decode(body)?)?.encode(&mut sum);
                 (OpCode::KvAdd, sum)
             }
+            // A stream that was trimmed stays trimmed.
+            (OpCode::EventTrim, OpCode::EventTrim) if trimmed_to(self.body(write)) > trimmed_to(WriteBody::Bytes(body)) => {
+                return Ok(());
+            }
             _ => (code, body.to_vec()),
         };
         let body = self.store(&body);
@@ -229,17 +260,20 @@ impl WriteSet {
         if count == 0 {
             return Ok(());
         }
-        self.grow(stream.len() + events.len() + 2 * OP_OVERHEAD)?;
-        if let Some(at) = self.position(space, slot(OpCode::EventAppend), stream) {
-            if let Some(Write { body: Body::Events { count: have, bytes }, .. }) = self.writes.get_mut(at) {
-                *have += count;
-                bytes.extend_from_slice(events);
+        // Every piece repeats the name of the stream.
+        let pieces = events.len() / PART_BYTES_TARGET + 1;
+        self.grow(events.len() + pieces.saturating_mul(stream.len() + 2 * OP_OVERHEAD))?;
+        let at = match self.position(space, slot(OpCode::EventAppend), stream) {
+            Some(at) => at,
+            None => {
+                let key = self.store(stream);
+                self.push(Write { space, code: OpCode::EventAppend, key, body: Body::Events(Vec::new()) });
+                self.writes.len() - 1
             }
-            return Ok(());
+        };
+        if let Some(Write { body: Body::Events(pieces), .. }) = self.writes.get_mut(at) {
+            append_pieces(pieces, count, events)?;
         }
-        let key = self.store(stream);
-        let body = Body::Events { count, bytes: events.to_vec() };
-        self.push(Write { space, code: OpCode::EventAppend, key, body });
         Ok(())
     }
 
@@ -272,13 +306,13 @@ impl WriteSet {
         if let Some(write) = self.find(space, OpCode::EventTrim, stream)
             && let WriteBody::Bytes(body) = self.body(write)
         {
-            pending.trimmed = varint::Reader::new(body).varint().ok();
+            pending.trimmed = Reader::new(body).varint().ok();
         }
-        if let Some(write) = self.find(space, OpCode::EventAppend, stream)
-            && let WriteBody::Events { count, bytes } = self.body(write)
-        {
-            pending.count = count;
-            pending.bytes = bytes.to_vec();
+        if let Some(Write { body: Body::Events(pieces), .. }) = self.find(space, OpCode::EventAppend, stream) {
+            for piece in pieces {
+                pending.count += piece.count;
+                pending.bytes.extend_from_slice(&piece.bytes);
+            }
         }
         pending
     }
@@ -316,6 +350,43 @@ impl WriteBody<'_> {
             WriteBody::Events { count, bytes } => varint::encoded_len(*count) + bytes.len(),
         }
     }
+}
+
+/// The oldest seq that a trim keeps.
+fn trimmed_to(body: WriteBody<'_>) -> u64 {
+    match body {
+        WriteBody::Bytes(body) => Reader::new(body).varint().unwrap_or(0),
+        WriteBody::Events { .. } => 0,
+    }
+}
+
+/// Appends events to the last piece while it is small, and to new pieces beyond: an operation must fit a frame, and one
+/// event always does.
+fn append_pieces(pieces: &mut Vec<Events>, count: u64, events: &[u8]) -> Result<()> {
+    let room = pieces.last().map_or(PART_BYTES_TARGET, |last| PART_BYTES_TARGET.saturating_sub(last.bytes.len()));
+    if events.len() <= room {
+        match pieces.last_mut() {
+            Some(last) => {
+                last.count += count;
+                last.bytes.extend_from_slice(events);
+            }
+            None => pieces.push(Events { count, bytes: events.to_vec() }),
+        }
+        return Ok(());
+    }
+    let mut reader = Reader::new(events);
+    let (mut start, mut in_piece) = (0, 0);
+    while !reader.is_empty() {
+        read_event(&mut reader)?;
+        in_piece += 1;
+        let end = events.len() - reader.remaining();
+        if end - start >= PART_BYTES_TARGET || reader.is_empty() {
+            let bytes = events.get(start..end).unwrap_or_default().to_vec();
+            pieces.push(Events { count: in_piece, bytes });
+            (start, in_piece) = (end, 0);
+        }
+    }
+    Ok(())
 }
 
 /// What two additions to one counter come to.

@@ -1,22 +1,22 @@
 //! The fold over the log: every transaction behind a starting point, in order, and where the log ends.
 
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 
 use super::{
     newest::{Cut, End, TailFrame, TailRecord, find_end},
-    read::{read_exactly, read_range},
     salvage,
     sequence::{Sequence, Step, Transaction, corrupt},
     survey::{SegmentInfo, Survey},
+    window::{Next, Segment, Window},
 };
 use crate::{
     Result,
     log::{
-        FRAME_ALIGNMENT, FrameSeal, FrameType, LogPosition, Previous, RecordHeader, RecordView,
-        SEGMENT_HEADER_BYTES, reread_frame, segment_name, wide,
+        FRAME_ALIGNMENT, Frame, FrameOutcome, FrameType, LogPosition, Previous, RecordHeader, RecordView,
+        SEGMENT_HEADER_BYTES, wide,
     },
     recovery::{Damage, ProgressCallback, RecoveryMode, report_progress},
-    storage::Storage,
+    storage::{Storage, StorageFile},
 };
 
 /// How many bytes are folded between two reports of progress.
@@ -89,7 +89,8 @@ pub struct LogOutcome {
 /// the torn tail of the newest segment break a rule: what was handed out until then must be thrown away. Fails with
 /// [`Error::Cancelled`] where `progress` says stop, and with the storage's error where it fails.
 ///
-/// Cost: one read and one checksum pass over the segments behind `from`; memory for the largest of them.
+/// Cost: one read and one checksum pass over the segments behind `from`, two over the newest. Memory: a small window, or
+/// the rest of a segment where a transaction in parts or damage has to be looked at.
 pub fn fold<S: Storage>(
     storage: &S,
     survey: &Survey,
@@ -115,16 +116,13 @@ pub fn fold<S: Storage>(
     for (index, info) in segments.iter().enumerate() {
         let start = if index == 0 { from.offset } else { SEGMENT_HEADER_BYTES };
         let end = info.valid_len().unwrap_or(info.len);
-        let name = segment_name(info.number);
-        let file = storage.open(&name)?;
-        let crc_before = crc_before(&file, &name, start)?;
+        let segment = Segment::open(storage, info)?;
+        let last_crc = segment.crc_before(start)?;
+        let before = Previous { segment: info.number, valid_len: start, last_seq: folder.seq, last_crc };
         folder.report.segments += 1;
-        if let Some(sealed) = info.sealed {
-            folder.sealed(&file, info, &sealed, (start, crc_before), &mut buffer)?;
-        } else {
-            read_range(&file, &name, start, end, &mut buffer)?;
-            let segment = Loaded { info, start, bytes: &buffer };
-            outcome = folder.newest(&segment, crc_before, survey, mode)?;
+        match info.sealed {
+            Some(sealed) => folder.sealed(&segment, before, &sealed, &mut buffer)?,
+            None => outcome = folder.newest(&segment, before, survey, mode, &mut buffer)?,
         }
         // Preallocated space that was read counts too.
         read += end - start;
@@ -174,56 +172,19 @@ fn from_beginning(survey: &Survey) -> Result<(&[SegmentInfo], LogStart)> {
     Ok((&survey.segments, LogStart { segment, offset: SEGMENT_HEADER_BYTES, seq: 0 }))
 }
 
-/// The checksum of the frame that ends at `start`: its last four bytes (rule F-10).
-fn crc_before<F: crate::storage::StorageFile>(file: &F, name: &str, start: u64) -> Result<u32> {
-    let mut crc = [0; 4];
-    if start > SEGMENT_HEADER_BYTES {
-        read_exactly(file, name, start - 4, &mut crc)?;
-    }
-    Ok(u32::from_le_bytes(crc))
-}
-
-/// A piece of a segment in memory.
-pub(super) struct Loaded<'b> {
-    pub(super) info: &'b SegmentInfo,
-    /// Offset of its first byte in the segment.
-    pub(super) start: u64,
-    pub(super) bytes: &'b [u8],
-}
-
-impl<'b> Loaded<'b> {
-    pub(super) fn seal(&self) -> FrameSeal {
-        FrameSeal::new(&self.info.header.salt, self.info.number)
-    }
-
-    pub(super) fn position(&self, offset: u64) -> LogPosition {
-        LogPosition { segment: self.info.number, offset }
-    }
-
-    /// The bytes from `offset` on; none where that is outside.
-    pub(super) fn from(&self, offset: u64) -> &'b [u8] {
-        let at = offset.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
-        at.and_then(|at| self.bytes.get(at..)).unwrap_or_default()
-    }
-
-    pub(super) fn end(&self) -> u64 {
-        self.start.saturating_add(wide(self.bytes.len()))
-    }
-}
-
-pub(super) struct Folder<'f> {
+struct Folder<'f> {
     progress: ProgressCallback<'f>,
     apply: &'f mut dyn FnMut(LogRecord<'_>) -> Result<()>,
-    pub(super) report: LogReport,
+    report: LogReport,
     total: u64,
     done: u64,
     reported: u64,
     /// Seq of the last transaction that was handed out or put into the tail.
-    pub(super) seq: u64,
+    seq: u64,
 }
 
 impl Folder<'_> {
-    pub(super) fn advance(&mut self, bytes: u64, now: bool) -> Result<()> {
+    fn advance(&mut self, bytes: u64, now: bool) -> Result<()> {
         self.done = self.done.saturating_add(bytes);
         if !now && self.done - self.reported < PROGRESS_BYTES {
             return Ok(());
@@ -232,92 +193,156 @@ impl Folder<'_> {
         report_progress(self.progress, "log", self.done, self.total)
     }
 
-    pub(super) fn hand_out(&mut self, transaction: &Transaction<'_>, epoch: u64) -> Result<()> {
-        self.report.records += 1;
-        let frames = transaction.frames();
-        // A transaction has at least one frame.
-        let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Ok(()) };
-        (self.apply)(LogRecord { header: *last.header(), at: first.at(), epoch, frames })
-    }
-
     /// The newest segment, where the log ends.
-    fn newest(
+    fn newest<F: StorageFile>(
         &mut self,
-        segment: &Loaded<'_>,
-        crc_before: u32,
+        segment: &Segment<'_, F>,
+        before: Previous,
         survey: &Survey,
         mode: RecoveryMode,
+        buffer: &mut Vec<u8>,
     ) -> Result<LogOutcome> {
-        let end = find_end(segment.bytes, segment.start, self.seq + 1, &segment.seal())?;
+        let end = find_end(segment, before.valid_len, self.seq + 1, buffer)?;
         if end.any_frame && survey.anchor.is_none() {
             // An anchor is durable before the first commit.
             let what = "there are commits, and no valid anchor".into();
-            return Err(corrupt(segment.position(segment.start), "F-9", what));
+            return Err(corrupt(segment.position(before.valid_len), "F-9", what));
         }
         let proven = survey.proven_seq.max(self.seq).max(end.mark);
         end.judge(proven, segment.info.number)?;
-        self.note_end(&end, segment, mode)?;
-        let counted = Previous {
-            segment: segment.info.number,
-            valid_len: segment.start,
-            last_seq: self.seq,
-            last_crc: crc_before,
-        };
-        let (continuation, tail) = self.up_to_end(segment, &end, proven, counted)?;
-        let last_seq = continuation.last_seq;
+        self.note_end(&end, segment.position(end.offset), mode)?;
+        let mut tail = vec![];
+        let continuation = self.range(segment, before, end.offset, &mut Sink { proven, tail: &mut tail }, buffer)?;
         self.report.tail_records = wide(tail.len());
+        let last_seq = continuation.last_seq;
         Ok(LogOutcome { last_seq, continuation: Some(continuation), tail, report: LogReport::default() })
     }
 
-    fn note_end(&mut self, end: &End, segment: &Loaded<'_>, mode: RecoveryMode) -> Result<()> {
+    fn note_end(&mut self, end: &End, at: LogPosition, mode: RecoveryMode) -> Result<()> {
         let wrong = match &end.bad {
             Some(cut) => Some(format!("a torn tail of {} bytes: {}", cut.bytes, cut.reason)),
             None if end.orphaned_parts > 0 => Some(format!("{} parts without their commit", end.orphaned_parts)),
             None => None,
         };
         if let (RecoveryMode::Strict, Some(what)) = (mode, wrong) {
-            return Err(corrupt(segment.position(end.offset), "F-29", what));
+            return Err(corrupt(at, "F-29", what));
         }
         self.report.orphaned_transactions += u64::from(end.orphaned_parts > 0);
         self.report.cut = end.bad.clone();
         Ok(())
     }
 
-    /// Second pass over frames whose checksums hold: hands out what is proven and keeps the rest as the tail.
-    /// `counts` is what counts before the first of them, and is returned with what counts behind the last proven one.
-    fn up_to_end(
+    /// A sealed segment was synced as a whole before its successor was made, and the successor says how it ends.
+    /// Whatever differs is corruption, never an end (rule F-23).
+    fn sealed<F: StorageFile>(
         &mut self,
-        segment: &Loaded<'_>,
-        end: &End,
-        proven: u64,
+        segment: &Segment<'_, F>,
+        before: Previous,
+        sealed: &Previous,
+        buffer: &mut Vec<u8>,
+    ) -> Result<()> {
+        let mut sink = Sink { proven: u64::MAX, tail: &mut vec![] };
+        let found = self.range(segment, before, sealed.valid_len, &mut sink, buffer)?;
+        // The checksum is that of the last frame, which may be a mark.
+        let last_crc = segment.crc_before(sealed.valid_len)?;
+        if (found.last_seq, last_crc) == (sealed.last_seq, sealed.last_crc) {
+            return Ok(());
+        }
+        let what = format!(
+            "the segment ends with seq {} and checksum {last_crc:08x}; its successor says {} and {:08x}",
+            found.last_seq, sealed.last_seq, sealed.last_crc
+        );
+        Err(corrupt(segment.position(sealed.valid_len), "F-23", what))
+    }
+
+    /// Folds the frames up to `end`, all of which have to be good. `counts` is what counts before the first of them; it
+    /// is returned with what counts behind the last proven one.
+    fn range<F: StorageFile>(
+        &mut self,
+        segment: &Segment<'_, F>,
         mut counts: Previous,
-    ) -> Result<(Previous, Vec<TailRecord>)> {
-        let info = segment.info;
-        let mut sequence = Sequence::new(info.number, self.seq + 1);
-        let mut tail: Vec<TailRecord> = vec![];
-        let mut offset = segment.start;
-        while offset < end.offset {
-            let Some(frame) = reread_frame(segment.from(offset), offset) else {
-                return Err(corrupt(segment.position(offset), "F-10", "the frame changed while it was read".into()));
+        end: u64,
+        sink: &mut Sink<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Previous> {
+        let mut next = Next::at(counts.valid_len);
+        while next.offset < end {
+            let window = segment.window(&next, end, buffer)?;
+            next = self.window(&window, &mut counts, sink)?;
+        }
+        Ok(counts)
+    }
+
+    /// Folds the frames that are whole in a window. Every call folds at least one, asks for a larger window, or fails.
+    fn window(&mut self, window: &Window<'_>, counts: &mut Previous, sink: &mut Sink<'_>) -> Result<Next> {
+        let mut sequence = Sequence::new(window.info.number, self.seq + 1);
+        let mut offset = window.start;
+        while offset < window.end() {
+            if let Some(next) = window.needs_more(offset) {
+                return Ok(next);
+            }
+            let differs = |reason| {
+                let what = String::from("the segment is damaged before its end: ") + reason;
+                Err(corrupt(window.position(offset), "F-23", what))
             };
-            if let Step::Whole(transaction) = sequence.accept(offset, &frame)? {
-                let seq = sequence.next_seq() - 1;
-                if seq <= proven {
-                    self.hand_out(&transaction, info.header.epoch)?;
-                    // What was synced with this transaction, and no mark behind it: that one may be in the page cache
-                    // only, and then the next header would promise bytes that the disk does not have.
-                    counts = Previous { valid_len: frame.next, last_seq: seq, last_crc: frame.crc, ..counts };
-                } else {
-                    tail.push(tail_record(&transaction, seq, info.header.epoch));
+            let frame = match window.frame(offset)? {
+                FrameOutcome::Frame(frame) => frame,
+                FrameOutcome::End | FrameOutcome::Newer { .. } => return differs("zeros instead of a frame"),
+                FrameOutcome::Bad(reason) => return differs(reason),
+            };
+            match sequence.accept(offset, &frame)? {
+                Step::Whole(transaction) => {
+                    self.seq = sequence.next_seq() - 1;
+                    self.take(&transaction, window.info.header.epoch, &frame, counts, sink)?;
                 }
+                Step::Mark => {}
+                // All parts have to be there together. The rest of the segment is enough, and is enough for all
+                // transactions in parts that follow.
+                Step::Part if !window.is_last => return Ok(Next::whole(offset)),
+                Step::Part => {}
             }
             self.report.bytes += frame.next - offset;
             self.advance(frame.next - offset, false)?;
             offset = frame.next;
         }
-        self.seq = sequence.next_seq() - 1;
-        Ok((counts, tail))
+        if sequence.waiting_parts() > 0 {
+            let what = "parts without their commit before the end of the segment".into();
+            return Err(corrupt(window.position(offset), "F-23", what));
+        }
+        Ok(Next::at(offset))
     }
+
+    /// Hands out a transaction that is proven, and keeps any other for the tail.
+    #[inline]
+    fn take(
+        &mut self,
+        transaction: &Transaction<'_>,
+        epoch: u64,
+        frame: &Frame<'_>,
+        counts: &mut Previous,
+        sink: &mut Sink<'_>,
+    ) -> Result<()> {
+        if self.seq > sink.proven {
+            sink.tail.push(tail_record(transaction, self.seq, epoch));
+            return Ok(());
+        }
+        // What was synced with this transaction, and no mark behind it: that one may be in the page cache only, and then
+        // the next header would promise bytes that the disk does not have.
+        *counts = Previous { valid_len: frame.next, last_seq: self.seq, last_crc: frame.crc, ..*counts };
+        self.report.records += 1;
+        let frames = transaction.frames();
+        // A transaction has at least one frame.
+        let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Ok(()) };
+        (self.apply)(LogRecord { header: *last.header(), at: first.at(), epoch, frames })
+    }
+}
+
+/// Where transactions go.
+struct Sink<'t> {
+    /// Up to this seq they are handed out.
+    proven: u64,
+    /// Behind it they are kept.
+    tail: &'t mut Vec<TailRecord>,
 }
 
 fn tail_record(transaction: &Transaction<'_>, seq: u64, epoch: u64) -> TailRecord {

@@ -13,9 +13,9 @@ mod fold;
 mod newest;
 mod read;
 mod salvage;
-mod sealed;
 mod sequence;
 mod survey;
+mod window;
 
 pub use fold::{LogOutcome, LogRecord, LogReport, LogStart, fold};
 pub use newest::{Cut, TailFrame, TailRecord};

@@ -6,13 +6,16 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use super::sequence::corrupt;
+use super::{
+    sequence::corrupt,
+    window::{Next, Segment, Window},
+};
 use crate::{
-    Error, Result,
+    Result,
     log::{
-        Frame, FrameOutcome, FrameSeal, FrameType, LogPosition, RecordView, peek_seq_and_mark, read_frame, resync,
-        segment_name, wide,
+        Frame, FrameOutcome, FrameType, LogPosition, RecordView, is_zero, peek_seq_and_mark, resync, segment_name, wide,
     },
+    storage::StorageFile,
 };
 
 /// A transaction past the highest proven seq. It is whole, but the disk may not have it: after a failed sync the page
@@ -81,11 +84,16 @@ pub(super) struct End {
     bad_at: u64,
 }
 
-/// Looks for the end of the log in `bytes`, which are those of the segment from `start` to the end of the file.
-/// Every checksum up to there is verified; structure is verified as far as it decides where the end is.
+/// Looks for the end of the log from `start` on. Every checksum up to there is verified; structure is verified as far as
+/// it decides where the end is.
 ///
 /// Fails where a frame whose checksum holds cannot be where it is.
-pub(super) fn find_end(bytes: &[u8], start: u64, first_seq: u64, seal: &FrameSeal) -> Result<End> {
+pub(super) fn find_end<F: StorageFile>(
+    segment: &Segment<'_, F>,
+    start: u64,
+    first_seq: u64,
+    buffer: &mut Vec<u8>,
+) -> Result<End> {
     let mut end = End {
         offset: start,
         next_seq: first_seq,
@@ -95,30 +103,66 @@ pub(super) fn find_end(bytes: &[u8], start: u64, first_seq: u64, seal: &FrameSea
         bad: None,
         bad_at: start,
     };
-    let mut at = 0;
-    while let Some(rest) = bytes.get(at..) {
-        let offset = start.saturating_add(wide(at));
-        match read_frame(rest, offset, seal) {
-            FrameOutcome::Frame(frame) => {
-                end.take(LogPosition { segment: seal.segment(), offset }, &frame)?;
-                // Inside `bytes`, whose length is a `usize`.
-                at = usize::try_from(frame.next.saturating_sub(start)).unwrap_or(usize::MAX);
+    let len = segment.info.len;
+    let mut next = Next::at(start);
+    while next.offset < len {
+        let stop = end.window(&segment.window(&next, len, buffer)?)?;
+        let (offset, reason) = match stop {
+            Stop::Continue(following) => {
+                next = following;
+                continue;
             }
-            FrameOutcome::End => break,
-            FrameOutcome::Newer { what, found, supported } => {
-                let file = format!("{}, offset {offset}", segment_name(seal.segment()));
-                return Err(Error::Newer { file, what, found: found.into(), supported: supported.into() });
-            }
-            FrameOutcome::Bad(reason) => {
-                end.look_behind(rest, offset, reason, seal);
-                break;
-            }
-        }
+            Stop::Zeros(_, until) if is_zero_from(segment, until, buffer)? => break,
+            Stop::Zeros(offset, _) => (offset, "zeros, and bytes that are not zero behind them"),
+            Stop::Bad(offset, reason) => (offset, reason),
+        };
+        end.look_behind(&segment.window(&Next::whole(offset), len, buffer)?, reason);
+        break;
     }
     Ok(end)
 }
 
+/// Whether the file has nothing but zeros from `offset` on.
+fn is_zero_from<F: StorageFile>(segment: &Segment<'_, F>, mut offset: u64, buffer: &mut Vec<u8>) -> Result<bool> {
+    while offset < segment.info.len {
+        let window = segment.window(&Next::at(offset), segment.info.len, buffer)?;
+        if !is_zero(window.bytes) {
+            return Ok(false);
+        }
+        offset = window.end();
+    }
+    Ok(true)
+}
+
+/// How far a window was read.
+enum Stop {
+    Continue(Next),
+    /// Zeros from the first offset to the second, where the window ends.
+    Zeros(u64, u64),
+    /// No frame at this offset.
+    Bad(u64, &'static str),
+}
+
 impl End {
+    /// Takes the frames that are whole in a window.
+    fn window(&mut self, window: &Window<'_>) -> Result<Stop> {
+        let mut offset = window.start;
+        while offset < window.end() {
+            if let Some(next) = window.needs_more(offset) {
+                return Ok(Stop::Continue(next));
+            }
+            match window.frame(offset)? {
+                FrameOutcome::Frame(frame) => {
+                    self.take(window.position(offset), &frame)?;
+                    offset = frame.next;
+                }
+                FrameOutcome::Bad(reason) => return Ok(Stop::Bad(offset, reason)),
+                FrameOutcome::End | FrameOutcome::Newer { .. } => return Ok(Stop::Zeros(offset, window.end())),
+            }
+        }
+        Ok(Stop::Continue(Next::at(offset)))
+    }
+
     fn take(&mut self, at: LogPosition, frame: &Frame<'_>) -> Result<()> {
         let malformed = || corrupt(at, "F-14", "a frame without seq and durable mark".into());
         let (seq, mark) = peek_seq_and_mark(frame.payload).ok_or_else(malformed)?;
@@ -150,26 +194,26 @@ impl End {
         Ok(())
     }
 
-    /// Collects the marks of the good frames behind a bad one.
-    fn look_behind(&mut self, rest: &[u8], offset: u64, reason: &'static str, seal: &FrameSeal) {
+    /// Collects the marks of the good frames behind a bad one, which is the first in the window.
+    fn look_behind(&mut self, window: &Window<'_>, reason: &'static str) {
         let mut frames_behind = 0;
-        for (_, frame) in resync(rest, offset, seal) {
+        for (_, frame) in resync(window.bytes, window.start, window.seal) {
             // A frame of ours always has these numbers.
             let Some((_, mark)) = peek_seq_and_mark(frame.payload) else { continue };
             frames_behind += 1;
             self.any_frame = true;
             self.mark = self.mark.max(mark);
         }
-        let used = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| wide(last) + 1);
+        let used = window.bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| wide(last) + 1);
         self.bad = Some(Cut {
-            file: segment_name(seal.segment()),
+            file: segment_name(window.info.number),
             offset: self.offset,
-            bytes: used.saturating_add(offset - self.offset),
+            bytes: used.saturating_add(window.start - self.offset),
             seq: self.next_seq,
             reason,
             frames_behind,
         });
-        self.bad_at = offset;
+        self.bad_at = window.start;
     }
 
     /// The watermark rule (F-22): `proven` is the highest seq that anything proves durable. Whatever is missing up to

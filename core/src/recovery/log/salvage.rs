@@ -13,10 +13,7 @@ use super::{
 };
 use crate::{
     Result,
-    log::{
-        Frame, FrameSeal, FrameType, LogPosition, RecordView, SEGMENT_HEADER_BYTES, resync,
-        segment_name, wide,
-    },
+    log::{Frame, FrameSeal, FrameType, LogPosition, RecordView, SEGMENT_HEADER_BYTES, resync, segment_name, wide},
     recovery::{Damage, ProgressCallback, report_progress},
     storage::Storage,
 };
@@ -119,15 +116,14 @@ impl Salvager<'_> {
             Ok(record) => record,
             Err(error) => return Ok(Err(error)),
         };
-        
+
         if frame.frame_type == FrameType::Transaction {
             self.orphan(info.number, parts);
             return self.hand_out(&[record], info.header.epoch);
         }
         let header = record.header();
         let number = header.part.and_then(|part| usize::try_from(part).ok());
-        let same =
-            parts.records.first().is_none_or(|first| first.header().seq == header.seq && parts.end == offset);
+        let same = parts.records.first().is_none_or(|first| first.header().seq == header.seq && parts.end == offset);
         if !same {
             self.orphan(info.number, parts);
         }

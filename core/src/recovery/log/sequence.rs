@@ -72,7 +72,7 @@ impl<'b> Sequence<'b> {
         if seq != self.next_seq {
             return Err(corrupt(at, "F-15", format!("a transaction has seq {seq}, {} is next", self.next_seq)));
         }
-        
+
         if frame.frame_type == FrameType::Transaction && self.parts.is_empty() {
             self.next_seq += 1;
             return Ok(Step::Whole(Transaction::One([record])));

@@ -307,7 +307,7 @@ fn recover(files: &Files) -> Result<(Survey, Vec<Content>, LogOutcome)> {
     let mut contents = vec![];
     let mut folded = Folded::default();
     let outcome = fold_log(&storage, &survey, None, RecoveryMode::Default, &mut go_on, &mut |record| {
-        contents.push(record.frames.iter().map(|(_, view)| ops(view)).collect::<Vec<_>>().concat());
+        contents.push(record.frames.iter().map(ops).collect::<Vec<_>>().concat());
         folded.take(record)
     })?;
     assert_eq!(folded.seqs, (1..=wide(folded.seqs.len())).collect::<Vec<_>>());

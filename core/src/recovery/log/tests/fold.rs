@@ -37,7 +37,7 @@ fn records_say_where_they_are() {
     let mut seen = vec![];
     fold_log(&storage, &survey, None, RecoveryMode::Default, &mut go_on, &mut |record| {
         seen.push((record.at, record.epoch, record.frames.len()));
-        assert_eq!(record.frames[0].0, record.at.offset + 6);
+        assert_eq!(record.frames[0].at(), record.at);
         assert_eq!(record.header.time_micros, record.header.seq * 1000);
         Ok(())
     })

@@ -8,6 +8,7 @@ mod fold;
 mod salvage;
 mod survey;
 mod watermark;
+mod window;
 
 use alloc::{vec, vec::Vec};
 use core::ops::ControlFlow;
@@ -33,7 +34,7 @@ struct Folded {
 impl Folded {
     fn take(&mut self, record: LogRecord<'_>) -> Result<()> {
         self.seqs.push(record.header.seq);
-        for (_, view) in record.frames {
+        for view in record.frames {
             self.ops.extend(view.groups().flat_map(|group| group.ops()).map(|op| (op.key.to_vec(), op.body.to_vec())));
         }
         Ok(())
