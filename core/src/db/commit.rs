@@ -43,6 +43,9 @@ pub(crate) struct Request<'a> {
     pub(crate) durability: Durability,
 }
 
+/// From so many writes on a strict transaction is applied after its sync instead of before.
+const DEFERRED_WRITES_MIN: usize = 64;
+
 /// How much more than `bytes` may be buffered before a committer has to hand it over itself.
 const BACKPRESSURE: usize = 8;
 
@@ -51,13 +54,19 @@ impl<S: Storage> Shared<S> {
     pub(crate) fn commit(&self, request: Request<'_>) -> Result<(Receipt, Vec<Appended>)> {
         let strict = request.durability == Durability::Strict && !self.is_in_memory();
         let now = self.host.now_micros();
+        let deferred = strict && request.writes.writes().len() >= DEFERRED_WRITES_MIN;
         let mut core = self.lock();
-        if core.closed {
-            return Err(super::closed());
-        }
-        let mut prepared = Prepared { base: request.base, reads: request.reads, writes: request.writes, strict };
+        let mut prepared =
+            Prepared { base: request.base, reads: request.reads, writes: request.writes, strict, deferred };
         let outcome = loop {
-            self.before_commit(&core, strict);
+            if core.closed {
+                return Err(super::closed());
+            }
+            if core.exclusive || (deferred && core.flushing) {
+                core = self.wait(core);
+                continue;
+            }
+            self.before_commit(&core, strict && !deferred);
             match core.engine.commit(&mut prepared, now, self) {
                 Ok(Outcome::Needs(needed)) => core = self.make_space(core, &needed)?,
                 Ok(outcome) => break outcome,
@@ -71,6 +80,7 @@ impl<S: Storage> Shared<S> {
             Outcome::Committed { seq, appended } => (seq, appended, false),
             Outcome::Deduplicated { seq } => (seq, Vec::new(), true),
             Outcome::Empty { seq } => return Ok((self.receipt(&core, seq, false), Vec::new())),
+            Outcome::Deferred { seq } => return self.commit_deferred(core, seq),
             Outcome::Needs(_) => return Err(super::closed()),
         };
         if !deduplicated {
@@ -79,6 +89,47 @@ impl<S: Storage> Shared<S> {
         }
         let core = if strict { self.wait_durable_locked(core, seq)? } else { self.hand_over_if_much(core)? };
         let receipt = self.receipt(&core, seq, deduplicated);
+        let snapshot_due = self.is_snapshot_due(&core);
+        drop(core);
+        if snapshot_due {
+            self.snapshot_in_passing();
+        }
+        Ok((receipt, appended))
+    }
+
+    /// Writes and syncs a large strict transaction first and applies it afterwards. Applied before, it would have to
+    /// leave alone every node that readers may still see, and copy it; applied after, it changes them in place. Nobody
+    /// else commits meanwhile: they would not see it.
+    fn commit_deferred(&self, mut core: MutexGuard<'_, Core>, seq: u64) -> Result<(Receipt, Vec<Appended>)> {
+        core.exclusive = true;
+        core.flushing = true;
+        let batch = core.engine.take_pending();
+        drop(core);
+
+        let written = match &batch {
+            Some(batch) => self.write_batch(batch.segment, Some(batch), true),
+            None => Err(super::closed()),
+        };
+
+        let mut core = self.lock();
+        core.exclusive = false;
+        core.flushing = false;
+        if let Err(error) = &written {
+            core.engine.poison(error);
+        }
+        self.wake.notify_all();
+        let unknown = |error: Error| Error::OutcomeUnknown { seq, cause: error.to_string() };
+        written.map_err(unknown)?;
+        let Some(batch) = batch else { return Err(super::closed()) };
+        // Nobody has asked for the state since, or somebody has: then the nodes that are shared are copied.
+        self.before_commit(&core, false);
+        let appended = core.engine.apply_deferred(&batch, self).map_err(unknown)?;
+        core.log_bytes += batch.bytes.len() as u64;
+        core.engine.wrote(batch);
+        core.engine.synced(seq);
+        self.after_sync(&core, None);
+        self.metrics.commits.fetch_add(1, Ordering::Relaxed);
+        let receipt = self.receipt(&core, seq, false);
         let snapshot_due = self.is_snapshot_due(&core);
         drop(core);
         if snapshot_due {
@@ -141,7 +192,7 @@ impl<S: Storage> Shared<S> {
         let Some((segment, _)) = core.engine.active_segment() else { return Ok(core) };
         core.flushing = true;
         let batch = core.engine.take_pending();
-        let seq = core.engine.working_state().seq();
+        let seq = core.engine.logged_seq();
         let state = (core.engine.strict_seq() > core.engine.durable_seq()).then(|| core.engine.working_state().clone());
         drop(core);
 

@@ -111,6 +111,7 @@ fn assemble<S: Storage>(
     let core = Core {
         engine: Engine::new(state, log, in_memory),
         flushing: false,
+        exclusive: false,
         snapshotting: false,
         anchor: survey.anchor.map(|(_, anchor)| anchor),
         log_bytes_at_snapshot: 0,

@@ -57,6 +57,16 @@ pub struct Engine {
     strict_seq: u64,
     poisoned: Option<Error>,
     encoded: Vec<Encoded>,
+    /// The transaction whose frames are `encoded`, are buffered, and are not applied yet.
+    deferred: Option<Deferred>,
+}
+
+/// A transaction between its encoding and its application.
+struct Deferred {
+    at: LogPosition,
+    /// Where the buffer began in the segment when the frames were encoded into it.
+    base: u64,
+    seq: u64,
 }
 
 /// A transaction that wants to commit.
@@ -68,6 +78,8 @@ pub(crate) struct Prepared<'a> {
     pub(crate) writes: &'a WriteSet,
     /// Whether the commit must be durable before readers see it.
     pub(crate) strict: bool,
+    /// Whether it is applied by [`Engine::apply_deferred`], after the sync, instead of now.
+    pub(crate) deferred: bool,
 }
 
 /// What became of a transaction.
@@ -75,6 +87,8 @@ pub(crate) struct Prepared<'a> {
 pub(crate) enum Outcome {
     /// Committed, with the seqs that its events got.
     Committed { seq: u64, appended: Vec<Appended> },
+    /// Encoded and not applied: write and sync what is pending, then apply it. Nothing else may commit meanwhile.
+    Deferred { seq: u64 },
     /// Its idempotency key was seen before, in this commit; nothing was done.
     Deduplicated { seq: u64 },
     /// There was nothing to write; what was read is as of this seq.
@@ -96,6 +110,7 @@ impl Engine {
             strict_seq: 0,
             poisoned: None,
             encoded: Vec::new(),
+            deferred: None,
         };
         if in_memory {
             // One endless segment that no storage ever sees.
@@ -140,6 +155,11 @@ impl Engine {
     /// Bytes that are buffered and not yet handed out.
     pub fn pending_bytes(&self) -> usize {
         self.log.active.as_ref().map_or(0, |active| active.pending.len())
+    }
+
+    /// Highest seq that was encoded; ahead of the working state where a transaction is deferred.
+    pub(crate) fn logged_seq(&self) -> u64 {
+        self.deferred.as_ref().map_or(self.state.seq(), |deferred| deferred.seq)
     }
 
     /// Whether anything committed is not on stable media yet.
@@ -207,7 +227,11 @@ impl Engine {
             idempotency_key: key,
             part: None,
         };
-        let appended = self.log_and_apply(&plan, &header, pages)?;
+        let at = self.log(&plan, &header)?;
+        if transaction.deferred {
+            return Ok(Outcome::Deferred { seq });
+        }
+        let appended = self.apply_pending(at, pages)?;
         if self.memory.is_some() {
             self.settle_in_memory(writes);
         } else if transaction.strict {
@@ -224,12 +248,8 @@ impl Engine {
         Ok(seq)
     }
 
-    fn log_and_apply(
-        &mut self,
-        plan: &Plan<'_>,
-        header: &RecordHeader<'_>,
-        pages: &dyn PageSource,
-    ) -> Result<Vec<Appended>> {
+    /// Buffers the frames of a transaction.
+    fn log(&mut self, plan: &Plan<'_>, header: &RecordHeader<'_>) -> Result<LogPosition> {
         let Some(active) = &mut self.log.active else {
             return Err(Error::Unsupported { what: "a commit", why: "no segment is open".into() });
         };
@@ -247,14 +267,35 @@ impl Engine {
         let crc = encoded.inspect_err(|_| active.pending.truncate(before))?;
         active.last_seq = header.seq;
         active.last_crc = crc;
+        self.deferred = Some(Deferred { at, base: active.pending_offset, seq: header.seq });
+        Ok(at)
+    }
+
+    /// Folds the frames that were just buffered into the state.
+    fn apply_pending(&mut self, at: LogPosition, pages: &dyn PageSource) -> Result<Vec<Appended>> {
+        self.deferred = None;
+        let Some(active) = &self.log.active else { return Ok(Vec::new()) };
         let mut appended = Vec::new();
         let applied = apply_encoded(&mut self.state, &self.encoded, &active.pending, at, pages, &mut appended);
-        if let Err(error) = applied {
-            // The frame is buffered and the state is not what it says: nothing may be built on either.
-            self.poisoned = Some(error.clone());
-            return Err(error);
+        self.applied(applied).map(|()| appended)
+    }
+
+    /// Folds the frames of a deferred transaction into the state. `batch` is what [`Engine::take_pending`] gave out.
+    pub(crate) fn apply_deferred(&mut self, batch: &Batch, pages: &dyn PageSource) -> Result<Vec<Appended>> {
+        let Some(deferred) = self.deferred.take() else { return Ok(Vec::new()) };
+        debug_assert_eq!(deferred.base, batch.offset, "the batch is the buffer that the frames were encoded into");
+        let mut appended = Vec::new();
+        let applied = apply_encoded(&mut self.state, &self.encoded, &batch.bytes, deferred.at, pages, &mut appended);
+        self.strict_seq = self.strict_seq.max(deferred.seq);
+        self.applied(applied).map(|()| appended)
+    }
+
+    /// The frame is buffered; where the state could not follow, nothing may be built on either.
+    fn applied(&mut self, applied: Result<()>) -> Result<()> {
+        if let Err(error) = &applied {
+            self.poison(error);
         }
-        Ok(appended)
+        applied
     }
 
     /// Without a log only values that live outside the tree are kept.
@@ -338,7 +379,7 @@ impl Engine {
         if self.memory.is_some() {
             return None;
         }
-        let seq = self.state.seq();
+        let seq = self.logged_seq();
         self.log.active.as_mut()?.take(seq)
     }
 

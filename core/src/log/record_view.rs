@@ -78,7 +78,7 @@ impl<'a> RecordView<'a> {
     ///
     /// Fails with [`Error::Corrupt`] where it breaks a rule, with [`Error::Newer`] where it has an operation or a flag
     /// that this program does not know, and with [`Error::Invalid`] for a mark, which is no record.
-    #[inline]
+    #[inline(always)]
     pub fn parse(payload: &'a [u8], frame_type: FrameType, at: LogPosition) -> Result<Self> {
         let mut reader = Reader::new(payload);
         match Self::read(&mut reader, payload, frame_type, at) {
@@ -87,7 +87,7 @@ impl<'a> RecordView<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>, payload: &'a [u8], frame_type: FrameType, at: LogPosition) -> Result<Self, Fault> {
         let header = read_header(reader, frame_type)?;
         let group_count = reader.varint()?;
@@ -177,7 +177,7 @@ pub fn peek_seq_and_mark(payload: &[u8]) -> Option<(u64, u64)> {
     read_seq_and_mark(&mut Reader::new(payload)).ok()
 }
 
-#[inline]
+#[inline(always)]
 fn read_seq_and_mark(reader: &mut Reader<'_>) -> Result<(u64, u64), Fault> {
     let seq = reader.varint()?;
     if seq > SEQ_MAX {
@@ -198,7 +198,7 @@ pub(crate) fn read_mark(payload: &[u8], at: LogPosition) -> Result<(u64, u64)> {
     read.map_err(|fault| fault.at(at.payload_offset(wide(payload.len() - reader.remaining())), at.segment))
 }
 
-#[inline]
+#[inline(always)]
 fn read_header<'a>(reader: &mut Reader<'a>, frame_type: FrameType) -> Result<RecordHeader<'a>, Fault> {
     let (seq, mark) = read_seq_and_mark(reader)?;
     if seq == 0 || mark == seq {
@@ -227,7 +227,7 @@ fn read_header<'a>(reader: &mut Reader<'a>, frame_type: FrameType) -> Result<Rec
 }
 
 /// Space, previous position and number of operations.
-#[inline]
+#[inline(always)]
 fn read_group(reader: &mut Reader<'_>, at: LogPosition) -> Result<(u32, Option<LogPosition>, u64), Fault> {
     let space =
         u32::try_from(reader.varint()?).map_err(|_| Fault::Rule("F-17", "the space's number is over the limit"))?;
@@ -254,7 +254,7 @@ fn read_previous(reader: &mut Reader<'_>, at: LogPosition) -> Result<Option<LogP
     Ok(Some(previous))
 }
 
-#[inline]
+#[inline(always)]
 fn read_op<'a>(reader: &mut Reader<'a>, payload_len: usize) -> Result<Op<'a>, Fault> {
     let byte = reader.u8()?;
     let Some(code) = OpCode::from_byte(byte) else { return Err(unknown_code(byte)) };

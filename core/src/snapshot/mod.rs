@@ -12,7 +12,7 @@
 //!   by the checksums in the index at first touch. [`verify`] checks all of them.
 //! - Nothing here trusts a length before it was compared with the length of the file.
 //!
-//! Normative text: `docs/format.md`, rules F-41 to F-52. Leaf pages themselves are rule F-40 and belong to the tree.
+//! Normative text: `docs/format.md`, rules F-41 to F-54. Leaf pages themselves are rule F-40 and belong to the tree.
 
 mod catalog;
 mod contents;

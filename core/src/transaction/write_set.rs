@@ -234,7 +234,9 @@ impl WriteSet {
                 (OpCode::KvAdd, sum)
             }
             // A stream that was trimmed stays trimmed.
-            (OpCode::EventTrim, OpCode::EventTrim) if trimmed_to(self.body(write)) > trimmed_to(WriteBody::Bytes(body)) => {
+            (OpCode::EventTrim, OpCode::EventTrim)
+                if trimmed_to(self.body(write)) > trimmed_to(WriteBody::Bytes(body)) =>
+            {
                 return Ok(());
             }
             _ => (code, body.to_vec()),

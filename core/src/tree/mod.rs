@@ -1,7 +1,7 @@
 //! The packed copy-on-write B+tree: every state of the store is one, and a new version shares all that did not change.
 //!
 //! A [`Tree`] maps keys to small entries. Cloning one is O(1); whoever holds a clone sees it unchanged for ever. A node that
-//! nobody else owns is changed in place. Leaves are packed byte pages ([`leaf`] has the layout) that are written to a
+//! nobody else owns is changed in place. Leaves are packed byte pages (`leaf.rs` has the layout) that are written to a
 //! snapshot as they are and may be *absent*: then only their place is known, and the first access reads and verifies them
 //! through a [`PageSource`]. That is why nearly every call takes one and returns a `Result`.
 //!
@@ -80,19 +80,21 @@ pub struct EntryRef<'a> {
 /// for measuring and for tests that want many small nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreeConfig {
-    /// A leaf is split when it would need more bytes than this: 128 to 32,768, default 4096. Larger leaves make scans and
-    /// snapshots quicker, changes slower.
+    /// A leaf is split when it would need more bytes than this: 128 to 32,768, default 6120, with which the largest allocation
+    /// is 6 KiB. Larger leaves make scans and snapshots quicker and save memory; insertions and the first access to an absent
+    /// leaf become slower.
     pub leaf_bytes: usize,
     /// A leaf's allocation grows in steps of this many bytes: 16 to 4096, default 256. Smaller steps save memory, half a step
     /// per leaf, and cost more copying.
     pub leaf_step_bytes: usize,
-    /// Most children of an inner node: 4 to 64, default 64.
+    /// Most children of an inner node: 4 to 64, default 64. Smaller nodes are copied more quickly, larger ones make the tree
+    /// less high.
     pub inner_children_max: usize,
 }
 
 impl Default for TreeConfig {
     fn default() -> Self {
-        Self { leaf_bytes: 4096, leaf_step_bytes: 256, inner_children_max: 64 }
+        Self { leaf_bytes: 6120, leaf_step_bytes: 256, inner_children_max: 64 }
     }
 }
 

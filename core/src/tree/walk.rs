@@ -8,10 +8,13 @@ use core::{borrow::Borrow, ops::Bound};
 use super::{
     Direction, KeyRange, PageSource, Root, Tree,
     inner::{Children, Inner},
-    leaf::{Leaf, touch_all},
+    leaf::{Leaf, touch_all, touch_slots},
     slot::{Fences, LeafSlot},
 };
 use crate::Result;
+
+/// From so many entries on it pays to ask for a whole page at once.
+const TOUCH_ENTRIES_MIN: usize = 8;
 
 /// The entries of a leaf that lie in the range.
 #[derive(Clone, Copy)]
@@ -111,8 +114,11 @@ impl<'a, R: Borrow<KeyRange>> LeafWalk<'a, R> {
                 }
             };
             self.path = path;
-            touch_all(page);
+            touch_slots(page);
             let span = self.clip(Leaf::new(page), is_first);
+            if span.end.saturating_sub(span.start) >= TOUCH_ENTRIES_MIN {
+                touch_all(page);
+            }
             if span.start < span.end {
                 return Ok(Some(span));
             }

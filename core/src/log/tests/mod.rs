@@ -1,4 +1,5 @@
 //! Tests of the log's bytes, one file for each structure.
+#![allow(clippy::cast_possible_truncation, reason = "numbers in tests are small")]
 
 mod anchor;
 mod frame;

@@ -1,11 +1,11 @@
 //! The fold over the log: every transaction behind a starting point, in order, and where the log ends.
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 
 use super::{
     newest::{Cut, End, TailFrame, TailRecord, find_end},
     salvage,
-    sequence::{Sequence, Step, Transaction, corrupt},
+    sequence::{Sequence, Step, corrupt},
     survey::{SegmentInfo, Survey},
     window::{Next, Segment, Window},
 };
@@ -281,25 +281,23 @@ impl Folder<'_> {
             if let Some(next) = window.needs_more(offset) {
                 return Ok(next);
             }
-            let differs = |reason| {
-                let what = String::from("the segment is damaged before its end: ") + reason;
-                Err(corrupt(window.position(offset), "F-23", what))
-            };
-            let frame = match window.frame(offset)? {
+            let frame = match window.frame(offset) {
                 FrameOutcome::Frame(frame) => frame,
-                FrameOutcome::End | FrameOutcome::Newer { .. } => return differs("zeros instead of a frame"),
-                FrameOutcome::Bad(reason) => return differs(reason),
+                other => return Err(window.differs(offset, &other)),
             };
-            match sequence.accept(offset, &frame)? {
-                Step::Whole(transaction) => {
-                    self.seq = sequence.next_seq() - 1;
-                    self.take(&transaction, window.info.header.epoch, &frame, counts, sink)?;
+            if frame.frame_type == FrameType::Transaction {
+                let record = RecordView::parse(frame.payload, frame.frame_type, window.position(offset))?;
+                sequence.accept_transaction(&record)?;
+                self.take(core::slice::from_ref(&record), window, &frame, counts, sink)?;
+            } else {
+                match sequence.accept(offset, &frame)? {
+                    Step::Whole(records) => self.take(&records, window, &frame, counts, sink)?,
+                    Step::Mark => {}
+                    // All parts have to be there together. The rest of the segment is enough, and is enough for all
+                    // transactions in parts that follow.
+                    Step::Part if !window.is_last => return Ok(Next::whole(offset)),
+                    Step::Part => {}
                 }
-                Step::Mark => {}
-                // All parts have to be there together. The rest of the segment is enough, and is enough for all
-                // transactions in parts that follow.
-                Step::Part if !window.is_last => return Ok(Next::whole(offset)),
-                Step::Part => {}
             }
             self.report.bytes += frame.next - offset;
             self.advance(frame.next - offset, false)?;
@@ -312,28 +310,29 @@ impl Folder<'_> {
         Ok(Next::at(offset))
     }
 
-    /// Hands out a transaction that is proven, and keeps any other for the tail.
+    /// Hands out the next transaction, if it is proven, and keeps it for the tail otherwise.
     #[inline]
     fn take(
         &mut self,
-        transaction: &Transaction<'_>,
-        epoch: u64,
-        frame: &Frame<'_>,
+        records: &[RecordView<'_>],
+        window: &Window<'_>,
+        last: &Frame<'_>,
         counts: &mut Previous,
         sink: &mut Sink<'_>,
     ) -> Result<()> {
+        self.seq += 1;
+        let epoch = window.info.header.epoch;
         if self.seq > sink.proven {
-            sink.tail.push(tail_record(transaction, self.seq, epoch));
+            sink.tail.push(tail_record(records, self.seq, epoch));
             return Ok(());
         }
         // What was synced with this transaction, and no mark behind it: that one may be in the page cache only, and then
         // the next header would promise bytes that the disk does not have.
-        *counts = Previous { valid_len: frame.next, last_seq: self.seq, last_crc: frame.crc, ..*counts };
+        (counts.valid_len, counts.last_seq, counts.last_crc) = (last.next, self.seq, last.crc);
         self.report.records += 1;
-        let frames = transaction.frames();
         // A transaction has at least one frame.
-        let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Ok(()) };
-        (self.apply)(LogRecord { header: *last.header(), at: first.at(), epoch, frames })
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(()) };
+        (self.apply)(LogRecord { header: *last.header(), at: first.at(), epoch, frames: records })
     }
 }
 
@@ -345,13 +344,13 @@ struct Sink<'t> {
     tail: &'t mut Vec<TailRecord>,
 }
 
-fn tail_record(transaction: &Transaction<'_>, seq: u64, epoch: u64) -> TailRecord {
-    let parts = transaction.frames().len();
-    let frames = transaction.frames().iter().enumerate().map(|(index, record)| {
-        let frame_type = match (parts, index) {
-            (1, _) => FrameType::Transaction,
-            (_, index) if index + 1 == parts => FrameType::Commit,
-            _ => FrameType::Part,
+#[cold]
+fn tail_record(records: &[RecordView<'_>], seq: u64, epoch: u64) -> TailRecord {
+    let frames = records.iter().enumerate().map(|(index, record)| {
+        let frame_type = match record.header().part {
+            None => FrameType::Transaction,
+            Some(_) if index + 1 == records.len() => FrameType::Commit,
+            Some(_) => FrameType::Part,
         };
         TailFrame { at: record.at(), frame_type, payload: record.payload().to_vec() }
     });

@@ -151,13 +151,14 @@ impl End {
             if let Some(next) = window.needs_more(offset) {
                 return Ok(Stop::Continue(next));
             }
-            match window.frame(offset)? {
+            match window.frame(offset) {
                 FrameOutcome::Frame(frame) => {
                     self.take(window.position(offset), &frame)?;
                     offset = frame.next;
                 }
                 FrameOutcome::Bad(reason) => return Ok(Stop::Bad(offset, reason)),
-                FrameOutcome::End | FrameOutcome::Newer { .. } => return Ok(Stop::Zeros(offset, window.end())),
+                FrameOutcome::End => return Ok(Stop::Zeros(offset, window.end())),
+                newer @ FrameOutcome::Newer { .. } => return Err(window.differs(offset, &newer)),
             }
         }
         Ok(Stop::Continue(Next::at(offset)))

@@ -1,4 +1,4 @@
-//! Which frame may follow which, and the transactions that they make up.
+//! Which frame may follow which, and the transactions that parts make up.
 //!
 //! Invariant: what is given out is a whole transaction with the next seq. Parts wait until their commit frame has come.
 //! Rules F-15, F-19 and F-20.
@@ -10,27 +10,10 @@ use crate::{
     log::{Frame, FrameType, LogPosition, RecordView, read_mark, segment_name},
 };
 
-/// The records of one transaction, each with the offset of its payload in the segment.
-pub(super) enum Transaction<'b> {
-    /// The ordinary case, without an allocation.
-    One([RecordView<'b>; 1]),
-    /// Parts and the commit that closes them.
-    Parts(Vec<RecordView<'b>>),
-}
-
-impl<'b> Transaction<'b> {
-    pub(super) fn frames(&self) -> &[RecordView<'b>] {
-        match self {
-            Transaction::One(frame) => frame,
-            Transaction::Parts(frames) => frames,
-        }
-    }
-}
-
-/// What a frame adds.
+/// What a frame that is not a whole transaction adds.
 pub(super) enum Step<'b> {
-    /// The transaction is complete.
-    Whole(Transaction<'b>),
+    /// A transaction in parts is complete.
+    Whole(Vec<RecordView<'b>>),
     /// A part; the transaction goes on.
     Part,
     /// A mark.
@@ -49,51 +32,52 @@ impl<'b> Sequence<'b> {
         Self { segment, next_seq, parts: vec![] }
     }
 
-    /// The seq that the next transaction has to have.
-    pub(super) fn next_seq(&self) -> u64 {
-        self.next_seq
-    }
-
     /// How many parts wait for their commit.
     pub(super) fn waiting_parts(&self) -> usize {
         self.parts.len()
     }
 
-    /// Takes the frame at `offset`. Fails with [`Error::Corrupt`] where it cannot follow what was before it: its
-    /// checksum holds, so that no crash explains it.
+    /// Takes a transaction in one frame: nearly every frame of nearly every log. Nothing is copied or wrapped here.
     #[inline]
+    pub(super) fn accept_transaction(&mut self, record: &RecordView<'_>) -> Result<()> {
+        if record.header().seq == self.next_seq && self.parts.is_empty() {
+            self.next_seq += 1;
+            return Ok(());
+        }
+        Err(self.refuse(record, FrameType::Transaction))
+    }
+
+    /// Takes the frame at `offset`, which is of another type. Fails with [`Error::Corrupt`] where it cannot follow what
+    /// was before it: its checksum holds, so that no crash explains it.
+    #[cold]
     pub(super) fn accept(&mut self, offset: u64, frame: &Frame<'b>) -> Result<Step<'b>> {
         let at = LogPosition { segment: self.segment, offset };
         if frame.frame_type == FrameType::Mark {
             return self.accept_mark(at, frame.payload);
         }
         let record = RecordView::parse(frame.payload, frame.frame_type, at)?;
-        let seq = record.header().seq;
-        if seq != self.next_seq {
-            return Err(corrupt(at, "F-15", format!("a transaction has seq {seq}, {} is next", self.next_seq)));
-        }
-
-        if frame.frame_type == FrameType::Transaction && self.parts.is_empty() {
-            self.next_seq += 1;
-            return Ok(Step::Whole(Transaction::One([record])));
-        }
-        self.accept_part(at, frame.frame_type, record)
-    }
-
-    #[cold]
-    fn accept_part(&mut self, at: LogPosition, kind: FrameType, record: RecordView<'b>) -> Result<Step<'b>> {
         let waiting = self.parts.len();
         let number = record.header().part.and_then(|part| usize::try_from(part).ok());
-        if kind == FrameType::Transaction || number != Some(waiting) || (kind == FrameType::Commit && waiting == 0) {
-            let what = format!("a frame of type {kind:?} and part {number:?} behind {waiting} parts");
-            return Err(corrupt(at, "F-19", what));
+        let is_commit = frame.frame_type == FrameType::Commit;
+        if record.header().seq != self.next_seq || number != Some(waiting) || (is_commit && waiting == 0) {
+            return Err(self.refuse(&record, frame.frame_type));
         }
         self.parts.push(record);
-        if kind == FrameType::Part {
+        if !is_commit {
             return Ok(Step::Part);
         }
         self.next_seq += 1;
-        Ok(Step::Whole(Transaction::Parts(core::mem::take(&mut self.parts))))
+        Ok(Step::Whole(core::mem::take(&mut self.parts)))
+    }
+
+    #[cold]
+    fn refuse(&self, record: &RecordView<'_>, kind: FrameType) -> Error {
+        let (at, seq) = (record.at(), record.header().seq);
+        if seq != self.next_seq {
+            return corrupt(at, "F-15", format!("a transaction has seq {seq}, {} is next", self.next_seq));
+        }
+        let (part, waiting) = (record.header().part, self.parts.len());
+        corrupt(at, "F-19", format!("a frame of type {kind:?} and part {part:?} behind {waiting} parts"))
     }
 
     fn accept_mark(&self, at: LogPosition, payload: &[u8]) -> Result<Step<'b>> {

@@ -11,6 +11,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use super::{
     read::{read_exactly, read_range},
+    sequence::corrupt,
     survey::SegmentInfo,
 };
 use crate::{
@@ -114,15 +115,23 @@ impl<'b> Window<'b> {
         (needs > wide(rest.len())).then(|| Next { offset, needs: needs.max(WINDOW_BYTES) })
     }
 
-    /// The frame at `offset`. Fails with [`Error::Newer`] for a whole one that this program does not know.
+    /// What is at `offset`.
     #[inline]
-    pub(super) fn frame(&self, offset: u64) -> Result<FrameOutcome<'b>> {
-        match read_frame(self.from(offset), offset, self.seal) {
+    pub(super) fn frame(&self, offset: u64) -> FrameOutcome<'b> {
+        read_frame(self.from(offset), offset, self.seal)
+    }
+
+    /// The error where there has to be a frame at `offset` and is none.
+    #[cold]
+    pub(super) fn differs(&self, offset: u64, found: &FrameOutcome<'_>) -> Error {
+        let what = match found {
             FrameOutcome::Newer { what, found, supported } => {
                 let file = format!("{}, offset {offset}", segment_name(self.info.number));
-                Err(Error::Newer { file, what, found: found.into(), supported: supported.into() })
+                return Error::Newer { file, what, found: (*found).into(), supported: (*supported).into() };
             }
-            outcome => Ok(outcome),
-        }
+            FrameOutcome::Bad(reason) => reason,
+            FrameOutcome::End | FrameOutcome::Frame(_) => "zeros instead of a frame",
+        };
+        corrupt(self.position(offset), "F-23", String::from("the segment is damaged before its end: ") + what)
     }
 }

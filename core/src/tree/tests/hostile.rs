@@ -207,3 +207,42 @@ fn a_prepared_key_can_be_changed_without_the_source() {
         assert_eq!(tree.len(), 299);
     }
 }
+
+/// Pages that any thread may read.
+#[cfg(feature = "std")]
+struct SharedPages(Vec<Vec<u8>>);
+
+#[cfg(feature = "std")]
+impl PageSource for SharedPages {
+    fn page(&self, at: &PageRef) -> Result<Vec<u8>> {
+        Ok(self.0[usize::try_from(at.offset).expect("an index")].clone())
+    }
+}
+
+#[cfg(feature = "std")]
+#[test]
+fn readers_of_several_threads_and_versions_see_the_same_absent_leaves() {
+    let shelf = Shelf::default();
+    let mut resident = Tree::with_config(SMALL);
+    for number in 0..500_u16 {
+        insert(&mut resident, &NoPages, &number.to_be_bytes(), b"value", 4);
+    }
+    let tree = shelf.store(&resident, SMALL);
+    let pages = SharedPages(shelf.pages.take());
+    std::thread::scope(|scope| {
+        for reader in 0..4_u16 {
+            let (mut own, pages) = (tree.clone(), &pages);
+            scope.spawn(move || {
+                own.insert(&(reader * 100).to_be_bytes(), 0, b"mine", 9, pages, &mut |_| {}).expect("pages are there");
+                for number in 0..500_u16 {
+                    let entry =
+                        own.get(&number.to_be_bytes(), pages).expect("pages are there").expect("the key is there");
+                    assert_eq!(entry.value, if number == reader * 100 { b"mine".as_slice() } else { b"value" });
+                }
+                own.check().expect("invariants hold");
+            });
+        }
+    });
+    // What the threads have read, all versions have: the source is not asked again.
+    assert_eq!(contents(&tree, &KeyRange::all(), Direction::Forward, &NoPages).len(), 500);
+}

@@ -112,7 +112,7 @@ fn an_empty_store_folds_to_nothing() {
     let (folded, outcome) = recover(&MemStorage::new()).unwrap();
     assert_eq!((folded, outcome.last_seq, outcome.continuation), (Folded::default(), 0, None));
     let only = Segment::first(1);
-    let (_, outcome) = recover(&storage(&files(&[only.clone()]))).unwrap();
+    let (_, outcome) = recover(&storage(&files(core::slice::from_ref(&only)))).unwrap();
     assert_eq!(outcome.continuation, Some(only.previous()));
 }
 

@@ -1,4 +1,5 @@
 //! Tests of the log's recovery: hand-built stores, every kind of damage to them, and simulated crashes.
+#![allow(clippy::cast_possible_truncation, reason = "numbers in tests are small")]
 
 mod build;
 mod crash;

@@ -1,0 +1,173 @@
+//! `dump`: the files of a store in readable form.
+//!
+//! Invariant: it reads files and nothing else. It neither takes the store's lock nor writes, so it works on a store that
+//! is in use, and on one that is too damaged to open. What a running writer is changing may look damaged.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use foldb::log::{ANCHOR_NAMES, Anchor, parse_segment_name, parse_snapshot_name};
+use serde_json::json;
+
+use crate::{
+    command::Context,
+    failure::{Failure, Result, Status},
+    output::Output,
+    store, text,
+};
+
+mod operation;
+mod segment;
+mod snapshot;
+
+/// Arguments of `foldb dump`.
+#[derive(Debug, Args)]
+pub(crate) struct DumpArgs {
+    /// Only this file of the store; without it, all of them
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// Print the operations of each transaction, and the entries of snapshots
+    #[arg(long)]
+    ops: bool,
+    /// Only transactions from this seq on
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    from: u64,
+    /// Only transactions up to this seq
+    #[arg(long, value_name = "SEQ", default_value_t = u64::MAX, hide_default_value = true)]
+    to: u64,
+}
+
+/// `foldb dump`
+pub(crate) fn run(args: &DumpArgs, context: &mut Context) -> Result<()> {
+    store::check_there(&context.store.path)?;
+    let files = files(&context.store.path)?;
+    if let Some(missing) = args.files.iter().find(|wanted| files.iter().all(|file| file.name != **wanted)) {
+        return Err(Failure::new(Status::Usage, "not_found", format!("the store has no file {missing}")));
+    }
+    let wanted = |file: &StoreFile| args.files.is_empty() || args.files.contains(&file.name);
+    let valid_lengths = segment::valid_lengths(&files);
+    for file in files.iter().filter(|file| wanted(file)) {
+        let output = &mut context.output;
+        match file.kind {
+            Kind::Anchor => anchor(file, output)?,
+            Kind::Segment(number) => segment::dump(file, valid_lengths.get(&number).copied(), args, output)?,
+            Kind::Snapshot => snapshot::dump(file, args, output)?,
+            Kind::Foreign => foreign(file, output)?,
+        }
+    }
+    Ok(())
+}
+
+/// One file of the store's directory.
+struct StoreFile {
+    name: String,
+    path: PathBuf,
+    kind: Kind,
+    bytes: u64,
+}
+
+/// What a file is, by its name. The order is the order of printing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Anchor,
+    Snapshot,
+    Segment(u64),
+    Foreign,
+}
+
+impl StoreFile {
+    fn read(&self) -> Result<Vec<u8>> {
+        fs::read(&self.path).map_err(|error| Failure::io("reading", &self.path, &error))
+    }
+
+    /// The heading of the file's part, for a person.
+    fn heading(&self, output: &mut Output, what: &str) -> Result<()> {
+        if output.is_json() {
+            return Ok(());
+        }
+        output.line(format_args!("{}  {what}, {}", self.name, text::size(self.bytes)))
+    }
+}
+
+/// The files of a store's directory: anchors, snapshots, segments, the rest. A directory in which nothing is a store's
+/// is not a store.
+fn files(directory: &Path) -> Result<Vec<StoreFile>> {
+    let failed = |error| Failure::io("listing", directory, &error);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let metadata = entry.metadata().map_err(failed)?;
+        files.push(StoreFile { kind: kind(&name), path: entry.path(), bytes: metadata.len(), name });
+    }
+    if files.iter().all(|file| file.kind == Kind::Foreign) {
+        let message = format!("{} is not a foldb store: no file in it is a store's", directory.display());
+        return Err(
+            Failure::new(Status::Usage, "not_a_store", message).hint("name the store with --store DIR or FOLDB_STORE")
+        );
+    }
+    files.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+    Ok(files)
+}
+
+fn kind(name: &str) -> Kind {
+    if ANCHOR_NAMES.contains(&name) {
+        Kind::Anchor
+    } else if let Some(number) = parse_segment_name(name) {
+        Kind::Segment(number)
+    } else if parse_snapshot_name(name).is_some() {
+        Kind::Snapshot
+    } else {
+        Kind::Foreign
+    }
+}
+
+fn anchor(file: &StoreFile, output: &mut Output) -> Result<()> {
+    file.heading(output, "anchor")?;
+    let anchor = match Anchor::decode(&file.name, &file.read()?) {
+        Ok(Some(anchor)) => anchor,
+        Ok(None) => return problem(file, 0, "not a whole anchor; an interrupted write leaves this", output),
+        Err(error) => return problem(file, 0, &error.to_string(), output),
+    };
+    if output.is_json() {
+        return output.record(&json!({
+            "file": file.name,
+            "store_id": anchor.store.to_string(),
+            "counter": anchor.counter,
+            "newest_segment": anchor.newest_segment,
+            "oldest_segment": anchor.oldest_segment,
+            "newest_snapshot": anchor.newest_snapshot,
+            "proven_seq": anchor.proven_seq,
+        }));
+    }
+    output.fields(&[
+        ("  store", anchor.store.to_string()),
+        ("  counter", anchor.counter.to_string()),
+        ("  segments", format!("{} to {}", anchor.oldest_segment, anchor.newest_segment)),
+        (
+            "  snapshot",
+            anchor.newest_snapshot.map_or_else(|| String::from("none"), |generation| generation.to_string()),
+        ),
+        ("  durable up to", format!("seq {}", anchor.proven_seq)),
+    ])?;
+    output.line("")
+}
+
+fn foreign(file: &StoreFile, output: &mut Output) -> Result<()> {
+    if output.is_json() {
+        return output.record(&json!({ "file": file.name, "bytes": file.bytes }));
+    }
+    file.heading(output, "not part of the log or a snapshot")?;
+    output.line("")
+}
+
+/// Something that cannot be read, in its place.
+fn problem(file: &StoreFile, offset: u64, what: &str, output: &mut Output) -> Result<()> {
+    if output.is_json() {
+        return output.record(&json!({ "file": file.name, "offset": offset, "problem": what }));
+    }
+    output.line(format_args!("  {offset:>10}  ! {what}"))
+}

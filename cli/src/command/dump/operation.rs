@@ -1,0 +1,164 @@
+//! One operation of a transaction, in readable form. Operations are shown, not applied: a body that this cannot decode is
+//! shown by its size, because a dump is for stores in which something may be wrong.
+
+use foldb::{
+    RunId,
+    log::{Op, OpCode, varint::Reader},
+    value::{Delta, Value},
+};
+use serde_json::{Value as Json, json};
+
+use crate::{text, value};
+
+/// How much of a value a line shows.
+const WIDTH: usize = 100;
+
+/// For a person.
+pub(super) fn to_text(op: &Op<'_>) -> String {
+    let body = match content(op) {
+        Content::None => String::new(),
+        Content::Value(value) => value::to_text(&value),
+        Content::Added(delta) => format!("+ {delta}"),
+        Content::Cell(counter, value) => format!("change {counter}: {}", value::to_text(&value)),
+        Content::Events(events) => events_text(&events),
+        Content::KeptFrom(seq) => format!("keeps from {seq} on"),
+        Content::Unknown => format!("({})", text::counted(length(op.body), "byte", "bytes")),
+    };
+    format!("{:<13} {}  {}", name(op.code), key_text(op), text::shortened(&body, WIDTH)).trim_end().to_owned()
+}
+
+/// For a program.
+pub(super) fn to_json(space: u32, op: &Op<'_>) -> Json {
+    let key = id(op).map_or_else(|| value::key_to_json(op.key), |id| json!(id));
+    let mut object = json!({ "space": space, "op": name(op.code), "key": key, "bytes": length(op.body) });
+    match content(op) {
+        Content::None | Content::Unknown => {}
+        Content::Value(found) => object["value"] = value::to_json(&found),
+        Content::Added(delta) => object["delta"] = json!(delta),
+        Content::Cell(counter, found) => {
+            object["counter"] = json!(counter);
+            object["value"] = value::to_json(&found);
+        }
+        Content::Events(events) => {
+            let record =
+                |(kind, payload): &(String, Value)| json!({ "kind": kind, "payload": value::to_json(payload) });
+            object["events"] = events.iter().map(record).collect();
+        }
+        Content::KeptFrom(seq) => object["kept_from"] = json!(seq),
+    }
+    object
+}
+
+/// What an operation's body says.
+enum Content {
+    /// There is no body.
+    None,
+    Value(Value),
+    /// What is added to a counter, in decimal digits.
+    Added(String),
+    /// A cell's counter and value.
+    Cell(u64, Value),
+    /// Kind and payload of each event.
+    Events(Vec<(String, Value)>),
+    /// The first seq that a trim keeps.
+    KeptFrom(u64),
+    /// Bytes that are not what the operation should have.
+    Unknown,
+}
+
+fn content(op: &Op<'_>) -> Content {
+    if op.body.is_empty() {
+        return Content::None;
+    }
+    let decoded = match op.code {
+        OpCode::KvAdd => Delta::decode(op.body).ok().map(|delta| Content::Added(digits(&delta))),
+        OpCode::StatePut => cell(op.body),
+        OpCode::EventAppend => events(op.body).map(Content::Events),
+        OpCode::EventTrim => Reader::new(op.body).varint().ok().map(Content::KeptFrom),
+        _ => Value::decode(op.body).ok().map(Content::Value),
+    };
+    decoded.unwrap_or(Content::Unknown)
+}
+
+fn digits(delta: &Delta) -> String {
+    match delta {
+        Delta::I64(number) => number.to_string(),
+        Delta::U64(number) => number.to_string(),
+        Delta::F64(number) => number.to_string(),
+        Delta::U256(number) => number.to_string(),
+    }
+}
+
+fn cell(body: &[u8]) -> Option<Content> {
+    let mut reader = Reader::new(body);
+    let counter = reader.varint().ok()?;
+    let value = body.get(body.len().checked_sub(reader.remaining())?..)?;
+    Some(Content::Cell(counter, Value::decode(value).ok()?))
+}
+
+/// Nothing is allocated for a count before the events are there: the count may be wrong.
+fn events(body: &[u8]) -> Option<Vec<(String, Value)>> {
+    let mut reader = Reader::new(body);
+    let count = reader.varint().ok()?;
+    let mut events = Vec::new();
+    for _ in 0..count {
+        let kind = text::bytes(reader.length_and_bytes().ok()?);
+        events.push((kind, Value::decode(reader.length_and_bytes().ok()?).ok()?));
+    }
+    Some(events)
+}
+
+fn events_text(events: &[(String, Value)]) -> String {
+    let count = text::counted(u64::try_from(events.len()).unwrap_or(u64::MAX), "event", "events");
+    match events.first() {
+        Some((kind, payload)) => format!("{count}, first {kind}: {}", value::to_text(payload)),
+        None => count,
+    }
+}
+
+/// The keys of trace entries and of operations on runs are ids.
+fn id(op: &Op<'_>) -> Option<String> {
+    let is_id = matches!(
+        op.code,
+        OpCode::TracePut
+            | OpCode::RunBegin
+            | OpCode::RunEnd
+            | OpCode::RunResume
+            | OpCode::RunAnnotate
+            | OpCode::RunDelete
+    );
+    let bytes = op.key.try_into().ok().filter(|_| is_id)?;
+    Some(RunId::from_bytes(bytes).to_string())
+}
+
+fn key_text(op: &Op<'_>) -> String {
+    id(op).unwrap_or_else(|| text::bytes(op.key))
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+/// The operation's name, as the format page has it.
+const fn name(code: OpCode) -> &'static str {
+    match code {
+        OpCode::KvPut => "kv_put",
+        OpCode::KvDelete => "kv_delete",
+        OpCode::KvAdd => "kv_add",
+        OpCode::JsonPut => "json_put",
+        OpCode::JsonDelete => "json_delete",
+        OpCode::EventAppend => "event_append",
+        OpCode::EventTrim => "event_trim",
+        OpCode::StreamDelete => "stream_delete",
+        OpCode::StatePut => "state_put",
+        OpCode::StateDelete => "state_delete",
+        OpCode::TracePut => "trace_put",
+        OpCode::RunBegin => "run_begin",
+        OpCode::RunEnd => "run_end",
+        OpCode::RunResume => "run_resume",
+        OpCode::RunAnnotate => "run_annotate",
+        OpCode::RunDelete => "run_delete",
+        // A code that a later version of the library adds.
+        _ => "unknown",
+    }
+}

@@ -1,0 +1,215 @@
+//! `get`, `put`, `delete`, `scan`: keys and values.
+
+use std::{io::Read as _, ops::Bound};
+
+use clap::Args;
+use foldb::{
+    primitive::{Pair, ScanOptions},
+    tree::{Direction, KeyRange},
+    value::Value,
+};
+use serde_json::json;
+
+use crate::{
+    cli::InRun,
+    command::Context,
+    failure::{Failure, Result, Status},
+    output::{Column, Listing},
+    store::{self, on_space},
+    text, value,
+};
+
+/// A key on the command line.
+#[derive(Debug, Args)]
+pub(crate) struct Key {
+    /// The key
+    key: String,
+    /// KEY is hexadecimal digits, for keys that are not text
+    #[arg(long)]
+    hex_key: bool,
+}
+
+/// Arguments of `foldb get`.
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    #[command(flatten)]
+    key: Key,
+    #[command(flatten)]
+    space: InRun,
+}
+
+/// Arguments of `foldb put`.
+#[derive(Debug, Args)]
+pub(crate) struct PutArgs {
+    #[command(flatten)]
+    key: Key,
+    /// The value; `-` reads it from standard input
+    #[arg(allow_hyphen_values = true)]
+    value: String,
+    /// VALUE is JSON rather than text
+    #[arg(long)]
+    json_value: bool,
+    /// Refuse to replace a value that is there
+    #[arg(long)]
+    if_absent: bool,
+    #[command(flatten)]
+    space: InRun,
+}
+
+/// Arguments of `foldb delete`.
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    #[command(flatten)]
+    key: Key,
+    #[command(flatten)]
+    space: InRun,
+}
+
+/// Arguments of `foldb scan`.
+#[derive(Debug, Args)]
+pub(crate) struct ScanArgs {
+    /// Only keys that begin like this
+    prefix: Option<String>,
+    /// Only keys from this one on
+    #[arg(long, value_name = "KEY", conflicts_with = "prefix")]
+    from: Option<String>,
+    /// Only keys before this one
+    #[arg(long, value_name = "KEY", conflicts_with = "prefix")]
+    to: Option<String>,
+    /// From the last key to the first
+    #[arg(long)]
+    reverse: bool,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Only how many there are
+    #[arg(long, conflicts_with_all = ["limit", "reverse"])]
+    count: bool,
+    #[command(flatten)]
+    space: InRun,
+}
+
+impl Key {
+    fn bytes(&self) -> Result<Vec<u8>> {
+        if !self.hex_key {
+            return Ok(self.key.clone().into_bytes());
+        }
+        text::unhex(&self.key)
+            .ok_or_else(|| Failure::usage(format!("KEY {:?} is not an even number of hexadecimal digits", self.key)))
+    }
+}
+
+/// `foldb get`
+pub(crate) fn get(args: &GetArgs, context: &mut Context) -> Result<()> {
+    let store = context.store.open_existing()?;
+    let space = store::space(&store, args.space.run.as_deref())?;
+    let key = args.key.bytes()?;
+    let found: Option<Value> = on_space!(&space, kv, |kv| kv.get(&key))?;
+    let found = found.ok_or_else(|| absent(&key))?;
+    let record = json!({ "key": value::key_to_json(&key), "value": value::to_json(&found) });
+    context.output.answer(&record, value::to_text(&found))
+}
+
+/// `foldb put`
+pub(crate) fn put(args: &PutArgs, context: &mut Context) -> Result<()> {
+    let key = args.key.bytes()?;
+    let new = new_value(args)?;
+    let store = context.store.open_to_write(args.space.run.as_deref())?;
+    let space = store::space(&store, args.space.run.as_deref())?;
+    if args.if_absent {
+        on_space!(&space, kv, |kv| kv.put_if_absent(&key, &new))?;
+    } else {
+        on_space!(&space, kv, |kv| kv.put(&key, &new))?;
+    }
+    store::close(store)?;
+    context
+        .output
+        .answer(&json!({ "key": value::key_to_json(&key), "put": true }), format_args!("put {}", text::bytes(&key)))
+}
+
+/// `foldb delete`
+pub(crate) fn delete(args: &DeleteArgs, context: &mut Context) -> Result<()> {
+    let store = context.store.open_existing()?;
+    let space = store::space(&store, args.space.run.as_deref())?;
+    let key = args.key.bytes()?;
+    let was_there: bool = on_space!(&space, kv, |kv| kv.delete(&key))?;
+    store::close(store)?;
+    if !was_there {
+        return Err(absent(&key));
+    }
+    let record = json!({ "key": value::key_to_json(&key), "deleted": true });
+    context.output.answer(&record, format_args!("deleted {}", text::bytes(&key)))
+}
+
+/// `foldb scan`
+pub(crate) fn scan(args: &ScanArgs, context: &mut Context) -> Result<()> {
+    let store = context.store.open_existing()?;
+    let space = store::space(&store, args.space.run.as_deref())?;
+    let range = range(args);
+    if args.count {
+        let count: u64 = on_space!(&space, kv, |kv| kv.count(&range))?;
+        return context.output.answer(&json!({ "count": count }), count);
+    }
+    let mut listing = Listing::new(&[Column::Left("key"), Column::Left("value")]);
+    let mut left = args.limit.unwrap_or(u64::MAX);
+    let mut after = None;
+    while left > 0 {
+        let options = scan_options(&range, args.reverse, left, after.take());
+        let page = on_space!(&space, kv, |kv| kv.scan(&options))?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.key.clone());
+        left = left.saturating_sub(u64::try_from(page.len()).unwrap_or(u64::MAX));
+        for Pair { key, value: found, .. } in &page {
+            let record = json!({ "key": value::key_to_json(key), "value": value::to_json(found) });
+            listing.push(&mut context.output, &record, || {
+                vec![text::bytes(key), text::shortened(&value::to_text(found), VALUE_WIDTH)]
+            })?;
+        }
+    }
+    listing.finish(&mut context.output, "no keys").map(drop)
+}
+
+/// How much of a value a table shows.
+pub(crate) const VALUE_WIDTH: usize = 100;
+
+/// Pairs fetched at a time: a reader that stops early costs one page.
+const SCAN_PAGE: u64 = 1000;
+
+fn scan_options(range: &KeyRange, reverse: bool, left: u64, after: Option<Vec<u8>>) -> ScanOptions {
+    ScanOptions {
+        range: range.clone(),
+        direction: if reverse { Direction::Backward } else { Direction::Forward },
+        limit: usize::try_from(left.min(SCAN_PAGE)).ok(),
+        after,
+    }
+}
+
+fn range(args: &ScanArgs) -> KeyRange {
+    if let Some(prefix) = &args.prefix {
+        return KeyRange::prefix(prefix.as_bytes());
+    }
+    let key = |text: &String| text.clone().into_bytes();
+    let start = args.from.as_ref().map_or(Bound::Unbounded, |from| Bound::Included(key(from)));
+    let end = args.to.as_ref().map_or(Bound::Unbounded, |to| Bound::Excluded(key(to)));
+    KeyRange::new(start, end)
+}
+
+/// The value to put: the argument, or standard input as text if it is UTF-8, else as bytes.
+fn new_value(args: &PutArgs) -> Result<Value> {
+    if args.value != "-" {
+        return value::parse(&args.value, args.json_value);
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::new(Status::System, "io", format!("reading standard input: {error}")))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => value::parse(&text, args.json_value),
+        Err(_) if args.json_value => Err(Failure::usage("standard input is not UTF-8, so it is not JSON")),
+        Err(not_text) => Ok(Value::Bytes(not_text.into_bytes())),
+    }
+}
+
+fn absent(key: &[u8]) -> Failure {
+    Failure::absent(format!("there is nothing under key {:?}", text::bytes(key)))
+}

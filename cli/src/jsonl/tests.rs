@@ -1,0 +1,47 @@
+use serde_json::json;
+
+use super::*;
+
+fn lines(text: &'static str) -> Lines {
+    Lines::new("test.jsonl", Box::new(text.as_bytes()))
+}
+
+#[test]
+fn blank_lines_are_counted_but_give_no_value() {
+    let mut lines = lines("{\"a\":1}\n\n  \r\n[2]\n3");
+    let mut found = Vec::new();
+    while let Some(value) = lines.next_value().expect("every line is JSON") {
+        found.push((lines.line(), value));
+    }
+    assert_eq!(found, [(1, json!({"a": 1})), (4, json!([2])), (5, json!(3))]);
+    assert_eq!(lines.bytes(), 18);
+}
+
+#[test]
+fn a_malformed_line_is_named_by_file_line_and_column() {
+    let mut lines = lines("{}\n{\"a\":}\n");
+    assert!(lines.next_value().is_ok());
+    let failure = lines.next_value().expect_err("the second line is cut");
+    let message = failure.message().expect("the failure has words");
+    assert_eq!(message, "test.jsonl:2: not JSON: expected value (column 6)");
+}
+
+#[test]
+fn the_fingerprint_depends_on_what_was_read_and_on_nothing_behind_it() {
+    let mut one = lines("{}\n1\n");
+    let mut two = lines("{}\n2\n");
+    one.skip_to(1).expect("reading memory cannot fail");
+    two.skip_to(1).expect("reading memory cannot fail");
+    assert_eq!(one.fingerprint(), two.fingerprint());
+    one.skip_to(2).expect("reading memory cannot fail");
+    two.skip_to(2).expect("reading memory cannot fail");
+    assert_ne!(one.fingerprint(), two.fingerprint());
+}
+
+#[test]
+fn skipping_beyond_the_end_stops_at_the_end() {
+    let mut lines = lines("1\n2\n");
+    lines.skip_to(10).expect("reading memory cannot fail");
+    assert_eq!(lines.line(), 2);
+    assert_eq!(lines.next_value().expect("the end is no error"), None);
+}

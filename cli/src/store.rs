@@ -1,0 +1,127 @@
+//! Opening a store and naming what is in it.
+//!
+//! Invariant: a command that only looks never makes a store where there was none.
+
+use std::path::{Path, PathBuf};
+
+use foldb::{Durability, FsStorage, Options, RecoveryMode, Run, RunFilter, RunId, RunInfo, Store};
+
+use crate::failure::{Failure, Result, Status};
+
+/// Where a store is, and how careful to be in opening it.
+#[derive(Clone, Debug)]
+pub(crate) struct Location {
+    pub(crate) path: PathBuf,
+    pub(crate) recovery: RecoveryMode,
+}
+
+impl Location {
+    /// Opens a store that must be there.
+    pub(crate) fn open_existing(&self) -> Result<Store> {
+        check_there(&self.path)?;
+        Ok(foldb::open_with(&self.path, self.options().create(false))?)
+    }
+
+    /// Opens a store, and makes it if it is not there. Every commit is on stable media when it returns: a single command
+    /// is not worth much if the power failure after it takes it back.
+    pub(crate) fn open_or_create(&self) -> Result<Store> {
+        self.open_or_create_with(Durability::Strict)
+    }
+
+    /// Opens a store to write into a run or the default space. A run can only be in a store that is there.
+    pub(crate) fn open_to_write(&self, run: Option<&str>) -> Result<Store> {
+        if run.is_some() { self.open_existing() } else { self.open_or_create() }
+    }
+
+    /// Opens a store, and makes it if it is not there, for work of many commits, which chooses itself when a commit counts as written.
+    pub(crate) fn open_or_create_with(&self, durability: Durability) -> Result<Store> {
+        Ok(foldb::open_with(&self.path, self.options().create(true).durability(durability))?)
+    }
+
+    fn options(&self) -> Options {
+        Options::new().recovery(self.recovery)
+    }
+}
+
+/// Fails with advice if there is nothing at a path.
+pub(crate) fn check_there(path: &Path) -> Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let message = format!("there is no store at {}", path.display());
+    Err(Failure::new(Status::Usage, "no_store", message).hint(
+        "name one with --store DIR or FOLDB_STORE; `foldb import`, `foldb put` and `foldb runs begin` make a new one",
+    ))
+}
+
+/// Closes a store after writing, so that the next opening finds nothing to repair.
+pub(crate) fn close(store: Store) -> Result<()> {
+    Ok(store.close()?)
+}
+
+/// A run or the default space, with the same handles on both.
+pub(crate) enum Space<'a> {
+    /// Outside of all runs.
+    Default(&'a Store),
+    /// In a run.
+    Run(Run<'a, FsStorage>),
+}
+
+/// Evaluates an expression on the handle of a primitive, in whichever space: `on_space!(space, kv, |kv| kv.get("a"))`.
+macro_rules! on_space {
+    ($space:expr, $primitive:ident, |$handle:ident| $body:expr) => {
+        match $space {
+            $crate::store::Space::Default(store) => {
+                let $handle = store.$primitive();
+                $body
+            }
+            $crate::store::Space::Run(run) => {
+                let $handle = run.$primitive();
+                $body
+            }
+        }
+    };
+}
+pub(crate) use on_space;
+
+/// The space that `--run` names, or the default space.
+pub(crate) fn space<'a>(store: &'a Store, run: Option<&str>) -> Result<Space<'a>> {
+    match run {
+        None => Ok(Space::Default(store)),
+        Some(name) => Ok(Space::Run(store.runs().get(find_run(store, name)?.id)?)),
+    }
+}
+
+/// The run with this id, with an id that begins like this, or with this name. One of them, or an error that says which
+/// there are.
+pub(crate) fn find_run(store: &Store, wanted: &str) -> Result<RunInfo> {
+    if let Ok(id) = wanted.parse::<RunId>() {
+        return Ok(store.runs().info(id)?);
+    }
+    let runs = store.runs().list(&RunFilter::all())?;
+    let prefix = wanted.to_ascii_lowercase();
+    let named: Vec<&RunInfo> = runs.iter().filter(|run| run.name == wanted).collect();
+    let found = if named.is_empty() && is_id_prefix(&prefix) {
+        runs.iter().filter(|run| run.id.to_string().starts_with(&prefix)).collect()
+    } else {
+        named
+    };
+    match found.as_slice() {
+        [run] => Ok((*run).clone()),
+        [] => Err(Failure::new(Status::Usage, "not_found", format!("no run has the id or name {wanted:?}"))
+            .hint("`foldb runs` lists those that there are")),
+        several => Err(Failure::new(Status::Usage, "ambiguous", ambiguous(wanted, several)).hint("use the whole id")),
+    }
+}
+
+/// Whether a text can be the beginning of an id. Four digits at least: fewer would hardly ever be meant.
+fn is_id_prefix(text: &str) -> bool {
+    text.len() >= 4 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+fn ambiguous(wanted: &str, runs: &[&RunInfo]) -> String {
+    const SHOWN: usize = 5;
+    let ids: Vec<String> = runs.iter().take(SHOWN).map(|run| run.id.to_string()).collect();
+    let more = if runs.len() > SHOWN { ", …" } else { "" };
+    format!("{wanted:?} means {} runs: {}{more}", runs.len(), ids.join(", "))
+}
