@@ -152,7 +152,11 @@ fn lost_update_of_a_key_that_was_absent_or_is_deleted_is_noticed_too() {
         let writer = db.begin_transaction().unwrap();
         let before: Option<i64> = writer.kv().get(key).unwrap();
         writer.kv().put(key, before.unwrap_or(0) + 1).unwrap();
-        if meanwhile { db.kv().put(key, 7).unwrap() } else { db.kv().remove(key).unwrap() }
+        if meanwhile {
+            db.kv().put(key, 7).unwrap()
+        } else {
+            db.kv().remove(key).unwrap()
+        }
         assert_conflict(writer.commit());
     }
     assert_eq!((get(&db, "absent"), get(&db, "there")), (Some(7), None));
@@ -427,7 +431,8 @@ fn a_transaction_reads_its_own_pairs_merged_with_what_is_committed_in_both_direc
         let pairs = tx.kv().scan_as::<i64>(&options).unwrap();
         pairs.into_iter().map(|pair| (String::from_utf8(pair.key).unwrap(), pair.value)).collect()
     };
-    let owned = |pairs: &[(&str, i64)]| pairs.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect::<Vec<_>>();
+    let owned =
+        |pairs: &[(&str, i64)]| pairs.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect::<Vec<_>>();
     assert_eq!(scanned(ScanOptions::all()), owned(&expected));
     let reversed: Vec<_> = expected.iter().rev().copied().collect();
     assert_eq!(scanned(ScanOptions::all().reverse()), owned(&reversed));
@@ -663,7 +668,8 @@ fn the_closure_form_runs_again_until_it_fits_under_contention() {
                         Ok(())
                     })
                     .unwrap();
-                    let total: i64 = db.view().kv().scan_as::<i64>(&ScanOptions::all()).unwrap().iter().map(|it| it.value).sum();
+                    let total: i64 =
+                        db.view().kv().scan_as::<i64>(&ScanOptions::all()).unwrap().iter().map(|it| it.value).sum();
                     assert_eq!(total, 4000, "in a view");
                 }
             });
@@ -951,8 +957,7 @@ fn a_strict_transaction_in_a_buffered_store_is_durable_when_it_returns_with_all_
     let ((), receipt) = db.transaction_with(&strict, |tx| tx.kv().put("strict", 1)).unwrap();
     assert!(receipt.durable);
     assert_eq!(db.durable_seq(), receipt.seq);
-    let ((), later) =
-        db.transaction_with(&TransactionOptions::new(), |tx| tx.kv().put("buffered after", 1)).unwrap();
+    let ((), later) = db.transaction_with(&TransactionOptions::new(), |tx| tx.kv().put("buffered after", 1)).unwrap();
     assert!(!later.durable);
     let image = disk.crash_point(disk.operation_count()).nothing_survives();
     std::mem::forget(db);
@@ -1008,10 +1013,12 @@ fn commits_of_several_threads_share_a_sync() {
     thread::scope(|scope| {
         let leader = scope.spawn(|| db.kv().put("leader", 1));
         storage.gate.wait_for_a_sync();
-        let followers: Vec<_> = (0..8).map(|number| {
-            let db = &db;
-            scope.spawn(move || db.kv().put(format!("follower {number}"), 1))
-        }).collect();
+        let followers: Vec<_> = (0..8)
+            .map(|number| {
+                let db = &db;
+                scope.spawn(move || db.kv().put(format!("follower {number}"), 1))
+            })
+            .collect();
         // All of them are applied before the leader's sync returns.
         while db.stats().unwrap().commits < 10 {
             thread::yield_now();

@@ -1,3 +1,5 @@
+//! What is promised of jsonl, as tests.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is promised of text, as tests.
+
 use super::*;
 
 #[test]

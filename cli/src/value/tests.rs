@@ -1,3 +1,5 @@
+//! What is promised of value, as tests.
+
 use super::*;
 
 #[test]

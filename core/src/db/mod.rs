@@ -351,7 +351,9 @@ impl<S: Storage> Shared<S> {
             self.snapshot()?;
             core = self.lock();
         }
-        core = self.mark(core)?;
+        if !core.engine.is_marked() {
+            core = self.mark(core)?;
+        }
         core.closed = true;
         if let Some((_, end)) = core.engine.active_segment() {
             self.release_unused(&core, end);

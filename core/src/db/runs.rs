@@ -322,10 +322,10 @@ impl<'tx, 'db, S: Storage> TransactionRuns<'tx, 'db, S> {
             let position = u32::try_from(writes.new_runs.len()).unwrap_or(u32::MAX);
             let space = PROVISIONAL | position;
             writes.write(space, OpCode::RunBegin, &id.to_bytes(), &body)?;
-            writes.new_runs.push(id);
+            writes.new_runs.push(Some(id));
             space
         };
-        Ok(TransactionRun { transaction: self.transaction, space })
+        Ok(TransactionRun { transaction: self.transaction, id, space })
     }
 
     /// Ends a run well.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Zeros are written in pieces of this size.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 impl<S: Storage> Shared<S> {
     /// Makes the room that a commit needs. The lock is kept (or given back where another thread is writing: then the
@@ -143,7 +143,7 @@ impl<S: Storage> Shared<S> {
     /// Writes the next anchor into the slot that does not hold the newest one, and syncs it.
     pub(crate) fn write_anchor(&self, core: &mut Core, change: impl FnOnce(&mut Anchor)) -> Result<()> {
         let engine = &core.engine;
-        let mut anchor = core.anchor.clone().unwrap_or(Anchor {
+        let mut anchor = core.anchor.unwrap_or(Anchor {
             counter: 0,
             store: engine.store(),
             newest_segment: 0,

@@ -122,7 +122,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
 
     /// A run, to read and write it inside this transaction. Fails with [`Error::UnknownRun`].
     pub fn run(&self, id: RunId) -> Result<TransactionRun<'_, 'db, S>> {
-        Ok(TransactionRun { transaction: self, space: self.number(id)? })
+        Ok(TransactionRun { transaction: self, id, space: self.number(id)? })
     }
 
     /// The number of a run, which may be one that this transaction begins itself.
@@ -131,7 +131,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
             return Ok(number);
         }
         let writes = self.writes.borrow();
-        let position = writes.new_runs.iter().position(|new| *new == id).ok_or(Error::UnknownRun(id))?;
+        let position = writes.new_runs.iter().position(|new| *new == Some(id)).ok_or(Error::UnknownRun(id))?;
         Ok(PROVISIONAL | u32::try_from(position).unwrap_or(u32::MAX))
     }
 
@@ -141,9 +141,13 @@ impl<'db, S: Storage> Transaction<'db, S> {
         Savepoint { writes: self.writes.borrow().clone() }
     }
 
-    /// Forgets what was written since the savepoint. What was read since then still counts for validation.
+    /// Forgets what was written since the savepoint. What was read since then still counts for validation. Runs that
+    /// were begun since then are not begun any more, and writing to them fails with [`Error::NotFound`].
     pub fn rollback_to(&self, savepoint: &Savepoint) -> Result<()> {
-        *self.writes.try_borrow_mut().map_err(|_| iterating())? = savepoint.writes.clone();
+        let mut writes = self.writes_mut()?;
+        let begun = writes.new_runs.len();
+        *writes = savepoint.writes.clone();
+        writes.new_runs.resize(begun, None);
         Ok(())
     }
 
@@ -165,6 +169,16 @@ impl<'db, S: Storage> Transaction<'db, S> {
 
     /// Discards everything. The same as dropping it.
     pub fn rollback(self) {}
+
+    /// The buffered writes, to write to a space.
+    fn writes_to(&self, space: SpaceNumber) -> Result<core::cell::RefMut<'_, WriteSet>> {
+        let writes = self.writes_mut()?;
+        if space & PROVISIONAL != 0 && writes.new_run(space).is_none() {
+            let name = "whose beginning was rolled back".into();
+            return Err(Error::NotFound { what: "the run", name });
+        }
+        Ok(writes)
+    }
 
     pub(crate) fn writes_mut(&self) -> Result<core::cell::RefMut<'_, WriteSet>> {
         self.writes.try_borrow_mut().map_err(|_| iterating())
@@ -305,13 +319,14 @@ impl<S: Storage> Reads for Transaction<'_, S> {
         }
         let merge = Merge { transaction: self, writes, direction };
         let mut stopped_at = None;
-        merge.visit(space, family, range, buffered, &mut |key, item| {
-            let flow = each(key, item)?;
-            if flow.is_break() {
+        let visited = merge.visit(space, family, range, buffered, &mut |key, item| {
+            let flow = each(key, item);
+            if !matches!(flow, Ok(ControlFlow::Continue(()))) {
                 stopped_at = Some(key.to_vec());
             }
-            Ok(flow)
-        })?;
+            flow
+        });
+        // A visit that failed has read something too, and the transaction may decide by the failure.
         if space & PROVISIONAL == 0 {
             let read = match &stopped_at {
                 Some(key) => until(range, key, direction),
@@ -319,7 +334,7 @@ impl<S: Storage> Reads for Transaction<'_, S> {
             };
             self.reads.borrow_mut().range(space, family.range(&read));
         }
-        Ok(())
+        visited
     }
 
     fn pending_stream(&self, space: SpaceNumber, stream: &[u8]) -> Result<PendingStream> {
@@ -399,7 +414,7 @@ impl<S: Storage> Merge<'_, '_, S> {
 
 impl<S: Storage> Writes for Transaction<'_, S> {
     fn write(&self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()> {
-        let mut writes = self.writes_mut()?;
+        let mut writes = self.writes_to(space)?;
         if code == OpCode::StreamDelete {
             return writes.delete_stream(space, key);
         }
@@ -407,7 +422,7 @@ impl<S: Storage> Writes for Transaction<'_, S> {
     }
 
     fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<()> {
-        self.writes_mut()?.append(space, stream, count, events)
+        self.writes_to(space)?.append(space, stream, count, events)
     }
 
     fn host(&self) -> &dyn Host {
@@ -434,9 +449,15 @@ impl<S: Storage> AccessMut for &Transaction<'_, S> {
 /// A run inside a transaction.
 pub struct TransactionRun<'tx, 'db, S: Storage> {
     pub(crate) transaction: &'tx Transaction<'db, S>,
+    pub(crate) id: RunId,
     pub(crate) space: SpaceNumber,
 }
 
 impl<'tx, 'db, S: Storage> TransactionRun<'tx, 'db, S> {
+    /// The run's id, also where this transaction begins it.
+    pub fn id(&self) -> RunId {
+        self.id
+    }
+
     super::primitive_handles!(&'tx Transaction<'db, S>, |run| run.transaction, |run| run.space);
 }

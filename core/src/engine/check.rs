@@ -4,7 +4,10 @@
 //! counter that would overflow, an absent leaf that cannot be read) fails before the first byte is written; otherwise a
 //! commit could be in the log and not in the state.
 
-use alloc::{collections::BTreeSet, string::String};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+};
 use core::ops::ControlFlow;
 
 use crate::{
@@ -19,6 +22,7 @@ use crate::{
 
 pub(crate) fn check(writes: &WriteSet, state: &State, pages: &dyn PageSource) -> Result<()> {
     check_new_runs(&writes.new_runs, state)?;
+    check_lives(writes, state)?;
     let mut last = None;
     for write in writes.writes() {
         if write.space & PROVISIONAL != 0 {
@@ -27,7 +31,7 @@ pub(crate) fn check(writes: &WriteSet, state: &State, pages: &dyn PageSource) ->
         }
         let checked = (write.space, needs_open_run(write.code));
         if last != Some(checked) {
-            check_space(write, state)?;
+            check_space(writes, write, state)?;
             last = Some(checked);
         }
         if let Some(space) = state.space(write.space) {
@@ -37,9 +41,9 @@ pub(crate) fn check(writes: &WriteSet, state: &State, pages: &dyn PageSource) ->
     Ok(())
 }
 
-fn check_new_runs(ids: &[RunId], state: &State) -> Result<()> {
+fn check_new_runs(ids: &[Option<RunId>], state: &State) -> Result<()> {
     let mut seen = BTreeSet::new();
-    for id in ids {
+    for id in ids.iter().flatten() {
         if state.number(*id).is_ok() || !seen.insert(*id) {
             return Err(Error::Precondition {
                 key: alloc::format!("run {id}"),
@@ -54,19 +58,47 @@ fn check_new_runs(ids: &[RunId], state: &State) -> Result<()> {
     Ok(())
 }
 
-/// Whether an operation is refused by a run that has ended.
-fn needs_open_run(code: OpCode) -> bool {
-    !matches!(code, OpCode::RunResume | OpCode::RunAnnotate | OpCode::RunDelete)
+/// Follows the lives of the runs that the transaction ends or resumes, in the order in which it did: none ends twice.
+fn check_lives(writes: &WriteSet, state: &State) -> Result<()> {
+    let mut ended = BTreeMap::new();
+    for write in writes.writes() {
+        match write.code {
+            OpCode::RunResume => {
+                ended.insert(write.space, false);
+            }
+            OpCode::RunEnd => match (ended.insert(write.space, true), state.run(write.space)) {
+                (Some(true), run) => {
+                    let new = || writes.new_run(write.space);
+                    let run = run.map(|run| run.record.id()).or_else(new).unwrap_or(RunId::from_bytes([0; 16]));
+                    return Err(Error::RunEnded { run, status: "by this transaction" });
+                }
+                (None, Some(run)) => run.record.check_open()?,
+                (Some(false), _) | (None, None) => {}
+            },
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
-fn check_space(write: &Write, state: &State) -> Result<()> {
+/// Whether an operation is refused by a run that has ended. Ends are looked at one by one: see [`check_lives`].
+fn needs_open_run(code: OpCode) -> bool {
+    !matches!(code, OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate | OpCode::RunDelete)
+}
+
+fn check_space(writes: &WriteSet, write: &Write, state: &State) -> Result<()> {
     if write.space == DEFAULT_SPACE {
         return Ok(());
     }
     let Some(run) = state.run(write.space) else {
         return Err(Error::NotFound { what: "run", name: alloc::format!("number {}", write.space) });
     };
-    if needs_open_run(write.code) { run.record.check_open() } else { Ok(()) }
+    // A run that the transaction takes up again is open for all that it writes.
+    let is_resumed = || writes.writes().iter().any(|other| other.space == write.space && other.code == OpCode::RunResume);
+    match run.record.check_open() {
+        Err(error) if needs_open_run(write.code) && !is_resumed() => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// A run that the transaction itself begins has an empty tree: only counters can be wrong.

@@ -55,7 +55,13 @@ impl<'a> Plan<'a> {
 
     /// The number that a space has in the log.
     pub(crate) fn number(&self, space: SpaceNumber) -> SpaceNumber {
-        if space & PROVISIONAL == 0 { space } else { self.first_new_run + (space & !PROVISIONAL) }
+        if space & PROVISIONAL == 0 {
+            return space;
+        }
+        // Runs whose beginning was rolled back have no number.
+        let position = usize::try_from(space & !PROVISIONAL).unwrap_or(usize::MAX);
+        let before = self.writes.new_runs.iter().take(position).flatten().count();
+        self.first_new_run + u32::try_from(before).unwrap_or(u32::MAX)
     }
 
     /// Appends the transaction's frames to `buffer`, which begins at `base` in the segment. Calls `frame` with the

@@ -207,11 +207,13 @@ impl Engine {
                 return Ok(Outcome::Deduplicated { seq });
             }
         }
+        if writes.is_empty() && key.is_none() {
+            // Nothing of it can be out of date: it happened, whole, at the version that it read.
+            let seq = transaction.base.as_ref().map_or(self.state.seq(), |base| base.seq());
+            return Ok(Outcome::Empty { seq });
+        }
         if let Some(base) = &transaction.base {
             transaction.reads.validate(base, &self.state, pages)?;
-        }
-        if writes.is_empty() && key.is_none() {
-            return Ok(Outcome::Empty { seq: self.state.seq() });
         }
         check(writes, &self.state, pages)?;
         let plan = Plan::new(writes, self.state.next_number);

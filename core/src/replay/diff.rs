@@ -7,11 +7,12 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::ops::ControlFlow;
 
+use super::digest::ordered_trace;
 use crate::{
     Result,
     json::{PathChange, decode_document},
     primitive::{
-        Cell, Event, Events, ScanOptions, Trace, TraceEntry, TraceId,
+        Cell, Event, Events, TraceEntry, TraceId,
         access::{Reads, Through},
     },
     state::{Family, Source, Space, SpaceNumber, entry_bytes, parse_batch_key},
@@ -244,7 +245,7 @@ fn events_of(side: &Side<'_>, stream: &[u8], from_seq: u64) -> Result<BTreeMap<u
 
 /// Compares two traces entry by entry in their order. A parent counts by its place, because ids are new in each run.
 fn diff_trace(older: &Side<'_>, newer: &Side<'_>) -> Result<Vec<(u64, EntryChange<TraceEntry>)>> {
-    let entries = |side: &Side<'_>| Trace::new(Through(side.reads), side.number).list(&ScanOptions::all());
+    let entries = |side: &Side<'_>| ordered_trace(side.reads, side.number);
     let (older, newer) = (entries(older)?, entries(newer)?);
     let (older_places, newer_places) = (places(&older), places(&newer));
     let mut changes = Vec::new();

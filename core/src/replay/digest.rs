@@ -9,7 +9,7 @@ use core::fmt;
 use crate::{
     Result,
     primitive::{
-        Events, ScanOptions, Trace,
+        Events, ScanOptions, Trace, TraceEntry, TraceId,
         access::{Reads, Through},
     },
     state::{Family, SpaceNumber},
@@ -86,14 +86,13 @@ fn hash_streams(reads: &dyn Reads, space: SpaceNumber, hasher: &mut PartHasher) 
     Ok(())
 }
 
-/// Trace entries in order; a parent counts by its place among them, because ids differ from run to run.
+/// Trace entries in the order of their times; a parent counts by its place among them, because ids differ from run to run.
 fn hash_trace(reads: &dyn Reads, space: SpaceNumber, hasher: &mut PartHasher) -> Result<()> {
-    let mut places = BTreeMap::new();
     hasher.part(&[Family::Trace.byte()]);
-    for entry in Trace::new(Through(reads), space).list(&ScanOptions::all())? {
-        let parent = entry.parent.and_then(|parent| places.get(&parent).copied()).unwrap_or(0);
-        places.insert(entry.id, places.len() as u64 + 1);
-        hasher.number(parent);
+    let entries = ordered_trace(reads, space)?;
+    let places: BTreeMap<TraceId, u64> = (1..).zip(&entries).map(|(place, entry)| (entry.id, place)).collect();
+    for entry in &entries {
+        hasher.number(entry.parent.and_then(|parent| places.get(&parent).copied()).unwrap_or(0));
         hasher.part(entry.kind.name().as_bytes());
         hasher.part(entry.name.as_bytes());
         let mut data = Vec::new();
@@ -101,4 +100,19 @@ fn hash_trace(reads: &dyn Reads, space: SpaceNumber, hasher: &mut PartHasher) ->
         hasher.part(&data);
     }
     Ok(())
+}
+
+/// Trace entries by time, and by content within one microsecond: there their ids are random, and two equal programs
+/// would come to different orders.
+pub(super) fn ordered_trace(reads: &dyn Reads, space: SpaceNumber) -> Result<Vec<TraceEntry>> {
+    let mut entries = Trace::new(Through(reads), space).list(&ScanOptions::all())?;
+    entries.sort_by(|left, right| {
+        let content = |entry: &TraceEntry| (entry.time_micros, entry.parent.is_some());
+        content(left)
+            .cmp(&content(right))
+            .then_with(|| left.kind.name().cmp(right.kind.name()))
+            .then_with(|| left.name.cmp(&right.name))
+            .then_with(|| left.data.cmp(&right.data))
+    });
+    Ok(entries)
 }

@@ -64,8 +64,9 @@ pub(crate) struct WriteSet {
     index: HashTable<usize>,
     /// Upper bound of the operations' encoded bytes.
     encoded_bytes: usize,
-    /// Ids of the runs that this transaction begins; provisional numbers count from 0.
-    pub(crate) new_runs: Vec<RunId>,
+    /// Ids of the runs that this transaction begins; provisional numbers count from 0. `None` where the beginning was
+    /// rolled back: its number is not used again, because handles with it may still be around.
+    pub(crate) new_runs: Vec<Option<RunId>>,
     pub(crate) idempotency_key: Option<Vec<u8>>,
 }
 
@@ -133,6 +134,12 @@ impl WriteSet {
                 None => WriteBody::Events { count: 0, bytes: &[] },
             },
         }
+    }
+
+    /// The id of a run that the transaction begins and has not rolled back.
+    pub(crate) fn new_run(&self, space: SpaceNumber) -> Option<RunId> {
+        let position = usize::try_from(space & !PROVISIONAL).ok().filter(|_| space & PROVISIONAL != 0)?;
+        self.new_runs.get(position).copied().flatten()
     }
 
     pub(crate) fn writes(&self) -> &[Write] {

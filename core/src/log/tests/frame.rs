@@ -1,3 +1,5 @@
+//! What is promised of frame, as tests.
+
 use alloc::{vec, vec::Vec};
 
 use proptest::prelude::*;

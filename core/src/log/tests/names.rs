@@ -1,3 +1,5 @@
+//! What is promised of names, as tests.
+
 use super::super::{ANCHOR_NAMES, AnchorSlot, parse_segment_name, parse_snapshot_name, segment_name, snapshot_name};
 use crate::storage::check_name;
 

@@ -1,3 +1,5 @@
+//! What is promised of record, as tests.
+
 use alloc::{string::String, vec, vec::Vec};
 
 use proptest::prelude::*;

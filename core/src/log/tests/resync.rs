@@ -1,3 +1,5 @@
+//! What is promised of resync, as tests.
+
 use alloc::{vec, vec::Vec};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What is promised of segment, as tests.
+
 use alloc::vec::Vec;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What is promised of varint, as tests.
+
 use alloc::{vec, vec::Vec};
 
 use proptest::prelude::*;

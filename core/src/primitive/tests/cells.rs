@@ -1,3 +1,5 @@
+//! What is promised of cells, as tests.
+
 use alloc::{string::String, vec};
 
 use super::{kind_of, store, texts, unmet};

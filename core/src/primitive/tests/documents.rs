@@ -1,3 +1,5 @@
+//! What is promised of documents, as tests.
+
 use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 use core::net::Ipv4Addr;
 

@@ -1,3 +1,5 @@
+//! What is promised of events, as tests.
+
 use alloc::{format, string::String, vec, vec::Vec};
 use core::ops::{Bound, ControlFlow};
 

@@ -1,3 +1,5 @@
+//! What is promised of kv, as tests.
+
 use alloc::{format, string::String, vec, vec::Vec};
 use core::ops::ControlFlow;
 

@@ -1,3 +1,5 @@
+//! What is promised of trace, as tests.
+
 use alloc::{format, string::ToString, vec, vec::Vec};
 
 use super::{kind_of, store};

@@ -1,3 +1,5 @@
+//! What is promised of dataset, as tests.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! What is promised of fold, as tests.
+
 use alloc::{vec, vec::Vec};
 use core::ops::ControlFlow;
 

@@ -1,3 +1,5 @@
+//! What is promised of salvage, as tests.
+
 use alloc::{vec, vec::Vec};
 
 use super::{
