@@ -110,3 +110,9 @@ pub fn memory() -> Db<storage::MemStorage> {
         Err(error) => unreachable!("a new store in memory: {error}"),
     }
 }
+
+/// The programs in the READMEs, compiled with the documentation's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[doc = include_str!("../core/README.md")]
+pub struct ReadmePrograms;

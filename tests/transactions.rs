@@ -832,21 +832,28 @@ fn seen(tx: &foldb::Transaction<'_, MemStorage>) -> String {
 fn a_run_that_was_rolled_back_takes_no_writes_and_does_no_harm() {
     let db = store();
     let tx = db.begin_transaction().unwrap();
+    let before = tx.runs().begin(RunOptions::named("before")).unwrap();
     let savepoint = tx.savepoint();
     let lost = tx.runs().begin(RunOptions::named("lost")).unwrap();
+    lost.kv().put("k", "of the lost run").unwrap();
     tx.rollback_to(&savepoint).unwrap();
+    assert_kind(lost.kv().put("k", "of the lost run"), ErrorKind::NotFound);
+    assert_kind(lost.events().append("s", "e", 1), ErrorKind::NotFound);
+    assert_kind(tx.run(lost.id()).map(|_| ()), ErrorKind::NotFound);
     let kept = tx.runs().begin(RunOptions::named("kept")).unwrap();
-    let stale = lost.kv().put("k", "of the lost run");
+    // A handle of the lost run is no handle of the one that was begun after it.
+    assert_kind(lost.kv().put("k", "of the lost run"), ErrorKind::NotFound);
+    before.kv().put("k", "of the run before").unwrap();
     kept.kv().put("k", "of the kept run").unwrap();
-    let committed = tx.commit();
-    assert!(stale.is_err() || committed.is_err(), "a write to a run that is not begun is an error");
-    if committed.is_ok() {
-        let runs = db.view().runs();
-        assert_eq!(runs.len(), 1);
-        let text: Option<String> = db.view().run(runs[0].id).unwrap().kv().get("k").unwrap();
-        assert_eq!(text.as_deref(), Some("of the kept run"));
-    }
+    let (before, kept) = (before.id(), kept.id());
+    tx.commit().unwrap();
+    let view = db.view();
+    let text = |id| view.run(id).unwrap().kv().get::<String>("k").unwrap();
+    assert_eq!(view.runs().iter().map(|run| (run.number, run.id)).collect::<Vec<_>>(), [(1, before), (2, kept)]);
+    assert_eq!(text(before).as_deref(), Some("of the run before"));
+    assert_eq!(text(kept).as_deref(), Some("of the kept run"));
     db.kv().put("the store", "goes on").unwrap();
+    assert!(db.verify(&mut |_| ControlFlow::Continue(())).unwrap().is_ok());
 }
 
 // Preconditions -------------------------------------------------------------------------------------------------------

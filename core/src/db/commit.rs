@@ -87,7 +87,12 @@ impl<S: Storage> Shared<S> {
             self.metrics.commits.fetch_add(1, Ordering::Relaxed);
             self.after_commit(&core);
         }
-        let core = if strict { self.wait_durable_locked(core, seq)? } else { self.hand_over_if_much(core)? };
+        let core = if strict {
+            self.wait_durable_locked(core, seq)?
+        } else {
+            // It is applied and buffered already: what fails now leaves it open whether it survives.
+            self.hand_over_if_much(core).map_err(|error| Error::OutcomeUnknown { seq, cause: error.to_string() })?
+        };
         let receipt = self.receipt(&core, seq, deduplicated);
         let snapshot_due = self.is_snapshot_due(&core);
         drop(core);

@@ -58,23 +58,28 @@ fn check_new_runs(ids: &[Option<RunId>], state: &State) -> Result<()> {
     Ok(())
 }
 
-/// Follows the lives of the runs that the transaction ends or resumes, in the order in which it did: none ends twice.
+/// Follows the lives of the runs that the transaction ends, resumes or deletes, in the order in which it did: none ends
+/// or goes twice.
 fn check_lives(writes: &WriteSet, state: &State) -> Result<()> {
-    let mut ended = BTreeMap::new();
+    let (mut ended, mut deleted) = (BTreeMap::new(), BTreeSet::new());
     for write in writes.writes() {
+        let run = state.run(write.space);
+        let id = || run.map(|run| run.record.id()).or_else(|| writes.new_run(write.space));
         match write.code {
             OpCode::RunResume => {
                 ended.insert(write.space, false);
             }
-            OpCode::RunEnd => match (ended.insert(write.space, true), state.run(write.space)) {
-                (Some(true), run) => {
-                    let new = || writes.new_run(write.space);
-                    let run = run.map(|run| run.record.id()).or_else(new).unwrap_or(RunId::from_bytes([0; 16]));
+            OpCode::RunEnd => match (ended.insert(write.space, true), run) {
+                (Some(true), _) => {
+                    let run = id().unwrap_or(RunId::from_bytes([0; 16]));
                     return Err(Error::RunEnded { run, status: "by this transaction" });
                 }
                 (None, Some(run)) => run.record.check_open()?,
                 (Some(false), _) | (None, None) => {}
             },
+            OpCode::RunDelete if !deleted.insert(write.space) => {
+                return Err(Error::UnknownRun(id().unwrap_or(RunId::from_bytes([0; 16]))));
+            }
             _ => {}
         }
     }
@@ -94,7 +99,8 @@ fn check_space(writes: &WriteSet, write: &Write, state: &State) -> Result<()> {
         return Err(Error::NotFound { what: "run", name: alloc::format!("number {}", write.space) });
     };
     // A run that the transaction takes up again is open for all that it writes.
-    let is_resumed = || writes.writes().iter().any(|other| other.space == write.space && other.code == OpCode::RunResume);
+    let is_resumed =
+        || writes.writes().iter().any(|other| other.space == write.space && other.code == OpCode::RunResume);
     match run.record.check_open() {
         Err(error) if needs_open_run(write.code) && !is_resumed() => Err(error),
         _ => Ok(()),

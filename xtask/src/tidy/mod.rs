@@ -13,7 +13,7 @@ use std::{
 };
 
 /// Folders that hold what others wrote or what was generated.
-const SKIPPED: [&str; 5] = ["target", "node_modules", "corpus", "data", "pkg"];
+const SKIPPED: [&str; 4] = ["target", "node_modules", "corpus", "pkg"];
 
 /// A place that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{
     super::{
         FRAME_OVERHEAD_BYTES, Frame, FrameOutcome, FrameSeal, FrameType, FrameWriter, frame_bytes, frame_bytes_for,
-        read_frame,
+        read_frame, resync,
     },
     golden, hex,
 };
@@ -137,6 +137,18 @@ fn an_unknown_type_or_version_of_a_whole_frame_is_newer_and_not_bad() {
         read_frame(&frame_of(4, 1), 128, &seal()),
         FrameOutcome::Frame(Frame { frame_type: FrameType::Mark, .. })
     ));
+}
+
+#[test]
+fn padding_that_is_not_zero_makes_it_no_frame_whatever_its_checksum() {
+    for at in 13..20 {
+        let mut bytes = frame(b"payload", 128);
+        bytes[at] = 1;
+        let crc = seal().checksum(128, &bytes[..20]);
+        bytes[20..].copy_from_slice(&crc.to_le_bytes());
+        assert!(matches!(read_frame(&bytes, 128, &seal()), FrameOutcome::Bad(_)), "{at}");
+        assert_eq!(resync(&bytes, 128, &seal()).count(), 0, "{at}");
+    }
 }
 
 #[test]

@@ -399,9 +399,10 @@ impl<S: Storage> Surveyor<'_, S> {
                     let what =
                         format!("segment {number} follows this segment, and it is missing or has no valid header");
                     self.refuse(corrupt(&name, "F-7", what), &name)?;
-                    // In salvage: whatever else there is, without knowing how much of it counts.
+                    // In salvage: the next older segment that there is, without knowing how much of it counts.
                     sealed = None;
-                    next = candidates.pop_last();
+                    let older = candidates.range(..number).next_back().map(|(older, _)| *older);
+                    next = older.and_then(|older| candidates.remove_entry(&older));
                 }
             }
         }

@@ -130,3 +130,22 @@ fn a_starting_point_that_is_gone_is_listed_and_everything_behind_its_seq_is_fold
     let (folded, _) = recover_from(&storage(&files(&segments)), RecoveryMode::Salvage, Some(from)).unwrap();
     assert_eq!(folded.seqs, [4, 5, 6, 7, 8, 9]);
 }
+
+#[test]
+fn a_segment_beside_the_chain_is_listed_and_not_taken() {
+    let segments = three_segments();
+    let mut files = files(&segments);
+    let mut fork = segments[0].next(4);
+    fork.commit(3).commit(3);
+    files.insert(fork.name(), fork.bytes);
+    // Also where the chain is broken, so that any older segment is taken.
+    for broken in [false, true] {
+        if broken {
+            files.remove(&segment_name(1));
+        }
+        let survey = super::super::survey(&storage(&files), RecoveryMode::Salvage).unwrap();
+        assert!(survey.damage.iter().any(|damage| damage.file == segment_name(4) && damage.rule == "F-7"));
+        assert!(survey.segments.iter().all(|segment| segment.number != 4));
+        assert_eq!(salvage(&files).unwrap().0, (if broken { 4 } else { 1 }..=9).collect::<Vec<_>>());
+    }
+}
