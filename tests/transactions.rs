@@ -558,15 +558,36 @@ fn trimming_twice_in_one_transaction_keeps_the_higher_mark() {
 }
 
 #[test]
-fn events_appended_after_a_trim_in_one_transaction_are_kept() {
-    let db = store();
-    db.events().append("log", "old", 1).unwrap();
-    let tx = db.begin_transaction().unwrap();
-    tx.events().trim("log", 1000).unwrap();
-    tx.events().append("log", "new", 2).unwrap();
-    tx.commit().unwrap();
-    let events = db.events().range_as::<i64>("log", .., None, Direction::Forward).unwrap();
-    assert_eq!(events.iter().map(|event| (event.seq, event.payload)).collect::<Vec<_>>(), [(2, 2)]);
+fn a_trim_in_a_transaction_spares_what_is_appended_after_it_and_takes_what_was_before() {
+    type Step = fn(&foldb::Transaction<'_, MemStorage>) -> Result<()>;
+    let append: Step = |tx| tx.events().append("log", "e", 0).map(|_| ());
+    let delete: Step = |tx| tx.events().delete_stream("log").map(|_| ());
+    let trim_all: Step = |tx| tx.events().trim("log", 1000);
+    let trim_to_3: Step = |tx| tx.events().trim("log", 3);
+    // The stream has one event before each of these.
+    let cases: [(&[Step], &[u64]); 8] = [
+        (&[append, append], &[1, 2, 3]),
+        (&[trim_all], &[]),
+        (&[trim_all, append, append], &[2, 3]),
+        (&[append, trim_all, append], &[]),
+        (&[append, append, trim_to_3], &[3]),
+        (&[trim_to_3, append, append, trim_all], &[]),
+        (&[trim_all, append, trim_all], &[]),
+        (&[trim_all, delete, append, append, append, trim_to_3], &[3]),
+    ];
+    for (number, (steps, expected)) in cases.into_iter().enumerate() {
+        let db = store();
+        db.events().append("log", "e", 0).unwrap();
+        let tx = db.begin_transaction().unwrap();
+        steps.iter().for_each(|step| step(&tx).unwrap());
+        let seqs = |events: Vec<foldb::primitive::Event>| events.iter().map(|event| event.seq).collect::<Vec<_>>();
+        let inside = seqs(tx.events().range("log", .., None, Direction::Forward).unwrap());
+        assert_eq!(inside, expected, "inside, case {number}");
+        tx.commit().unwrap();
+        let committed = seqs(db.events().range("log", .., None, Direction::Forward).unwrap());
+        assert_eq!(committed, expected, "committed, case {number}");
+        assert!(db.verify(&mut |_| ControlFlow::Continue(())).unwrap().is_ok());
+    }
 }
 
 // Threads -------------------------------------------------------------------------------------------------------------

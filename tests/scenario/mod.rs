@@ -2,7 +2,7 @@
 //!
 //! A [`Scenario`] runs a workload, remembers the content after every commit and which commits were promised when, and
 //! then checks any image of the disk: the recovered content must be that after some commit, and after every promised one.
-#![allow(dead_code, reason = "each test uses a part of this")]
+#![allow(dead_code, unreachable_pub, reason = "a module of several test programs, each of which uses a part of it")]
 
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 

@@ -81,6 +81,10 @@ impl<S: Storage> Shared<S> {
         while core.flushing {
             core = self.wait(core);
         }
+        // An anchor names segments, and a snapshot a place in one: a store that has none yet gets its first.
+        while let Some(needed) = core.engine.first_segment_needed() {
+            core = self.make_space(core, &needed)?;
+        }
         core.snapshotting = true;
         // Commits of the wait itself may have come behind `seq`; the snapshot ends where the durable log does.
         let result = self.write_snapshot(core, progress);

@@ -366,6 +366,14 @@ impl Engine {
         Ok(None)
     }
 
+    /// What a store without any segment needs before something can refer to a place in its log.
+    pub(crate) fn first_segment_needed(&self) -> Option<SpaceNeeded> {
+        if self.memory.is_some() || self.log.previous().is_some() {
+            return None;
+        }
+        self.log.space_needed(MARK_BYTES_MAX, self.state.seq() + 1)
+    }
+
     /// The log grew to this length.
     pub(crate) fn extended(&mut self, len: u64) {
         self.log.extended(len);

@@ -77,6 +77,12 @@ pub(crate) fn looks_like_frame(head: &[u8; 8], available: u64) -> bool {
 }
 
 impl<'a> Resync<'a> {
+    /// Whether the bytes were made to look like frames, so that checksumming each was given up.
+    #[cfg(test)]
+    pub(super) fn has_prefixes(&self) -> bool {
+        self.prefixes.is_some()
+    }
+
     fn check(&mut self, rest: &'a [u8], frame_type: FrameType, total: u64) -> Option<(Frame<'a>, usize)> {
         let total = usize::try_from(total).ok()?;
         let (covered, crc) = rest.get(..total)?.split_last_chunk::<4>()?;

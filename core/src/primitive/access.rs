@@ -61,6 +61,8 @@ pub struct PendingStream {
     pub deleted: bool,
     /// The oldest seq to keep, where the stream is trimmed.
     pub trimmed: Option<u64>,
+    /// It was trimmed before anything was appended, so that nothing of what is appended is trimmed.
+    pub trimmed_first: bool,
     /// How many events are appended.
     pub count: u64,
     /// The appended events, encoded one behind the other.

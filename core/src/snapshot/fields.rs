@@ -53,6 +53,17 @@ impl<'a> Fields<'a> {
         self.checked(read)
     }
 
+    /// Takes the next byte if it is this one.
+    #[inline]
+    pub(super) fn skip_byte(&mut self, byte: u8) -> bool {
+        let mut ahead = self.reader;
+        let found = ahead.u8() == Ok(byte);
+        if found {
+            self.reader = ahead;
+        }
+        found
+    }
+
     #[inline]
     pub(super) fn varint(&mut self) -> Result<u64> {
         let read = self.reader.varint();

@@ -83,6 +83,10 @@ impl<'a> IndexReader<'a> {
 
     /// The tree of the next space, with all leaves absent.
     pub(super) fn tree(&mut self) -> Result<Tree> {
+        // Most of many runs may be empty: no machinery for those.
+        if self.fields.skip_byte(NO_MORE_LEAVES) {
+            return Ok(Tree::new());
+        }
         Tree::from_leaves(iter::from_fn(|| {
             self.leaf().map(|leaf| leaf.map(|leaf| (leaf.fence.to_vec(), leaf.entries, leaf.at))).transpose()
         }))

@@ -6,9 +6,12 @@
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Error, Result, RunId, value::Value};
+use crate::{
+    Error, Result, RunId,
+    value::{Decode, Encode, Serde, Value},
+};
 
 /// The number of a space: 0 is the default space, runs count from 1 in the order of their beginning.
 pub type SpaceNumber = u32;
@@ -190,17 +193,19 @@ impl RunRecord {
     }
 }
 
-/// A run's operation body as CBOR.
+/// A run's operation body as CBOR. Fails where it could not be read back: metadata that is nested too deeply, say.
 pub(crate) fn encode_body<T: Serialize>(body: &T) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    ciborium::into_writer(body, &mut out)
-        .map_err(|error| Error::Invalid { what: "run metadata", why: alloc::format!("{error}") })?;
+    Serde(body).encode(&mut out)?;
     Ok(out)
 }
 
 /// The reverse of [`encode_body`].
-pub(crate) fn decode_body<T: for<'de> Deserialize<'de>>(what: &'static str, bytes: &[u8]) -> Result<T> {
-    ciborium::from_reader(bytes).map_err(|error| Error::Invalid { what, why: alloc::format!("{error}") })
+pub(crate) fn decode_body<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T> {
+    match Serde::decode(bytes) {
+        Ok(Serde(body)) => Ok(body),
+        Err(error) => Err(Error::Invalid { what, why: alloc::format!("{error}") }),
+    }
 }
 
 impl Serialize for RunId {

@@ -81,16 +81,19 @@ fn slot(code: OpCode) -> u8 {
 }
 
 /// In which order the operations of a space are logged: its beginning first, its removal last, a stream's deletion
-/// before what is appended to it and trimming after that.
+/// before what is appended to it and trimming after that (but see [`WriteSet::is_trimmed_first`]).
 fn rank(code: OpCode) -> u8 {
     match code {
         OpCode::RunBegin => 0,
-        OpCode::StreamDelete => 0x2f,
+        OpCode::StreamDelete => TRIMMED_FIRST - 1,
         OpCode::RunDelete => u8::MAX,
         OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate => 0x60,
         other => slot(other),
     }
 }
+
+/// The rank of trimming that was asked for before anything was appended: between deletions and appends.
+const TRIMMED_FIRST: u8 = 0x2f;
 
 /// Operations on a run itself are kept one by one, in order: ending and resuming in one transaction are two events.
 fn is_run_operation(code: OpCode) -> bool {
@@ -149,15 +152,25 @@ impl WriteSet {
     /// Positions of the writes in the order in which they are logged.
     pub(crate) fn sorted(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.writes.len()).collect();
-        order.sort_by(|left, right| {
-            let (Some(left), Some(right)) = (self.writes.get(*left), self.writes.get(*right)) else {
+        let place = |at: usize, write: &Write| match write.code {
+            OpCode::EventTrim if self.is_trimmed_first(at) => (write.space, TRIMMED_FIRST),
+            code => (write.space, rank(code)),
+        };
+        order.sort_by(|left_at, right_at| {
+            let (Some(left), Some(right)) = (self.writes.get(*left_at), self.writes.get(*right_at)) else {
                 return core::cmp::Ordering::Equal;
             };
-            let place = |write: &Write| (write.space, rank(write.code));
             let keys = || self.sort_key(left).cmp(self.sort_key(right));
-            place(left).cmp(&place(right)).then_with(keys)
+            place(*left_at, left).cmp(&place(*right_at, right)).then_with(keys)
         });
         order
+    }
+
+    /// Whether a stream was trimmed before anything was appended to it: then what was appended must not be trimmed.
+    fn is_trimmed_first(&self, trim: usize) -> bool {
+        let Some(write) = self.writes.get(trim) else { return false };
+        let append = self.position(write.space, slot(OpCode::EventAppend), self.key(write));
+        append.is_some_and(|append| append > trim)
     }
 
     /// Operations on a run keep the order in which they were issued (the sort is stable).
@@ -218,12 +231,29 @@ impl WriteSet {
         if !is_run_operation(code)
             && let Some(at) = self.position(space, slot(code), key)
         {
-            return self.replace(at, code, body);
+            match code {
+                // A stream that was trimmed stays trimmed.
+                OpCode::EventTrim if self.trimmed_to(at) > varint_of(body) => return Ok(()),
+                // From now on what was appended in between is trimmed as well.
+                OpCode::EventTrim if self.is_trimmed_first(at) => {
+                    self.writes.remove(at);
+                    self.rebuild_index();
+                }
+                _ => return self.replace(at, code, body),
+            }
         }
         let key = self.store(key);
         let body = Body::Arena(self.store(body));
         self.push(Write { space, code, key, body });
         Ok(())
+    }
+
+    /// The oldest seq that a trim keeps.
+    fn trimmed_to(&self, trim: usize) -> u64 {
+        match self.writes.get(trim).map(|write| self.body(write)) {
+            Some(WriteBody::Bytes(body)) => varint_of(body),
+            _ => 0,
+        }
     }
 
     fn replace(&mut self, at: usize, code: OpCode, body: &[u8]) -> Result<()> {
@@ -239,12 +269,6 @@ impl WriteSet {
                 let mut sum = vec![];
                 sum_of(self.key(write), Delta::decode(old)?, Delta::decode(body)?)?.encode(&mut sum);
                 (OpCode::KvAdd, sum)
-            }
-            // A stream that was trimmed stays trimmed.
-            (OpCode::EventTrim, OpCode::EventTrim)
-                if trimmed_to(self.body(write)) > trimmed_to(WriteBody::Bytes(body)) =>
-            {
-                return Ok(());
             }
             _ => (code, body.to_vec()),
         };
@@ -312,10 +336,9 @@ impl WriteSet {
             deleted: self.find(space, OpCode::StreamDelete, stream).is_some(),
             ..PendingStream::default()
         };
-        if let Some(write) = self.find(space, OpCode::EventTrim, stream)
-            && let WriteBody::Bytes(body) = self.body(write)
-        {
-            pending.trimmed = Reader::new(body).varint().ok();
+        if let Some(trim) = self.position(space, slot(OpCode::EventTrim), stream) {
+            pending.trimmed = Some(self.trimmed_to(trim));
+            pending.trimmed_first = self.is_trimmed_first(trim);
         }
         if let Some(Write { body: Body::Events(pieces), .. }) = self.find(space, OpCode::EventAppend, stream) {
             for piece in pieces {
@@ -361,12 +384,9 @@ impl WriteBody<'_> {
     }
 }
 
-/// The oldest seq that a trim keeps.
-fn trimmed_to(body: WriteBody<'_>) -> u64 {
-    match body {
-        WriteBody::Bytes(body) => Reader::new(body).varint().unwrap_or(0),
-        WriteBody::Events { .. } => 0,
-    }
+/// The number that the body of a trim holds.
+fn varint_of(body: &[u8]) -> u64 {
+    Reader::new(body).varint().unwrap_or(0)
 }
 
 /// Appends events to the last piece while it is small, and to new pieces beyond: an operation must fit a frame, and one

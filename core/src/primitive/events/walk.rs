@@ -65,7 +65,8 @@ impl StreamState {
     /// Seq of the oldest event that is kept.
     pub(super) fn first(&self) -> u64 {
         let first = self.committed.map_or(1, |info| info.first);
-        self.pending.trimmed.map_or(first, |keep| first.max(keep.min(self.head() + 1)))
+        let head = if self.pending.trimmed_first { self.committed_head() } else { self.head() };
+        self.pending.trimmed.map_or(first, |keep| first.max(keep.min(head + 1)))
     }
 
     pub(super) fn len(&self) -> u64 {

@@ -56,6 +56,44 @@ fn every_flipped_bit_is_found_when_opening_or_in_a_page_when_it_is_touched() {
 }
 
 #[test]
+fn damage_is_reported_where_it_is() {
+    let bytes = small();
+    let len = bytes.len() as u64;
+    let place_of = |damaged: u64| {
+        let mut bytes = bytes.clone();
+        bytes[usize::try_from(damaged).unwrap()] ^= 1;
+        match refusal(&bytes) {
+            Error::Corrupt { offset, rule, .. } => (offset, rule),
+            other => panic!("not a report of corruption: {other}"),
+        }
+    };
+    assert_eq!(place_of(14), (0, "F-43"), "the header's checksum covers the time");
+    assert_eq!(place_of(len - 1), (len - 4, "F-43"), "the file's checksum");
+    let parts = Parts::of(&bytes);
+    let mut start = layout::PAGES_OFFSET + parts.pages.len() as u64;
+    for (_, data) in &parts.sections {
+        let data_start = start + 9;
+        let end = data_start + data.len() as u64 + 4;
+        for damaged in data_start..end {
+            assert_eq!(place_of(damaged), (end, "F-43"), "the section's own checksum");
+        }
+        start = end;
+    }
+}
+
+#[test]
+fn pages_that_match_the_index_but_not_the_file_are_found_by_verify() {
+    let parts = Parts::of(&small());
+    let mut others = parts.clone();
+    others.pages[20] ^= 1;
+    let mut bytes = others.seal();
+    bytes[layout::FRONT_BYTES..][..parts.pages.len()].copy_from_slice(&parts.pages);
+    let file = file_of(&bytes);
+    assert!(open(&file, &snapshot_name(1)).is_ok());
+    assert_eq!(rule_of(&verify(&file, &snapshot_name(1)).unwrap_err()), "F-43");
+}
+
+#[test]
 fn every_byte_of_every_section_may_be_forged_and_nothing_panics() {
     let parts = Parts::of(&small());
     let mut accepted = 0_u32;
