@@ -7,8 +7,12 @@
 /// leaf page always holds several.
 pub const KEY_BYTES_MAX: usize = 1024;
 
-/// Largest value that is kept inside the tree. A larger one stays in the log and the tree keeps a pointer to it.
-pub const INLINE_VALUE_BYTES_MAX: usize = 1024;
+/// Largest value that is kept inside the tree. A larger one stays in the log and the tree keeps a pointer to it: such a
+/// value is read by one positioned read, and costs recovery its checksum instead of a copy.
+pub const INLINE_VALUE_BYTES_MAX: usize = 512;
+
+/// Largest value of a tree entry: an inline value, or the index of a batch of events.
+pub const ENTRY_VALUE_BYTES_MAX: usize = 1024;
 
 /// Largest single value, document, event payload or trace entry (encoded): 16 MiB.
 pub const VALUE_BYTES_MAX: usize = 16 << 20;

@@ -193,7 +193,8 @@ fn operate<A: AccessMut>(random: &mut Random, space: &Space<A>, entries: &mut Ve
         23 => space.state.transition_or_init(&key, 0, |value: i64| Ok(value + number)).map(|_| ()),
         24 => space.state.delete(&key).map(|_| ()),
         25 => {
-            let mut record = TraceRecord::new(TraceKind::ToolCall, format!("call {number}")).data(json!({ "n": number }));
+            let mut record =
+                TraceRecord::new(TraceKind::ToolCall, format!("call {number}")).data(json!({ "n": number }));
             record.parent = entries.last().copied();
             entries.push(space.trace.record(record)?);
             Ok(())

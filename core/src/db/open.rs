@@ -114,6 +114,7 @@ fn assemble<S: Storage>(
         exclusive: false,
         snapshotting: false,
         anchor: survey.anchor.map(|(_, anchor)| anchor),
+        anchor_slot: survey.next_anchor_slot(),
         log_bytes_at_snapshot: 0,
         log_bytes: outcome.report.bytes,
         next_generation: survey.snapshots.last().map_or(1, |newest| newest + 1),
@@ -169,6 +170,7 @@ impl<S: Storage> Shared<S> {
                 .collect::<Result<Vec<(FrameType, RecordView<'_>)>>>()?;
             core.engine.carry(&frames, self)?;
         }
+        core.engine.mark_carried()?;
         let name = segment_name(header.segment);
         let file = self.create_again(&name)?;
         if let Some(batch) = core.engine.take_pending() {

@@ -69,8 +69,13 @@ impl RunOptions {
             check_limit("label key bytes", key.len(), LABEL_BYTES_MAX)?;
             check_limit("label value bytes", value.len(), LABEL_BYTES_MAX)?;
         }
-        Ok(())
+        check_metadata(&self.metadata)
     }
+}
+
+/// Metadata is a value like any other, and has a value's limits of size and depth.
+fn check_metadata(metadata: &Value) -> Result<()> {
+    metadata.encode(&mut Vec::new())
 }
 
 /// Which runs to list.
@@ -362,6 +367,7 @@ impl<'tx, 'db, S: Storage> TransactionRuns<'tx, 'db, S> {
 
     /// Replaces the metadata.
     pub fn set_metadata(&self, id: RunId, metadata: Value) -> Result<()> {
+        check_metadata(&metadata)?;
         let change = RunAnnotated { labels: BTreeMap::new(), metadata: Some(metadata) };
         self.write(id, OpCode::RunAnnotate, &encode_body(&change)?)
     }

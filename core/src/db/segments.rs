@@ -11,7 +11,7 @@ use super::shared::{Core, Shared};
 use crate::{
     Error, ErrorKind, Result,
     engine::SpaceNeeded,
-    log::{Anchor, AnchorSlot, SegmentHeader, segment_name},
+    log::{ANCHOR_BYTES, Anchor, AnchorSlot, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name},
     storage::{Storage, StorageError, StorageFile},
 };
 
@@ -91,24 +91,44 @@ impl<S: Storage> Shared<S> {
         }
         let mut header = header.clone();
         self.host.fill_random(&mut header.salt);
-        let name = segment_name(header.segment);
-        let created = self.create_segment(&header, write_end, len).and_then(|file| {
-            // Without an anchor the loss of this segment could not be noticed: nothing may be promised in it before.
-            self.write_anchor(&mut core, |anchor| anchor.newest_segment = header.segment)?;
-            Ok(file)
-        });
-        let file = match created {
+        let file = match self.make_room_for_segment(&core, &header, write_end, len) {
             Ok(file) => file,
             Err(error) => {
-                // Nothing was promised in it: it is garbage, and its number is tried again.
-                let _ = self.storage.remove(&name);
+                // No header was written: what is left of it is an interrupted creation, whose number is tried again.
+                let _ = self.storage.remove(&segment_name(header.segment));
                 return Err(self.full_or_poison(&mut core, error));
             }
         };
+        // From here on the new segment may be on the disk, and its header says where the old one ends. Whatever fails
+        // now, nothing may be appended to the old one any more: it would be cut off there.
+        if let Err(error) = self.begin_segment(&mut core, &header, &file) {
+            core.engine.poison(&error);
+            self.wake.notify_all();
+            return Err(error);
+        }
         self.files.insert_segment(header.segment, file);
-        self.files.written(header.segment, crate::log::SEGMENT_HEADER_BYTES);
+        self.files.written(header.segment, SEGMENT_HEADER_BYTES);
         core.engine.rotated(&header, len);
         Ok(core)
+    }
+
+    /// Creates the file of the next segment, and the anchor's where there is none, with all the room that will be needed.
+    /// A full disk shows here.
+    fn make_room_for_segment(&self, core: &Core, header: &SegmentHeader, write_end: u64, len: u64) -> Result<S::File> {
+        let anchor = self.anchor_file(core.anchor_slot)?;
+        let anchor_len = ANCHOR_BYTES as u64;
+        if anchor.len()? < anchor_len {
+            anchor.set_len(anchor_len)?;
+        }
+        let file = self.create_again(&segment_name(header.segment))?;
+        self.reserve(&file, write_end, len)?;
+        Ok(file)
+    }
+
+    fn begin_segment(&self, core: &mut Core, header: &SegmentHeader, file: &S::File) -> Result<()> {
+        file.write_at(0, &header.encode())?;
+        file.sync()?;
+        self.write_anchor(core, |anchor| anchor.newest_segment = header.segment)
     }
 
     /// Gives back what a complete segment has reserved beyond its end. It only saves space: a failure is ignored.
@@ -119,14 +139,6 @@ impl<S: Storage> Shared<S> {
         {
             let _ = file.set_len(end);
         }
-    }
-
-    fn create_segment(&self, header: &SegmentHeader, write_end: u64, len: u64) -> Result<S::File> {
-        let file = self.create_again(&segment_name(header.segment))?;
-        self.reserve(&file, write_end, len)?;
-        file.write_at(0, &header.encode())?;
-        file.sync()?;
-        Ok(file)
     }
 
     /// Creates a file whose name is ours by right: what an interrupted attempt has left of it goes first.
@@ -140,7 +152,15 @@ impl<S: Storage> Shared<S> {
         }
     }
 
-    /// Writes the next anchor into the slot that does not hold the newest one, and syncs it.
+    fn anchor_file(&self, slot: AnchorSlot) -> Result<S::File> {
+        match self.storage.open(slot.name()) {
+            Err(StorageError::Missing { .. }) => Ok(self.storage.create(slot.name())?),
+            opened => Ok(opened?),
+        }
+    }
+
+    /// Writes the next anchor and syncs it. The first of an opening goes into the slot that recovery names (rule F-9: the
+    /// newest anchor may be one whose sync failed, and then the other is all that the disk has), the rest in turn.
     pub(crate) fn write_anchor(&self, core: &mut Core, change: impl FnOnce(&mut Anchor)) -> Result<()> {
         let engine = &core.engine;
         let mut anchor = core.anchor.unwrap_or(Anchor {
@@ -158,14 +178,11 @@ impl<S: Storage> Shared<S> {
             // The first segment need not be number 1: numbers of interrupted creations are not used again.
             anchor.oldest_segment = anchor.newest_segment;
         }
-        let slot = if anchor.counter % 2 == 1 { AnchorSlot::A } else { AnchorSlot::B };
-        let file = match self.storage.open(slot.name()) {
-            Err(StorageError::Missing { .. }) => self.storage.create(slot.name())?,
-            opened => opened?,
-        };
+        let file = self.anchor_file(core.anchor_slot)?;
         file.write_at(0, &anchor.encode())?;
         file.sync()?;
         core.anchor = Some(anchor);
+        core.anchor_slot = core.anchor_slot.other();
         for garbage in std::mem::take(&mut core.garbage) {
             // What cannot be removed stays garbage, and the next opening finds it again.
             let _ = self.storage.remove(&garbage);

@@ -16,7 +16,7 @@ use crate::{
     Error, Result,
     engine::Engine,
     host::Host,
-    log::{Anchor, segment_name, snapshot_name},
+    log::{Anchor, AnchorSlot, segment_name, snapshot_name},
     state::{Source, State},
     storage::{Storage, StorageFile},
     tree::{PageRef, PageSource},
@@ -52,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) snapshotting: bool,
     /// The newest anchor, as written.
     pub(crate) anchor: Option<Anchor>,
+    /// Where the next one goes.
+    pub(crate) anchor_slot: AnchorSlot,
     /// Bytes of log when the newest snapshot was taken.
     pub(crate) log_bytes_at_snapshot: u64,
     /// Bytes that were ever given to the log by this process.
@@ -104,6 +106,12 @@ impl<S: Storage> Files<S> {
             self.written_segment.store(segment, Ordering::Release);
         }
         self.written_offset.store(offset, Ordering::Release);
+    }
+
+    /// How far the storage has a segment; `None` where it has all of it.
+    fn written_end(&self, segment: u64) -> Option<u64> {
+        let active = self.written_segment.load(Ordering::Acquire);
+        (segment >= active).then(|| self.written_offset.load(Ordering::Acquire))
     }
 
     fn is_written(&self, segment: u64, end: u64) -> bool {
@@ -305,5 +313,12 @@ impl<S: Storage> Source for Shared<S> {
         }
         let file = self.files.segment(&self.storage, segment)?;
         read_exact(&*file, &segment_name(segment), offset, len)
+    }
+
+    fn log_len(&self, segment: u64) -> Result<u64> {
+        match self.files.written_end(segment) {
+            Some(end) => Ok(end),
+            None => Ok(self.files.segment(&self.storage, segment)?.len()?),
+        }
     }
 }

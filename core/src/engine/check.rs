@@ -5,16 +5,21 @@
 //! commit could be in the log and not in the state.
 
 use alloc::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     string::String,
 };
 use core::ops::ControlFlow;
 
 use crate::{
     Error, Result, RunId,
+    error::check_limit,
+    limits::LABELS_MAX,
     log::OpCode,
     primitive::trace_index,
-    state::{DEFAULT_SPACE, Family, Space, State, batch_key, batch_prefix, entry_kind, readable},
+    state::{
+        DEFAULT_SPACE, Family, RunAnnotated, RunBegun, Space, SpaceNumber, State, batch_key, batch_prefix, decode_body,
+        entry_kind, readable,
+    },
     transaction::{PROVISIONAL, Write, WriteBody, WriteSet},
     tree::{Direction, KeyRange, PageSource},
     value::{Delta, apply_delta},
@@ -23,6 +28,7 @@ use crate::{
 pub(crate) fn check(writes: &WriteSet, state: &State, pages: &dyn PageSource) -> Result<()> {
     check_new_runs(&writes.new_runs, state)?;
     check_lives(writes, state)?;
+    check_labels(writes, state)?;
     let mut last = None;
     for write in writes.writes() {
         if write.space & PROVISIONAL != 0 {
@@ -86,6 +92,36 @@ fn check_lives(writes: &WriteSet, state: &State) -> Result<()> {
     Ok(())
 }
 
+/// No run gets more labels than it may have.
+fn check_labels(writes: &WriteSet, state: &State) -> Result<()> {
+    let mut changed: BTreeMap<SpaceNumber, BTreeMap<String, String>> = BTreeMap::new();
+    let bodies = |code| writes.writes().iter().filter(move |write| write.code == code);
+    for write in bodies(OpCode::RunAnnotate) {
+        let WriteBody::Bytes(body) = writes.body(write) else { continue };
+        let labels = match changed.entry(write.space) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(match state.run(write.space) {
+                Some(run) => run.record.began.labels.clone(),
+                None => match bodies(OpCode::RunBegin).find(|begin| begin.space == write.space) {
+                    Some(begin) => match writes.body(begin) {
+                        WriteBody::Bytes(body) => decode_body::<RunBegun>("run", body)?.labels,
+                        WriteBody::Events { .. } => BTreeMap::new(),
+                    },
+                    None => BTreeMap::new(),
+                },
+            }),
+        };
+        for (key, value) in decode_body::<RunAnnotated>("run annotation", body)?.labels {
+            match value {
+                Some(value) => labels.insert(key, value),
+                None => labels.remove(&key),
+            };
+        }
+        check_limit("labels", labels.len(), LABELS_MAX)?;
+    }
+    Ok(())
+}
+
 /// Whether an operation is refused by a run that has ended. Ends are looked at one by one: see [`check_lives`].
 fn needs_open_run(code: OpCode) -> bool {
     !matches!(code, OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate | OpCode::RunDelete)
@@ -117,6 +153,10 @@ fn check_new_space(writes: &WriteSet, write: &Write) -> Result<()> {
 
 fn check_write(writes: &WriteSet, write: &Write, space: &Space, pages: &dyn PageSource) -> Result<()> {
     let key = writes.key(write);
+    if space.tree().is_empty() && !matches!(write.code, OpCode::KvAdd) {
+        // Nothing can be absent.
+        return Ok(());
+    }
     let prepare = |family: Family, key: &[u8]| space.tree().prepare(&family.key(key), pages);
     match (write.code, writes.body(write)) {
         (OpCode::KvPut | OpCode::KvDelete, _) => prepare(Family::Kv, key),

@@ -1,7 +1,7 @@
 //! From buffered writes to frames.
 //!
 //! Invariant: an ordinary transaction is one frame. A larger one is part frames closed by a commit frame, each of whole
-//! operations, so that a value never straddles two frames and can be pointed at.
+//! operations, so that a value never straddles two frames and can be pointed at. Rules F-19 and F-39.
 
 use alloc::vec::Vec;
 

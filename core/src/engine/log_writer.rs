@@ -80,6 +80,8 @@ pub(crate) struct Active {
     spare: Vec<u8>,
     pub(crate) last_seq: u64,
     pub(crate) last_crc: u32,
+    /// Where the last transaction ends, or the header where there is none: marks behind it do not count.
+    pub(crate) transactions_end: u64,
 }
 
 impl LogWriter {
@@ -171,6 +173,7 @@ impl LogWriter {
             spare: Vec::new(),
             last_seq: header.first_seq.saturating_sub(1),
             last_crc: 0,
+            transactions_end: SEGMENT_HEADER_BYTES,
         });
     }
 }

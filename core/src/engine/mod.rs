@@ -172,10 +172,10 @@ impl Engine {
         self.marked_seq >= self.durable_seq
     }
 
-    /// The segment that is written to, and where its next frame begins.
+    /// The segment that is written to, and where the last transaction in it ends (marks behind it do not count).
     pub fn log_end(&self) -> Option<LogPosition> {
         let active = self.log.active.as_ref()?;
-        Some(LogPosition { segment: active.number, offset: active.end() })
+        Some(LogPosition { segment: active.number, offset: active.transactions_end })
     }
 
     /// What the next segment would say about the newest one.
@@ -269,6 +269,7 @@ impl Engine {
         let crc = encoded.inspect_err(|_| active.pending.truncate(before))?;
         active.last_seq = header.seq;
         active.last_crc = crc;
+        active.transactions_end = active.end();
         self.deferred = Some(Deferred { at, base: active.pending_offset, seq: header.seq });
         Ok(at)
     }
@@ -342,6 +343,7 @@ impl Engine {
             self.encoded.push(Encoded { frame_type: *frame_type, payload, at });
             active.last_seq = frame.header().seq;
         }
+        active.transactions_end = active.end();
         let mut appended = Vec::new();
         apply_encoded(&mut self.state, &self.encoded, &active.pending, at, pages, &mut appended)?;
         Ok(appended)
@@ -372,6 +374,18 @@ impl Engine {
             return None;
         }
         self.log.space_needed(MARK_BYTES_MAX, self.state.seq() + 1)
+    }
+
+    /// Buffers a mark behind carried records: they count only once the segment's header is valid, and that is written
+    /// after they are on stable media. So the mark is true whenever it can be read.
+    pub(crate) fn mark_carried(&mut self) -> Result<()> {
+        let seq = self.state.seq();
+        self.marked_seq = seq;
+        if let Some(active) = &mut self.log.active {
+            let offset = active.end();
+            active.last_crc = write_mark(&mut active.pending, &active.seal, offset, seq, seq)?;
+        }
+        Ok(())
     }
 
     /// The log grew to this length.

@@ -102,7 +102,7 @@ pub trait Reads {
 
 /// Reads and buffered writes.
 pub trait Writes: Reads {
-    /// Buffers one operation: its code, the user's key and the operation's body (`docs/format.md`, rule F-25). A later
+    /// Buffers one operation: its code, the user's key and the operation's body (`docs/format.md`, rule F-39). A later
     /// put or delete of the same key replaces an earlier one; additions to a counter are summed.
     ///
     /// Fails with [`Error::Limit`](crate::Error::Limit) where key, body or transaction are too large.

@@ -321,7 +321,7 @@ fn advanced(counter: u64) -> u64 {
     counter.saturating_add(1)
 }
 
-/// How a cell is stored: its counter, then its value.
+/// How a cell is stored: its counter, then its value (rule F-38).
 fn body<V: Encode + ?Sized>(counter: u64, value: &V) -> Result<Vec<u8>> {
     let mut body = Vec::with_capacity(64);
     varint::write(&mut body, counter);

@@ -208,7 +208,7 @@ fn reject(name: &str, error: Error, mode: RecoveryMode, report: &mut RecoveryRep
 }
 
 fn missing(generation: u64) -> Error {
-    corrupt(snapshot_name(generation), "F-45", "an anchor names this snapshot, and it is not there".to_string())
+    corrupt(snapshot_name(generation), "F-54", "an anchor names this snapshot, and it is not there".to_string())
 }
 
 fn corrupt(file: String, rule: &'static str, what: String) -> Error {
@@ -219,11 +219,11 @@ fn corrupt(file: String, rule: &'static str, what: String) -> Error {
 fn check_store(opened: (State, SnapshotMeta), survey: &Survey, name: &str) -> Result<(State, SnapshotMeta)> {
     let meta = &opened.1;
     if survey.store.is_some_and(|store| store != meta.store) {
-        return Err(corrupt(name.into(), "F-46", alloc::format!("it belongs to store {}", meta.store)));
+        return Err(corrupt(name.into(), "F-53", alloc::format!("it belongs to store {}", meta.store)));
     }
     let newest = survey.newest().map_or(0, |segment| segment.number);
     if meta.log.is_some_and(|at| at.segment > newest) {
-        return Err(corrupt(name.into(), "F-46", "it begins behind the newest segment of the log".to_string()));
+        return Err(corrupt(name.into(), "F-53", "it begins behind the newest segment of the log".to_string()));
     }
     Ok(opened)
 }

@@ -40,11 +40,41 @@ impl StoredTransaction {
 pub(crate) struct FrameReader<'a> {
     source: &'a dyn Source,
     seals: BTreeMap<u64, FrameSeal>,
+    /// The piece of the log that was read last. History is followed backwards, so it reaches mostly to the front.
+    window: Window,
+}
+
+#[derive(Default)]
+struct Window {
+    segment: u64,
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+/// How much is read before and behind a frame that is not in the window.
+const WINDOW_BEFORE: u64 = 192 << 10;
+const WINDOW_BEHIND: u64 = 64 << 10;
+
+impl Window {
+    /// The bytes from a position to the end of the window.
+    fn from(&self, at: LogPosition) -> &[u8] {
+        if at.segment != self.segment {
+            return &[];
+        }
+        let start = at.offset.checked_sub(self.offset).and_then(|start| usize::try_from(start).ok());
+        start.and_then(|start| self.bytes.get(start..)).unwrap_or_default()
+    }
+
+    /// Whether a whole frame is in it.
+    fn has_frame(&self, at: LogPosition) -> bool {
+        let bytes = self.from(at);
+        frame_bytes(bytes).is_some_and(|total| total <= bytes.len() as u64)
+    }
 }
 
 impl<'a> FrameReader<'a> {
     pub(crate) fn new(source: &'a dyn Source) -> Self {
-        FrameReader { source, seals: BTreeMap::new() }
+        FrameReader { source, seals: BTreeMap::new(), window: Window::default() }
     }
 
     fn seal(&mut self, segment: u64) -> Result<FrameSeal> {
@@ -64,20 +94,29 @@ impl<'a> FrameReader<'a> {
     /// Type, payload and end of the frame at a position.
     fn frame(&mut self, at: LogPosition) -> Result<(FrameType, Vec<u8>, u64)> {
         let seal = self.seal(at.segment)?;
+        if !self.window.has_frame(at) {
+            self.move_window(at)?;
+        }
+        if self.window.has_frame(at) {
+            return checked_frame(self.window.from(at), at, &seal);
+        }
+        // Not with the storage yet, or larger than a window.
         let head = self.source.log_bytes(at.segment, at.offset, usize::try_from(FRAME_HEADER_BYTES).unwrap_or(6))?;
         let total = frame_bytes(&head).ok_or_else(|| corrupt(at, "F-10", "the length of the frame is impossible"))?;
         let bytes = self.source.log_bytes(at.segment, at.offset, usize::try_from(total).unwrap_or(usize::MAX))?;
-        match read_frame(&bytes, at.offset, &seal) {
-            FrameOutcome::Frame(frame) => Ok((frame.frame_type, frame.payload.to_vec(), frame.next)),
-            FrameOutcome::Newer { what, found, supported } => Err(Error::Newer {
-                file: segment_name(at.segment),
-                what,
-                found: u64::from(found),
-                supported: u64::from(supported),
-            }),
-            FrameOutcome::End => Err(corrupt(at, "F-12", "there is no frame")),
-            FrameOutcome::Bad(why) => Err(corrupt(at, "F-11", why)),
+        checked_frame(&bytes, at, &seal)
+    }
+
+    /// Reads a new window around a position, as far as the storage has the segment.
+    fn move_window(&mut self, at: LogPosition) -> Result<()> {
+        let end = self.source.log_len(at.segment)?.min(at.offset.saturating_add(WINDOW_BEHIND));
+        let offset = at.offset.saturating_sub(WINDOW_BEFORE);
+        if end <= at.offset {
+            return Ok(());
         }
+        let bytes = self.source.log_bytes(at.segment, offset, usize::try_from(end - offset).unwrap_or(0))?;
+        self.window = Window { segment: at.segment, offset, bytes };
+        Ok(())
     }
 
     /// The transaction whose first frame is at a position.
@@ -120,6 +159,21 @@ impl<'a> FrameReader<'a> {
         }
         history.reverse();
         Ok(history)
+    }
+}
+
+/// Type, payload and end of the frame at the front of some bytes.
+fn checked_frame(bytes: &[u8], at: LogPosition, seal: &FrameSeal) -> Result<(FrameType, Vec<u8>, u64)> {
+    match read_frame(bytes, at.offset, seal) {
+        FrameOutcome::Frame(frame) => Ok((frame.frame_type, frame.payload.to_vec(), frame.next)),
+        FrameOutcome::Newer { what, found, supported } => Err(Error::Newer {
+            file: segment_name(at.segment),
+            what,
+            found: u64::from(found),
+            supported: u64::from(supported),
+        }),
+        FrameOutcome::End => Err(corrupt(at, "F-12", "there is no frame")),
+        FrameOutcome::Bad(why) => Err(corrupt(at, "F-11", why)),
     }
 }
 

@@ -1,11 +1,11 @@
-//! The fold: how one committed transaction changes the state.
+//! The fold: how one committed transaction changes the state. Normative text: `docs/format.md`, rule F-39.
 //!
 //! Invariant: the result depends on the state, the record and where the record is in the log, and on nothing else: no
 //! clock, no randomness, no I/O but the pages of absent leaves. A record that passed its checksum but breaks a rule is
 //! corruption and is reported as such; it is never half applied to a state that anybody sees, because live commits check
 //! and fault in everything before they encode, and recovery throws the state away.
 
-use alloc::{format, sync::Arc, vec::Vec};
+use alloc::{borrow::Cow, collections::BTreeMap, format, sync::Arc, vec::Vec};
 
 use super::{
     BatchIndex, EventBytes, Family, Run, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, Space, SpaceNumber,
@@ -15,7 +15,7 @@ use crate::{
     Error, Result,
     limits::INLINE_VALUE_BYTES_MAX,
     log::{LogPointer, LogPosition, Op, OpCode, RecordView, segment_name},
-    tree::{Direction, EntryRef, KeyRange, PageSource},
+    tree::{Direction, EntryRef, KeyRange, PageSource, TreeBuilder, TreeConfig},
     value::{Delta, apply_delta},
 };
 
@@ -37,6 +37,19 @@ pub(crate) struct Appended {
     pub(crate) count: u64,
 }
 
+/// From so many operations on a transaction into an empty space is looked at as a bulk load.
+const BUILD_OPS_MIN: u64 = 256;
+
+/// The family into which an operation puts a value, if that is all it does.
+fn family_of_put(code: OpCode) -> Option<Family> {
+    match code {
+        OpCode::KvPut => Some(Family::Kv),
+        OpCode::JsonPut => Some(Family::Json),
+        OpCode::StatePut => Some(Family::State),
+        _ => None,
+    }
+}
+
 /// What every operation of one frame shares.
 struct Place<'a> {
     seq: u64,
@@ -46,6 +59,18 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// How an operation's value is kept: in the tree, or, over the inline limit, where it is, with a pointer in the tree.
+    fn stored<'b>(&self, op: &Op<'b>) -> Result<(u8, Cow<'b, [u8]>)> {
+        if op.body.len() <= INLINE_VALUE_BYTES_MAX {
+            return Ok((entry_kind::INLINE, Cow::Borrowed(op.body)));
+        }
+        let len = u32::try_from(op.body.len())
+            .map_err(|_| self.corrupt(op, "F-32", format!("a value of {} bytes", op.body.len())))?;
+        let pointer =
+            LogPointer { segment: self.frame.segment, offset: self.offset(op), len, crc: crc32fast::hash(op.body) };
+        Ok((entry_kind::POINTER, Cow::Owned(pointer.encode().to_vec())))
+    }
+
     fn offset(&self, op: &Op<'_>) -> u64 {
         self.frame.payload_offset(op.body_at)
     }
@@ -79,10 +104,12 @@ impl State {
     ) -> Result<()> {
         let Some(last) = transaction.frames.last() else { return Ok(()) };
         let header = *last.header();
+        let built = self.build_space(only, transaction, pages)?;
         for frame in transaction.frames {
             let place = Place { seq: header.seq, time_micros: header.time_micros, frame: frame.at(), pages };
             for group in frame.groups().filter(|group| only.is_none_or(|only| group.space == only)) {
-                for op in group.ops() {
+                let ops = group.ops().take(if built == Some(group.space) { 0 } else { usize::MAX });
+                for op in ops {
                     self.apply_op(group.space, &op, &place, appended)?;
                 }
                 self.touch(group.space, header.seq, transaction.at);
@@ -94,6 +121,42 @@ impl State {
         self.seq = header.seq;
         self.time_micros = header.time_micros;
         Ok(())
+    }
+
+    /// Builds the tree of an empty space from a transaction that does nothing but put many keys into it, in ascending
+    /// order, as every bulk load does: leaves are packed full and written once. Returns the space, if there is one.
+    fn build_space(
+        &mut self,
+        only: Option<SpaceNumber>,
+        transaction: &LoggedTransaction<'_>,
+        pages: &dyn PageSource,
+    ) -> Result<Option<SpaceNumber>> {
+        let Some(first) = transaction.frames.first().and_then(|frame| frame.groups().next()) else { return Ok(None) };
+        let number = first.space;
+        if first.op_count < BUILD_OPS_MIN || only.is_some_and(|only| only != number) {
+            return Ok(None);
+        }
+        let Some(space) = self.space_mut(number).filter(|space| space.tree.is_empty()) else { return Ok(None) };
+        let mut builder = TreeBuilder::new(TreeConfig::default());
+        let (mut live, mut key) = (BTreeMap::new(), Vec::new());
+        for frame in transaction.frames {
+            let header = frame.header();
+            let place = Place { seq: header.seq, time_micros: header.time_micros, frame: frame.at(), pages };
+            for op in frame.groups().filter(|group| group.space == number).flat_map(|group| group.ops()) {
+                let Some(family) = family_of_put(op.code) else { return Ok(None) };
+                family.write_key(op.key, &mut key);
+                let (kind, value) = place.stored(&op)?;
+                if builder.push(&key, kind, &value, header.seq).is_err() {
+                    return Ok(None);
+                }
+                if let Some((segment, bytes)) = log_bytes_of(&EntryRef { kind, seq: header.seq, value: &value }) {
+                    *live.entry(segment).or_default() += bytes;
+                }
+            }
+        }
+        space.tree = builder.finish();
+        space.live = Arc::new(live);
+        Ok(Some(number))
     }
 
     /// Remembers where the newest transaction of a space is. A space may have groups in several parts of one
@@ -163,7 +226,8 @@ impl State {
         };
         self.numbers.insert_mut(record.id(), number);
         self.runs.insert_mut(number, Run { space: Space::default(), record: Arc::new(record) });
-        self.next_number = number + 1;
+        // A number beyond all runs is refused where a run is begun.
+        self.next_number = number.saturating_add(1);
         Ok(())
     }
 
@@ -233,17 +297,9 @@ impl Space {
         }
     }
 
-    /// A value goes into the tree, or, over the inline limit, stays where it is and the tree points at it.
     fn put(&mut self, family: Family, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
-        let key = family.key(op.key);
-        if op.body.len() <= INLINE_VALUE_BYTES_MAX {
-            return self.set(&key, entry_kind::INLINE, op.body, place);
-        }
-        let len = u32::try_from(op.body.len())
-            .map_err(|_| place.corrupt(op, "F-32", format!("a value of {} bytes", op.body.len())))?;
-        let pointer =
-            LogPointer { segment: place.frame.segment, offset: place.offset(op), len, crc: crc32fast::hash(op.body) };
-        self.set(&key, entry_kind::POINTER, &pointer.encode(), place)
+        let (kind, value) = place.stored(op)?;
+        self.set(&family.key(op.key), kind, &value, place)
     }
 
     fn delete(&mut self, family: Family, op: &Op<'_>, place: &Place<'_>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The window of idempotency keys: which commits carried one, for as long as the window remembers.
 //!
 //! Invariant: the window is part of the folded state, so it survives restarts and is the same after every recovery. It
-//! holds the newest [`IDEMPOTENCY_WINDOW`] keys, in the order of their commits.
+//! holds the newest [`IDEMPOTENCY_WINDOW`] keys, in the order of their commits. Rule F-39.
 
 use alloc::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! How the primitives share one tree: a family byte in front of the user's key.
 //!
 //! Invariant: families never overlap, and inside a family the order of tree keys is the order of user keys, so that a
-//! range of one primitive is a range of the tree. Normative text: `docs/format.md`, rule F-30.
+//! range of one primitive is a range of the tree. Normative text: `docs/format.md`, rule F-31.
 
 use alloc::{string::String, vec::Vec};
 use core::ops::Bound;

@@ -11,6 +11,8 @@ mod idempotency;
 mod keys;
 mod run;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use alloc::{borrow::Cow, collections::BTreeMap, sync::Arc, vec::Vec};
 
@@ -34,7 +36,7 @@ use crate::{
     tree::{EntryRef, PageSource, Tree},
 };
 
-/// How a tree entry keeps its value. Normative text: `docs/format.md`, rule F-31.
+/// How a tree entry keeps its value. Normative text: `docs/format.md`, rule F-32.
 pub mod entry_kind {
     /// The value's bytes.
     pub const INLINE: u8 = 0;
@@ -48,6 +50,11 @@ pub mod entry_kind {
 pub trait Source: PageSource {
     /// `len` bytes of a segment at `offset`. Whoever asks checks them against the checksum it has.
     fn log_bytes(&self, segment: u64, offset: u64, len: usize) -> Result<Vec<u8>>;
+
+    /// How many bytes of a segment are with the storage and can be read in one piece; 0 where that is not known.
+    fn log_len(&self, _segment: u64) -> Result<u64> {
+        Ok(0)
+    }
 }
 
 /// The bytes behind a pointer, checked. Fails with [`Error::Corrupt`] where they do not match the pointer's checksum.

@@ -1,4 +1,4 @@
-//! What the catalog knows of a run.
+//! What the catalog knows of a run. Normative text: `docs/format.md`, rule F-36.
 //!
 //! Invariant: everything here is a fold over the run's own operations. Whether a run is *orphaned* is not stored: a run
 //! that is still open although the process that began or resumed it is gone carries an older open epoch than the store,

@@ -9,7 +9,6 @@ use alloc::{vec, vec::Vec};
 
 use crate::{
     Error, Result,
-    limits::INLINE_VALUE_BYTES_MAX,
     log::varint::{self, Reader},
 };
 
@@ -166,7 +165,7 @@ impl BatchIndex {
             varint::write(&mut out, u64::from(block.bytes));
             out.extend_from_slice(&block.crc.to_le_bytes());
         }
-        debug_assert!(out.len() <= INLINE_VALUE_BYTES_MAX, "a batch index is an inline entry");
+        debug_assert!(out.len() <= crate::tree::VALUE_BYTES_MAX, "a batch index is a tree entry");
         out
     }
 

@@ -7,7 +7,7 @@
 //! - Keys are kept once, in the arena; the index keeps positions only.
 
 use alloc::{vec, vec::Vec};
-use core::{hash::BuildHasher, ops::Range};
+use core::{cmp::Ordering, hash::BuildHasher, ops::Range};
 
 use hashbrown::HashTable;
 
@@ -61,6 +61,9 @@ struct Events {
 pub(crate) struct WriteSet {
     arena: Vec<u8>,
     writes: Vec<Write>,
+    /// Whether the writes are not in the order in which they are logged: then they are sorted at commit and found through
+    /// the index. As long as they are, as in every bulk load, neither is needed.
+    unordered: bool,
     index: HashTable<usize>,
     /// Upper bound of the operations' encoded bytes.
     encoded_bytes: usize,
@@ -94,6 +97,11 @@ fn rank(code: OpCode) -> u8 {
 
 /// The rank of trimming that was asked for before anything was appended: between deletions and appends.
 const TRIMMED_FIRST: u8 = 0x2f;
+
+/// The rank of the writes of a slot.
+fn rank_of_slot(slot: u8) -> u8 {
+    if slot == OpCode::StreamDelete.to_byte() { rank(OpCode::StreamDelete) } else { slot }
+}
 
 /// Operations on a run itself are kept one by one, in order: ending and resuming in one transaction are two events.
 fn is_run_operation(code: OpCode) -> bool {
@@ -152,13 +160,16 @@ impl WriteSet {
     /// Positions of the writes in the order in which they are logged.
     pub(crate) fn sorted(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.writes.len()).collect();
+        if !self.unordered {
+            return order;
+        }
         let place = |at: usize, write: &Write| match write.code {
             OpCode::EventTrim if self.is_trimmed_first(at) => (write.space, TRIMMED_FIRST),
             code => (write.space, rank(code)),
         };
         order.sort_by(|left_at, right_at| {
             let (Some(left), Some(right)) = (self.writes.get(*left_at), self.writes.get(*right_at)) else {
-                return core::cmp::Ordering::Equal;
+                return Ordering::Equal;
             };
             let keys = || self.sort_key(left).cmp(self.sort_key(right));
             place(*left_at, left).cmp(&place(*right_at, right)).then_with(keys)
@@ -173,6 +184,25 @@ impl WriteSet {
         append.is_some_and(|append| append > trim)
     }
 
+    /// Whether a key is behind those of all writes, so that it cannot be among them; the case of every bulk load.
+    fn is_behind_all(&self, space: SpaceNumber, code: OpCode, key: &[u8]) -> bool {
+        !self.unordered
+            && self
+                .writes
+                .last()
+                .is_some_and(|last| (last.space, rank(last.code), self.sort_key(last)) < (space, rank(code), key))
+    }
+
+    /// Whether a write is logged behind all others without being sorted. A trim may have to go before what was appended
+    /// later, so it never counts as in order.
+    fn is_in_order(&self, write: &Write) -> bool {
+        let place = |write: &Write| (write.space, rank(write.code));
+        let is_behind = |last: &Write| {
+            place(last).cmp(&place(write)).then_with(|| self.sort_key(last).cmp(self.sort_key(write))) == Ordering::Less
+        };
+        write.code != OpCode::EventTrim && self.writes.last().is_none_or(is_behind)
+    }
+
     /// Operations on a run keep the order in which they were issued (the sort is stable).
     fn sort_key(&self, write: &Write) -> &[u8] {
         if is_run_operation(write.code) { &[] } else { self.key(write) }
@@ -185,21 +215,35 @@ impl WriteSet {
 
     fn position(&self, space: SpaceNumber, slot_of_key: u8, key: &[u8]) -> Option<usize> {
         let same = |write: &Write| write.space == space && slot(write.code) == slot_of_key && self.key(write) == key;
-        if self.index.is_empty() {
+        if self.writes.len() <= UNINDEXED_MAX {
             return self.writes.iter().position(same);
+        }
+        if !self.unordered {
+            return self.search(space, slot_of_key, key);
         }
         let hash = hash(space, slot_of_key, key);
         self.index.find(hash, |at| self.writes.get(*at).is_some_and(same)).copied()
     }
 
+    /// The position of a key while the writes are in order. Writes of one slot lie side by side there: the operations
+    /// on a stream have a slot and a rank each.
+    fn search(&self, space: SpaceNumber, slot_of_key: u8, key: &[u8]) -> Option<usize> {
+        let wanted = (space, rank_of_slot(slot_of_key), key);
+        let found =
+            self.writes.binary_search_by(|write| (write.space, rank(write.code), self.sort_key(write)).cmp(&wanted));
+        found.ok()
+    }
+
     fn push(&mut self, write: Write) {
         let at = self.writes.len();
+        let in_order = self.is_in_order(&write);
         self.writes.push(write);
-        if self.index.is_empty() && at < UNINDEXED_MAX {
+        if !self.unordered && in_order {
             return;
         }
-        // The index is built when the list gets long, and kept from then on.
-        let first = if self.index.is_empty() { 0 } else { at };
+        // The index is built when the order is left, and kept from then on.
+        let first = if self.unordered { at } else { 0 };
+        self.unordered = true;
         for at in first..self.writes.len() {
             let (writes, arena) = (&self.writes, &self.arena);
             let hash_of = |at: &usize| {
@@ -228,7 +272,8 @@ impl WriteSet {
         check_limit("key bytes", key.len(), KEY_BYTES_MAX)?;
         check_limit("value bytes", body.len(), VALUE_BYTES_MAX)?;
         self.grow(key.len() + body.len() + OP_OVERHEAD)?;
-        if !is_run_operation(code)
+        if !self.is_behind_all(space, code, key)
+            && !is_run_operation(code)
             && let Some(at) = self.position(space, slot(code), key)
         {
             match code {
@@ -325,6 +370,7 @@ impl WriteSet {
     fn rebuild_index(&mut self) {
         let writes = core::mem::take(&mut self.writes);
         self.index = HashTable::new();
+        self.unordered = false;
         for write in writes {
             self.push(write);
         }

@@ -60,7 +60,7 @@ use slot::{Fences, LeafSlot};
 pub const KEY_BYTES_MAX: usize = limits::KEY_BYTES_MAX + 16;
 
 /// Largest value of a tree. A larger one stays in the log, and the tree holds a pointer to it.
-pub const VALUE_BYTES_MAX: usize = limits::INLINE_VALUE_BYTES_MAX;
+pub const VALUE_BYTES_MAX: usize = limits::ENTRY_VALUE_BYTES_MAX;
 
 /// Highest kind of an entry.
 pub const KIND_MAX: u8 = 15;

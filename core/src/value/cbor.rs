@@ -1,7 +1,7 @@
 //! The bytes of CBOR (RFC 8949): heads are written in the shortest form, and read only in the shortest form.
 //!
 //! Invariant: for every item there is exactly one sequence of bytes that [`Reader`] accepts, and it is the one that
-//! the writers here produce (and ciborium as well; a test holds them together).
+//! the writers here produce (and ciborium as well; a test holds them together). Rule F-37.
 
 use alloc::{
     format,

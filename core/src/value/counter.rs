@@ -2,6 +2,7 @@
 //!
 //! Invariant: [`apply_delta`] is a pure function of the stored bytes and the delta. Commit, recovery and replay all
 //! call it, and a delta that a commit has accepted is accepted again by every fold of the same log.
+//! Normative text: `docs/format.md`, rule F-37.
 
 use alloc::{format, string::String, vec::Vec};
 use core::fmt;

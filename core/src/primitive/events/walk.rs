@@ -195,7 +195,7 @@ pub(super) fn first_seq_of(stream: &[u8], key: &[u8]) -> Result<u64> {
     parse_batch_key(key).map(|(_, first_seq)| first_seq).ok_or_else(|| Error::Corrupt {
         file: format!("stream {}", crate::state::readable(stream)),
         offset: 0,
-        rule: "F-34",
+        rule: "F-31",
         what: format!("the key of a batch has {} bytes", key.len()),
     })
 }

@@ -1,6 +1,6 @@
 //! Ids of trace entries.
 //!
-//! Invariant: ids sort by the times that they were made of, so that a range of times is a range of ids.
+//! Invariant: ids sort by the times that they were made of, so that a range of times is a range of ids. Rule F-38.
 
 use core::{fmt, str::FromStr};
 

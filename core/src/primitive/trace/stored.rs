@@ -1,4 +1,4 @@
-//! How an entry is stored, and the index entries that lead to it.
+//! How an entry is stored, and the index entries that lead to it. Rules F-31 and F-38.
 
 use alloc::{format, string::String, vec::Vec};
 
