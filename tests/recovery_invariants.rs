@@ -21,7 +21,7 @@ use workload::Workload;
 
 const STRICT: Durability = Durability::Strict;
 const BUFFERED: Durability = Durability::buffered();
-const SEEDS: std::ops::Range<u64> = 0..4;
+const SEEDS: std::ops::Range<u64> = 100..130;
 
 /// A store with a random history over several segments, snapshots and openings.
 fn random_history(seed: u64, durability: Durability, steps: u64) -> Scenario {
@@ -609,4 +609,53 @@ fn recovery_reports_progress_and_can_be_stopped() {
     drop(Db::open(memory, Arc::new(SeededHost::new(1)), watching).unwrap());
     let steps = steps.lock().unwrap();
     assert!(steps.iter().any(|(phase, done, total)| *phase == "log" && done == total && *total > 0), "{steps:?}");
+}
+
+#[test]
+fn a_snapshot_that_was_never_finished_is_no_snapshot_for_anybody() {
+    let mut scenario = Scenario::new(STRICT, 1 << 20);
+    let mut workload = Workload::new(6);
+    for _ in 0..2 {
+        (0..5).for_each(|_| scenario.step(|db| workload.step(db)));
+        scenario.snapshot();
+    }
+    (0..5).for_each(|_| scenario.step(|db| workload.step(db)));
+    let before = scenario.disk.operation_count();
+    scenario.snapshot();
+    scenario.forget();
+    // A death just before the header of the third one is written.
+    let created = scenario.disk.operations()[before..]
+        .iter()
+        .position(|operation| operation.name.starts_with("snap-"))
+        .expect("a snapshot is created");
+    let image = scenario.disk.crash_point(before + created + 2).everything_survives();
+    let snapshots = |image: &Image| image.names().filter(|name| name.starts_with("snap-")).count();
+    assert_eq!(snapshots(&image), 3);
+
+    // The next process writes one too, and dies before it has cleared up: the anchor then names a newer one.
+    let disk = CrashStorage::from_image(&image);
+    let db = open(disk.clone(), STRICT, 1 << 20, 2).unwrap();
+    db.kv().put("later", 1).unwrap();
+    db.snapshot().unwrap();
+    let verified = db.verify(&mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(verified.is_ok() && verified.snapshots == 2, "{verified:?}");
+    std::mem::forget(db);
+    for (operations, point) in disk.crash_points().enumerate() {
+        let memory = point.everything_survives().to_memory();
+        let db = open(memory.clone(), STRICT, 1 << 20, 3).unwrap();
+        let verified = db.verify(&mut |_| ControlFlow::Continue(())).unwrap();
+        assert!(verified.is_ok(), "crash after operation {operations}: {:?}", verified.violations);
+        // And the unfinished one is never kept in the place of a good one.
+        db.kv().put("again", 1).unwrap();
+        db.snapshot().unwrap();
+        let verified = db.verify(&mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!((verified.snapshots, verified.violations.len()), (2, 0), "crash after operation {operations}");
+        drop(db);
+        let mut kept = Image::from(&memory);
+        assert!(snapshots(&kept) <= 3, "{kept:?}");
+        let newest = kept.names().filter(|name| name.starts_with("snap-")).max().unwrap().to_owned();
+        kept.remove(&newest);
+        let db = open(kept.to_memory(), STRICT, 1 << 20, 4).unwrap();
+        assert!(db.recovery_report().snapshot.is_some(), "crash after operation {operations}: an older one stands in");
+    }
 }

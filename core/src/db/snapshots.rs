@@ -75,18 +75,8 @@ impl<S: Storage> Shared<S> {
             core = self.wait(core);
         }
         core.engine.check_usable()?;
-        // The log must have what the snapshot has, or a crash would leave a snapshot from the future.
-        let seq = core.engine.working_state().seq();
-        core = self.wait_durable_locked(core, seq)?;
-        while core.flushing {
-            core = self.wait(core);
-        }
-        // An anchor names segments, and a snapshot a place in one: a store that has none yet gets its first.
-        while let Some(needed) = core.engine.first_segment_needed() {
-            core = self.make_space(core, &needed)?;
-        }
+        // From here on: two at once would name each other's files in the anchor.
         core.snapshotting = true;
-        // Commits of the wait itself may have come behind `seq`; the snapshot ends where the durable log does.
         let result = self.write_snapshot(core, progress);
         let mut core = self.lock();
         core.snapshotting = false;
@@ -100,9 +90,19 @@ impl<S: Storage> Shared<S> {
         mut core: std::sync::MutexGuard<'a, Core>,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<SnapshotInfo> {
-        while core.engine.is_dirty() {
-            let seq = core.engine.working_state().seq();
-            core = self.wait_durable_locked(core, seq)?;
+        // The log must have what the snapshot has, or a crash would leave a snapshot from the future.
+        loop {
+            if core.flushing {
+                core = self.wait(core);
+            } else if core.engine.is_dirty() {
+                let seq = core.engine.working_state().seq();
+                core = self.wait_durable_locked(core, seq)?;
+            } else if let Some(needed) = core.engine.first_segment_needed() {
+                // An anchor names segments, and a snapshot a place in one: a store that has none yet gets its first.
+                core = self.make_space(core, &needed)?;
+            } else {
+                break;
+            }
         }
         let state = core.engine.working_state().clone();
         let log = core.engine.log_end().or_else(|| {
@@ -142,18 +142,26 @@ impl<S: Storage> Shared<S> {
     }
 
     /// Removes all but the two newest snapshots, oldest first, but for those that the present state reads pages from.
-    /// What cannot be removed is garbage, and is tried again next time.
+    /// One that was never finished, because a process died while it wrote it, does not count as one of the two. What
+    /// cannot be removed is garbage, and is tried again next time.
     fn remove_old_snapshots(&self) {
         let Ok(names) = self.storage.list() else { return };
         let mut generations: Vec<u64> = names.iter().filter_map(|name| parse_snapshot_name(name)).collect();
         generations.sort_unstable();
-        let keep_from = generations.len().saturating_sub(KEPT);
-        for generation in generations.into_iter().take(keep_from) {
+        let (unfinished, finished): (Vec<u64>, Vec<u64>) =
+            generations.into_iter().partition(|generation| self.is_unfinished(*generation));
+        let old = finished.len().saturating_sub(KEPT);
+        for generation in unfinished.into_iter().chain(finished.into_iter().take(old)) {
             if self.loaded_generation == Some(generation) {
                 continue;
             }
             self.files.forget_snapshot(generation);
             let _ = self.storage.remove(&snapshot_name(generation));
         }
+    }
+
+    /// Whether the file of a snapshot was never finished.
+    pub(crate) fn is_unfinished(&self, generation: u64) -> bool {
+        self.storage.open(&snapshot_name(generation)).is_ok_and(|file| snapshot::is_unfinished(&file))
     }
 }

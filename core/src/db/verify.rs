@@ -250,9 +250,13 @@ impl<S: Storage> View<'_, S> {
 impl<S: Storage> Shared<S> {
     fn verify_snapshots(&self, report: &mut VerifyReport) {
         let Some(names) = report.check("storage", self.storage.list().map_err(Error::from)) else { return };
-        // A newer one is being written, or was when a process died: it does not count yet, or never will.
+        // A newer one is being written, or was when a process died: it does not count yet, or never will. Nor does an older
+        // one that was never finished.
         let newest = self.lock().anchor.and_then(|anchor| anchor.newest_snapshot).unwrap_or(0);
-        let counts = |name: &&String| crate::log::parse_snapshot_name(name).is_some_and(|number| number <= newest);
+        let counts = |name: &&String| {
+            crate::log::parse_snapshot_name(name)
+                .is_some_and(|number| number == newest || (number < newest && !self.is_unfinished(number)))
+        };
         for name in names.iter().filter(counts) {
             let verified = match self.storage.open(name) {
                 Ok(file) => snapshot::verify(&file, name).map(|_| ()),

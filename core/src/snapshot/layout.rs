@@ -6,7 +6,7 @@ use alloc::{format, string::String};
 use core::ops::Range;
 
 use super::{SnapshotMeta, fields::Fields};
-use crate::{Error, Result, StoreId};
+use crate::{Error, Result, StoreId, storage::StorageFile};
 
 /// Version of the snapshot format that this program writes, and the highest that it reads. Rule F-41.
 pub const SNAPSHOT_VERSION: u32 = 1;
@@ -126,6 +126,13 @@ pub(super) struct Header {
     pub(super) log_segment: u64,
     /// How many transactions were folded; the same as the seq, because seqs have no gaps.
     pub(super) transactions: u64,
+}
+
+/// Whether a file has no header and so never became a snapshot. Where that cannot be read, it counts as one: better a
+/// file too many than a snapshot too few.
+pub fn is_unfinished(file: &impl StorageFile) -> bool {
+    let mut magic = [0; MAGIC.len()];
+    file.read_at(0, &mut magic).is_ok() && magic.iter().all(|byte| *byte == 0)
 }
 
 impl Header {

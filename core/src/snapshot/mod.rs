@@ -27,7 +27,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use layout::SNAPSHOT_VERSION;
+pub use layout::{SNAPSHOT_VERSION, is_unfinished};
 pub use open::{load_resident, open};
 pub use verify::verify;
 pub use write::write;

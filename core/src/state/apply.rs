@@ -75,6 +75,17 @@ impl Place<'_> {
         self.frame.payload_offset(op.body_at)
     }
 
+    /// A record that passed its checksum and cannot be applied is corruption, with a place, whatever the code that
+    /// stumbled over it calls it. An absent leaf that cannot be read is another matter.
+    fn located(&self, op: &Op<'_>, error: Error) -> Error {
+        match error {
+            Error::Invalid { .. } | Error::Type { .. } | Error::CounterOverflow { .. } | Error::Limit { .. } => {
+                self.corrupt(op, "F-39", format!("{error}"))
+            }
+            error => error,
+        }
+    }
+
     fn corrupt(&self, op: &Op<'_>, rule: &'static str, what: alloc::string::String) -> Error {
         Error::Corrupt { file: segment_name(self.frame.segment), offset: self.offset(op), rule, what }
     }
@@ -110,7 +121,7 @@ impl State {
             for group in frame.groups().filter(|group| only.is_none_or(|only| group.space == only)) {
                 let ops = group.ops().take(if built == Some(group.space) { 0 } else { usize::MAX });
                 for op in ops {
-                    self.apply_op(group.space, &op, &place, appended)?;
+                    self.apply_op(group.space, &op, &place, appended).map_err(|error| place.located(&op, error))?;
                 }
                 self.touch(group.space, header.seq, transaction.at);
             }

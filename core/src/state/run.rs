@@ -151,7 +151,14 @@ pub(crate) struct RunResumed {
 pub(crate) struct RunAnnotated {
     /// Labels to set; `None` removes one.
     pub(crate) labels: BTreeMap<String, Option<String>>,
+    /// New metadata. Left out where it stays, so that a null can be set.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub(crate) metadata: Option<Value>,
+}
+
+/// A field that is there has a value, also where that value is null.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 impl RunRecord {

@@ -21,7 +21,7 @@ use crate::{
 pub fn peer() -> Peer {
     Peer {
         name: super::FOLDB,
-        version: env!("CARGO_PKG_VERSION"),
+        version: "0.1.0",
         about: "The default space, default options. The modes are its own: InMemory, Buffered (100 ms, 1 MiB), Strict. \
                 Reads: one view. Bulk load: put_many in one transaction, then sync. Snapshot: into its own directory.",
         rows: None,
