@@ -153,9 +153,9 @@ fn lost_update_of_a_key_that_was_absent_or_is_deleted_is_noticed_too() {
         let before: Option<i64> = writer.kv().get(key).unwrap();
         writer.kv().put(key, before.unwrap_or(0) + 1).unwrap();
         if meanwhile {
-            db.kv().put(key, 7).unwrap()
+            db.kv().put(key, 7).unwrap();
         } else {
-            db.kv().remove(key).unwrap()
+            db.kv().remove(key).unwrap();
         }
         assert_conflict(writer.commit());
     }
