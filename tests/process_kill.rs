@@ -130,7 +130,8 @@ fn round(directory: &Path, mode: &str, random: &mut Random) -> Words {
         // The last line may have been cut: then it has too few words, or a number too short, which promises less.
         let line = String::from_utf8(line.unwrap()).unwrap();
         let mut numbers = line.split(' ').filter_map(|word| word.parse::<u64>().ok());
-        if let (true, Some(promised), Some(committed)) = (line.starts_with("promised"), numbers.next(), numbers.next()) {
+        if let (true, Some(promised), Some(committed)) = (line.starts_with("promised"), numbers.next(), numbers.next())
+        {
             words.promised = words.promised.max(promised);
             words.committed = words.committed.max(committed);
             words.lines += 1;
@@ -149,8 +150,7 @@ fn check(db: &Store, mode: Mode, words: &Words, place: &str) -> u64 {
     }
     let mut commits = 0;
     for thread in 0..THREADS {
-        let events =
-            db.events().range_as::<u64>(format!("thread {thread}"), .., None, Direction::Forward).unwrap();
+        let events = db.events().range_as::<u64>(format!("thread {thread}"), .., None, Direction::Forward).unwrap();
         let pairs = db.kv().keys(&ScanOptions::prefix(format!("{thread}/"))).unwrap();
         assert_eq!(pairs.len(), events.len(), "{place}: half of a transaction of thread {thread}");
         for (number, (event, pair)) in (1_u64..).zip(events.iter().zip(&pairs)) {
