@@ -565,11 +565,13 @@ fn a_trim_in_a_transaction_spares_what_is_appended_after_it_and_takes_what_was_b
     let trim_all: Step = |tx| tx.events().trim("log", 1000);
     let trim_to_3: Step = |tx| tx.events().trim("log", 3);
     // The stream has one event before each of these.
-    let cases: [(&[Step], &[u64]); 8] = [
+    let cases: [(&[Step], &[u64]); 9] = [
         (&[append, append], &[1, 2, 3]),
         (&[trim_all], &[]),
         (&[trim_all, append, append], &[2, 3]),
-        (&[append, trim_all, append], &[]),
+        // What was appended last must stay, and the first of it stays with it.
+        (&[append, trim_all, append], &[2, 3]),
+        (&[append, trim_all, append, trim_all], &[]),
         (&[append, append, trim_to_3], &[3]),
         (&[trim_to_3, append, append, trim_all], &[]),
         (&[trim_all, append, trim_all], &[]),

@@ -423,7 +423,7 @@ impl<A: AccessMut> Events<A> {
 
     /// Forgets the events before `keep_from`; those that a stream does not have yet cannot be forgotten in advance.
     /// Seqs do not change, and what is kept stays verifiable. A stream that does not exist stays so. Reads nothing and
-    /// so never conflicts.
+    /// so never conflicts. A transaction that appends to a stream after it has trimmed it keeps all that it appended.
     ///
     /// ```
     /// # let db = foldb_core::Db::memory();

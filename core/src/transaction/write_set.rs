@@ -177,7 +177,7 @@ impl WriteSet {
         order
     }
 
-    /// Whether a stream was trimmed before anything was appended to it: then what was appended must not be trimmed.
+    /// Whether a stream was trimmed before the last was appended to it: then what was appended must not be trimmed.
     fn is_trimmed_first(&self, trim: usize) -> bool {
         let Some(write) = self.writes.get(trim) else { return false };
         let append = self.position(write.space, slot(OpCode::EventAppend), self.key(write));
@@ -342,7 +342,7 @@ impl WriteSet {
         let pieces = events.len() / PART_BYTES_TARGET + 1;
         self.grow(events.len() + pieces.saturating_mul(stream.len() + 2 * OP_OVERHEAD))?;
         let at = match self.position(space, slot(OpCode::EventAppend), stream) {
-            Some(at) => at,
+            Some(at) => self.spare_from_trimming(at),
             None => {
                 let key = self.store(stream);
                 self.push(Write { space, code: OpCode::EventAppend, key, body: Body::Events(Vec::new()) });
@@ -353,6 +353,17 @@ impl WriteSet {
             append_pieces(pieces, count, events)?;
         }
         Ok(())
+    }
+
+    /// Appended to again after it was trimmed, a stream keeps all that was appended to it: it is one batch, and losing what
+    /// came after the trim would be worse than keeping what came before. Returns where the append is now.
+    fn spare_from_trimming(&mut self, append: usize) -> usize {
+        let Some(write) = self.writes.get(append) else { return append };
+        let trim = self.position(write.space, slot(OpCode::EventTrim), self.key(write));
+        let Some(trim) = trim.filter(|trim| *trim > append) else { return append };
+        self.writes.swap(append, trim);
+        self.rebuild_index();
+        trim
     }
 
     /// Deleting a stream also forgets what this transaction appended to it or trimmed off it before.
