@@ -1,4 +1,5 @@
 //! `json`: documents, whole or at a path.
+#![allow(rustdoc::broken_intra_doc_links, reason = "the help texts show paths such as $.a.b[0] as they are typed")]
 
 use std::{fs, io::Read as _, path::Path};
 

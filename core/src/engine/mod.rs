@@ -2,10 +2,10 @@
 //!
 //! It knows neither locks nor clocks nor files. Whoever drives it (see [`crate::db`]) does so in this order:
 //!
-//! - *input*: [`Engine::commit`] validates, encodes and applies a transaction, or says which [`SpaceNeeded`] it needs
-//!   first; the driver does that and reports [`Engine::extended`] or [`Engine::rotated`], and commits again.
-//! - *output*: [`Engine::take_pending`] hands out bytes to write, one [`Batch`] at a time.
-//! - *completion*: [`Engine::wrote`] after the write, [`Engine::synced`] after the sync; or [`Engine::poison`] after the
+//! - *input*: `Engine::commit` validates, encodes and applies a transaction, or says which [`SpaceNeeded`] it needs
+//!   first; the driver does that and reports `Engine::extended` or `Engine::rotated`, and commits again.
+//! - *output*: `Engine::take_pending` hands out bytes to write, one [`Batch`] at a time.
+//! - *completion*: `Engine::wrote` after the write, `Engine::synced` after the sync; or `Engine::poison` after the
 //!   first failure, from when on nothing is accepted.
 //! - *getters*: the working state (every commit applied), the durable seq, what is buffered.
 //!
@@ -167,7 +167,7 @@ impl Engine {
         self.durable_seq < self.state.seq()
     }
 
-    /// Whether the log itself says that everything durable is: see [`Engine::mark`].
+    /// Whether the log itself says that everything durable is: see `Engine::mark`.
     pub fn is_marked(&self) -> bool {
         self.marked_seq >= self.durable_seq
     }

@@ -29,7 +29,7 @@ pub fn write(buffer: &mut Vec<u8>, value: u64) {
     }
 }
 
-/// How many bytes [`write`] appends for `value`.
+/// How many bytes [`write()`] appends for `value`.
 #[inline]
 pub const fn encoded_len(value: u64) -> usize {
     // One byte for each begun group of seven bits; at least one.

@@ -85,9 +85,9 @@ pub struct LogOutcome {
 /// Hands out every transaction behind `from` (or from the beginning of the log) in order, up to the highest proven seq,
 /// and returns those past it as a tail. Reads only. An error of `apply` ends the fold and is returned.
 ///
-/// Fails with [`Error::Corrupt`] where anything proves that more was durable than is there, or where bytes that are not
+/// Fails with `Error::Corrupt` where anything proves that more was durable than is there, or where bytes that are not
 /// the torn tail of the newest segment break a rule: what was handed out until then must be thrown away. Fails with
-/// [`Error::Cancelled`] where `progress` says stop, and with the storage's error where it fails.
+/// `Error::Cancelled` where `progress` says stop, and with the storage's error where it fails.
 ///
 /// Cost: one read and one checksum pass over the segments behind `from`, two over the newest. Memory: a small window, or
 /// the rest of a segment where a transaction in parts or damage has to be looked at.
