@@ -659,3 +659,26 @@ fn a_snapshot_that_was_never_finished_is_no_snapshot_for_anybody() {
         assert!(db.recovery_report().snapshot.is_some(), "crash after operation {operations}: an older one stands in");
     }
 }
+
+#[test]
+fn snapshots_that_are_asked_for_at_once_are_written_one_after_the_other() {
+    let disk = CrashStorage::new();
+    let db = open(disk.clone(), BUFFERED, 8192, 1).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let db = &db;
+            scope.spawn(move || {
+                for round in 0..15 {
+                    db.kv().put(format!("{thread} {round}"), vec![1_u8; 300]).unwrap();
+                    db.snapshot().unwrap();
+                }
+            });
+        }
+    });
+    let snapshots = db.stats().unwrap().snapshots;
+    assert_eq!(snapshots.iter().map(|(generation, _)| *generation).collect::<Vec<_>>(), [59, 60]);
+    std::mem::forget(db);
+    let (_, report) = recovered(disk.crash_point(disk.operation_count()).nothing_survives().to_memory(), 2).unwrap();
+    assert_eq!(report.snapshot, Some((60, 60)));
+    assert!(report.rejected_snapshots.is_empty());
+}

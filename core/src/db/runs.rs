@@ -361,10 +361,6 @@ impl<'tx, 'db, S: Storage> TransactionRuns<'tx, 'db, S> {
     pub fn set_label(&self, id: RunId, key: String, value: Option<String>) -> Result<()> {
         check_limit("label key bytes", key.len(), LABEL_BYTES_MAX)?;
         check_limit("label value bytes", value.as_ref().map_or(0, String::len), LABEL_BYTES_MAX)?;
-        if value.is_some() {
-            let present = self.transaction.run_labels(id)?;
-            check_limit("labels", present.len() + usize::from(!present.contains_key(&key)), LABELS_MAX)?;
-        }
         let change = RunAnnotated { labels: BTreeMap::from([(key, value)]), metadata: None };
         self.write(id, OpCode::RunAnnotate, &encode_body(&change)?)
     }
@@ -395,11 +391,6 @@ impl<'tx, 'db, S: Storage> TransactionRuns<'tx, 'db, S> {
 }
 
 impl<S: Storage> Transaction<'_, S> {
-    /// The labels of a run as of this transaction's version; none for a run that it begins itself.
-    fn run_labels(&self, id: RunId) -> Result<BTreeMap<String, String>> {
-        Ok(self.base_run_info(self.number(id)?).map(|run| run.labels).unwrap_or_default())
-    }
-
     fn run_info(&self, id: RunId) -> Result<RunInfo> {
         let space = self.number(id)?;
         self.record_run(space);
