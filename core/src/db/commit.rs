@@ -93,13 +93,7 @@ impl<S: Storage> Shared<S> {
             // It is applied and buffered already: what fails now leaves it open whether it survives.
             self.hand_over_if_much(core).map_err(|error| Error::OutcomeUnknown { seq, cause: error.to_string() })?
         };
-        let receipt = self.receipt(&core, seq, deduplicated);
-        let snapshot_due = self.is_snapshot_due(&core);
-        drop(core);
-        if snapshot_due {
-            self.snapshot_in_passing();
-        }
-        Ok((receipt, appended))
+        Ok((self.answer(core, seq, deduplicated), appended))
     }
 
     /// Writes and syncs a large strict transaction first and applies it afterwards. Applied before, it would have to
@@ -134,13 +128,18 @@ impl<S: Storage> Shared<S> {
         core.engine.synced(seq);
         self.after_sync(&core, None);
         self.metrics.commits.fetch_add(1, Ordering::Relaxed);
-        let receipt = self.receipt(&core, seq, false);
+        Ok((self.answer(core, seq, false), appended))
+    }
+
+    /// The receipt of a commit that is done, after the snapshot that it may have brought about.
+    fn answer(&self, core: MutexGuard<'_, Core>, seq: u64, deduplicated: bool) -> Receipt {
+        let receipt = self.receipt(&core, seq, deduplicated);
         let snapshot_due = self.is_snapshot_due(&core);
         drop(core);
         if snapshot_due {
             self.snapshot_in_passing();
         }
-        Ok((receipt, appended))
+        receipt
     }
 
     fn receipt(&self, core: &Core, seq: u64, deduplicated: bool) -> Receipt {
