@@ -254,3 +254,35 @@ fn a_failed_sync_poisons_the_store_and_the_commit_is_unknown() {
         scenario.check(&image, operations, "after a failed sync");
     }
 }
+
+#[test]
+fn a_segment_whose_first_sync_failed_is_created_anew_before_an_anchor_names_it() {
+    // The enumeration of crashes found this: the failed sync should have made the name durable. Recovery saw the segment
+    // in the page cache and had an anchor name it; the power failure after that took the segment and left the anchor,
+    // and from then on the store could not be opened.
+    let disk = CrashStorage::new();
+    let db = open(disk.clone(), STRICT, 4096, 1).unwrap();
+    db.kv().put("promised", 1).unwrap();
+    // Segment 1 fills up; the sync that fails is the first one of segment 2.
+    disk.inject(Fault::on(OperationKind::Sync).of_files("log-00000000000000000002"));
+    let value = vec![7_u8; 300];
+    let full = (0..100).find_map(|round| db.kv().put(format!("key {round}"), value.clone()).err());
+    assert!(full.is_some(), "the sync of the new segment failed");
+    let promised = db.view().seq();
+    disk.kill_process();
+    drop(db);
+
+    let disk = disk.next_process();
+    disk.clear_faults();
+    let db = open(disk.clone(), STRICT, 4096, 2).unwrap();
+    assert!(db.view().seq() >= promised);
+    disk.kill_process();
+    drop(db);
+    for (operations, point) in disk.crash_points().enumerate().skip(disk.operation_count() - 8) {
+        for image in [point.nothing_survives(), point.everything_survives()] {
+            let db = open(image.to_memory(), STRICT, 4096, 3)
+                .unwrap_or_else(|error| panic!("power failure after operation {operations}: {error}"));
+            assert!(db.view().seq() >= promised);
+        }
+    }
+}

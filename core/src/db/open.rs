@@ -4,7 +4,7 @@
 //! that is not proven to be durable goes into a new segment, body first and header last, so that a valid header means
 //! that the tail is there; then an anchor names the segment. A crash at any point of that leaves what was before.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec, vec::Vec};
 
 use super::{
     Db, Durability, Options,
@@ -141,8 +141,20 @@ impl<S: Storage> Shared<S> {
 
     /// The newest segment's header was read, but perhaps from the page cache only: it is written and synced again before
     /// an anchor says that it must be there.
+    ///
+    /// Where nothing was written behind the header, not even the name may be trusted: if the sync that should have made
+    /// the name durable failed, a later sync need not make up for it, and an anchor that names a file which the next power
+    /// failure takes away closes the store for good. Such a file is created anew. Nothing is at risk meanwhile: it is
+    /// empty, and no anchor names it.
     fn anchor_newest(&self, header: &SegmentHeader) -> Result<()> {
-        let file = self.files.segment(&self.storage, header.segment)?;
+        let mut file = self.files.segment(&self.storage, header.segment)?;
+        if is_blank_behind_header(&*file)? {
+            // No handle may be open when a file is removed.
+            drop(file);
+            self.files.forget_segment(header.segment);
+            let created = self.create_again(&segment_name(header.segment))?;
+            file = self.files.insert_segment(header.segment, created);
+        }
         file.write_at(0, &header.encode())?;
         file.sync()?;
         let mut core = self.lock();
@@ -187,6 +199,23 @@ impl<S: Storage> Shared<S> {
             core.engine.wrote(batch);
         }
         self.write_anchor(&mut core, |anchor| anchor.newest_segment = header.segment)
+    }
+}
+
+/// Whether a segment has only zeros behind its header, up to its end.
+fn is_blank_behind_header(file: &impl StorageFile) -> Result<bool> {
+    let mut offset = SEGMENT_HEADER_BYTES;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let count = file.read_at(offset, &mut buffer)?;
+        let read = buffer.get(..count).unwrap_or_default();
+        if read.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        if count < buffer.len() {
+            return Ok(true);
+        }
+        offset += count as u64;
     }
 }
 

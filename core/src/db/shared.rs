@@ -90,6 +90,10 @@ impl<S: Storage> Files<S> {
         file
     }
 
+    pub(crate) fn forget_segment(&self, number: u64) {
+        self.segments.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    }
+
     pub(crate) fn insert_snapshot(&self, generation: u64, file: S::File) {
         self.snapshots.write().unwrap_or_else(PoisonError::into_inner).insert(generation, Arc::new(file));
     }

@@ -3,7 +3,11 @@
 //! Invariant: a clone shares every page until one of the two writes to it. A crash test keeps thousands of states of the
 //! same few files; copying them would be most of its time.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 const PAGE_BYTES: usize = 4096;
 const PAGE_BYTES_WIDE: u64 = 4096;
@@ -84,6 +88,20 @@ impl PartialEq for Contents {
 }
 
 impl Eq for Contents {}
+
+/// As equality: zeros count the same whether they are kept or not.
+impl Hash for Contents {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.len.hash(state);
+        for (page, bytes) in &self.pages {
+            // Up to the last byte that is not zero: most pages are mostly empty, and hashing zeros would be the cost.
+            if let Some(end) = bytes.iter().rposition(|byte| *byte != 0) {
+                page.hash(state);
+                bytes[..=end].hash(state);
+            }
+        }
+    }
+}
 
 /// Cuts `count` bytes at `offset` into pages: page, place in the page, range of the caller's bytes.
 fn pieces(offset: u64, count: usize) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {

@@ -14,7 +14,7 @@ use super::contents::Contents;
 ///
 /// The methods that change it play the part of bad hardware and careless people. They panic if the file is not there,
 /// because a test that damages nothing proves nothing.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Image {
     pub(super) files: BTreeMap<String, Contents>,
 }

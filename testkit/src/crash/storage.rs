@@ -6,7 +6,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use foldb_core::storage::{Storage, StorageError, StorageFile, check_name};
@@ -20,16 +23,35 @@ use super::{
     medium::Medium,
 };
 
-/// A storage that remembers every operation. A clone is another handle of the same disk.
+/// A storage that remembers every operation. A clone is another handle of the same disk, held by the same process.
 #[derive(Clone, Default)]
 pub struct CrashStorage {
     disk: Arc<Mutex<Disk>>,
+    process: Process,
+}
+
+/// Whoever holds handles of the disk. Once it is dead, nothing that it still tries reaches the disk: destructors of a
+/// store under test run, but as if they never had.
+#[derive(Clone, Default)]
+struct Process {
+    dead: Arc<AtomicBool>,
+}
+
+impl Process {
+    fn check(&self, name: &str) -> Result<(), StorageError> {
+        if self.dead.load(Ordering::Relaxed) {
+            let message = String::from("the process that held the handle is dead");
+            return Err(StorageError::Io { name: name.into(), action: "using a handle of", message });
+        }
+        Ok(())
+    }
 }
 
 /// An open file of a [`CrashStorage`].
 #[derive(Clone)]
 pub struct CrashFile {
     disk: Arc<Mutex<Disk>>,
+    process: Process,
     id: FileId,
     name: Arc<str>,
 }
@@ -60,7 +82,18 @@ impl CrashStorage {
             files: image.files.values().cloned().collect(),
             ..Disk::default()
         };
-        Self { disk: Arc::new(Mutex::new(disk)) }
+        Self { disk: Arc::new(Mutex::new(disk)), process: Process::default() }
+    }
+
+    /// The process dies: whatever this handle, its clones and their files are asked from now on fails, and nothing of it
+    /// reaches the disk. What was written stays as it is, synced or not: the machine goes on.
+    pub fn kill_process(&self) {
+        self.process.dead.store(true, Ordering::Relaxed);
+    }
+
+    /// A handle of the same disk for another process: it sees what was written, synced or not, as page caches show it.
+    pub fn next_process(&self) -> Self {
+        Self { disk: Arc::clone(&self.disk), process: Process::default() }
     }
 
     /// Plans a failure.
@@ -131,7 +164,7 @@ impl CrashStorage {
     }
 
     fn file(&self, id: FileId, name: &str) -> CrashFile {
-        CrashFile { disk: Arc::clone(&self.disk), id, name: name.into() }
+        CrashFile { disk: Arc::clone(&self.disk), process: self.process.clone(), id, name: name.into() }
     }
 }
 
@@ -211,17 +244,20 @@ impl Storage for CrashStorage {
     type File = CrashFile;
 
     fn list(&self) -> Result<Vec<String>, StorageError> {
+        self.process.check("the disk")?;
         self.with(|disk| disk.attempt(OperationKind::List, "", |disk, _| Ok(disk.names.keys().cloned().collect())))
     }
 
     fn create(&self, name: &str) -> Result<CrashFile, StorageError> {
         check_name(name)?;
+        self.process.check(name)?;
         let id = self.with(|disk| disk.attempt(OperationKind::Create, name, |disk, _| disk.create(name)))?;
         Ok(self.file(id, name))
     }
 
     fn open(&self, name: &str) -> Result<CrashFile, StorageError> {
         check_name(name)?;
+        self.process.check(name)?;
         let missing = || StorageError::Missing { name: name.into() };
         let find = |disk: &mut Disk, _| disk.names.get(name).copied().ok_or_else(missing);
         let id = self.with(|disk| disk.attempt(OperationKind::Open, name, find))?;
@@ -230,6 +266,7 @@ impl Storage for CrashStorage {
 
     fn remove(&self, name: &str) -> Result<(), StorageError> {
         check_name(name)?;
+        self.process.check(name)?;
         self.with(|disk| disk.attempt(OperationKind::Remove, name, |disk, _| disk.remove(name)))
     }
 }
@@ -240,6 +277,7 @@ impl CrashFile {
         kind: OperationKind,
         work: impl FnOnce(&mut Disk, Option<usize>) -> Result<R, StorageError>,
     ) -> Result<R, StorageError> {
+        self.process.check(&self.name)?;
         self.disk.lock().unwrap_or_else(PoisonError::into_inner).attempt(kind, &self.name, work)
     }
 }
@@ -265,6 +303,7 @@ impl StorageFile for CrashFile {
     }
 
     fn sync(&self) -> Result<(), StorageError> {
+        self.process.check(&self.name)?;
         let mut reached = false;
         let result = self.attempt(OperationKind::Sync, |disk, _| {
             reached = true;

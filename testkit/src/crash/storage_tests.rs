@@ -256,3 +256,23 @@ fn damage_is_done_where_it_was_asked_for() {
     assert_eq!(image.remove("log-2"), [0, 0]);
     assert_eq!(image.names().collect::<Vec<_>>(), ["log-1"]);
 }
+
+#[test]
+fn what_a_dead_process_still_does_never_reaches_the_disk() {
+    let disk = CrashStorage::new();
+    let file = disk.create("log-1").unwrap();
+    file.write_at(0, b"written").unwrap();
+    disk.kill_process();
+    let operations = disk.operation_count();
+    assert!(file.write_at(0, b"too late").is_err());
+    assert!(file.sync().is_err());
+    assert!(disk.remove("log-1").is_err());
+    assert_eq!(disk.operation_count(), operations);
+
+    let next = disk.next_process();
+    let mut bytes = [0; 7];
+    assert_eq!(next.open("log-1").unwrap().read_at(0, &mut bytes).unwrap(), 7);
+    assert_eq!(&bytes, b"written", "the page cache survives the process");
+    let point = next.crash_point(next.operation_count());
+    assert!(point.nothing_survives().is_empty(), "and not the machine");
+}
