@@ -3,6 +3,7 @@
 //! - [`conformance`]: every sentence of the storage contract as a case that any backend can run, a browser's too.
 //! - [`crash`]: a disk that keeps apart what was written and what is durable, and shows every state in which a crash
 //!   can leave it; with injected failures.
+//! - [`exhaustive`]: every crash of a small workload, and every crash of the recovery from it.
 //! - [`SeededHost`] and [`Random`]: a clock and entropy that repeat.
 //!
 //! Invariant: everything here is a function of its seed and of the calls made to it. Nothing reads a clock, entropy, a
@@ -10,6 +11,7 @@
 
 pub mod conformance;
 pub mod crash;
+pub mod exhaustive;
 mod host;
 mod random;
 

@@ -1,9 +1,11 @@
 //! Tasks of this repository. `cargo xtask test` is all that continuous integration runs; `cargo xtask help` lists the rest.
 
+mod crashes;
 mod steps;
 mod tidy;
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -15,6 +17,7 @@ Tasks of the foldb repository.
 
 cargo xtask test [--only STEP]...   installs what is missing, then runs every check in order, or only these
 cargo xtask test --list             the steps and their commands
+cargo xtask crashes [--images N]    crashes small workloads everywhere and judges each image; --help says more
 cargo xtask tidy                    only the checks of the sources and documents themselves
 ";
 
@@ -24,6 +27,7 @@ enum Task {
     List,
     Test { only: Vec<String> },
     Tidy,
+    Crashes { arguments: Vec<OsString> },
 }
 
 fn main() -> ExitCode {
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
         Ok(Task::List) => steps::list(),
         Ok(Task::Test { only }) => steps::run(&root, &only),
         Ok(Task::Tidy) => report(&tidy::problems(&root)),
+        Ok(Task::Crashes { arguments }) => crashes::run(&root, &arguments),
         Err(error) => {
             eprintln!("error: {error}\n\n{HELP}");
             false
@@ -55,6 +60,10 @@ fn parse() -> Result<Task, lexopt::Error> {
     let (mut name, mut list, mut only) = (None, false, Vec::new());
     while let Some(argument) = parser.next()? {
         match argument {
+            // What follows is for the program that does it.
+            Arg::Value(value) if name.is_none() && value == "crashes" => {
+                return Ok(Task::Crashes { arguments: parser.raw_args()?.collect() });
+            }
             Arg::Value(value) if name.is_none() => name = Some(value.string()?),
             Arg::Long("list") => list = true,
             Arg::Long("only") => only.push(parser.value()?.string()?),

@@ -69,6 +69,13 @@ const STEPS: &[Step] = &[
         work: Work::Cargo(&[cargo("test --workspace")]),
     },
     Step {
+        name: "crashes",
+        why: "small workloads, crashed at every operation and again while they recover, keep every promise",
+        work: Work::Cargo(&[cargo(
+            "run --release --package foldb-testkit --features=programs --bin=foldb-crashes -- --quick",
+        )]),
+    },
+    Step {
         name: "benches",
         why: "the benchmarks compile as they will be run",
         work: Work::Cargo(&[cargo("check --workspace --benches")]),
