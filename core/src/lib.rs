@@ -25,6 +25,11 @@ pub mod id;
 pub mod json;
 pub mod limits;
 pub mod log;
+#[cfg(foldb_planted)]
+#[doc(hidden)]
+pub mod planted;
+#[cfg(not(foldb_planted))]
+mod planted;
 pub mod primitive;
 pub mod recovery;
 pub mod replay;

@@ -1,18 +1,38 @@
-//! `cargo xtask crashes`: builds the program that enumerates crashes, optimized, and runs it.
+//! `cargo xtask crashes` and `cargo xtask mutants`: build the programs that enumerate crashes, optimized, and run them.
 //!
-//! Invariant: this only builds and starts it. What is enumerated and judged is the business of `foldb-testkit`.
+//! Invariant: this only builds and starts them. What is enumerated and judged is the business of `foldb-testkit`.
 
 use std::{ffi::OsString, path::Path, process::Command};
 
-/// Of the program, up to its own arguments.
-const COMMAND: [&str; 8] =
-    ["run", "--release", "--quiet", "--package", "foldb-testkit", "--features=programs", "--bin=foldb-crashes", "--"];
+/// Builds and runs a program of the test kit, up to its name.
+const RUN: [&str; 7] = ["run", "--release", "--quiet", "--package", "foldb-testkit", "--features=programs", "--bin"];
 
-/// Runs the program with these arguments. Returns whether every image was as promised.
+/// Enumerates crashes with these arguments. Returns whether every image was as promised.
 pub(crate) fn run(root: &Path, arguments: &[OsString]) -> bool {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(COMMAND).args(arguments).current_dir(root).status();
-    match status {
+    succeeds(cargo(root).args(RUN).args(["foldb-crashes", "--"]).args(arguments))
+}
+
+/// Switches planted bugs on, one after another. Returns whether the enumeration notices each.
+pub(crate) fn mutants(root: &Path) -> bool {
+    // A target directory of its own: the flag would rebuild everything else each time.
+    let target = root.join("target").join("planted");
+    succeeds(
+        cargo(root)
+            .args(RUN)
+            .arg("foldb-mutants")
+            .env("RUSTFLAGS", "--cfg foldb_planted")
+            .env("CARGO_TARGET_DIR", target),
+    )
+}
+
+fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    match command.status() {
         Ok(status) => status.success(),
         Err(error) => {
             eprintln!("error: cargo cannot be started: {error}");

@@ -18,6 +18,7 @@ Tasks of the foldb repository.
 cargo xtask test [--only STEP]...   installs what is missing, then runs every check in order, or only these
 cargo xtask test --list             the steps and their commands
 cargo xtask crashes [--images N]    crashes small workloads everywhere and judges each image; --help says more
+cargo xtask mutants                 plants bugs in the store and looks whether the crashes show each
 cargo xtask tidy                    only the checks of the sources and documents themselves
 ";
 
@@ -28,6 +29,7 @@ enum Task {
     Test { only: Vec<String> },
     Tidy,
     Crashes { arguments: Vec<OsString> },
+    Mutants,
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Ok(Task::List) => steps::list(),
         Ok(Task::Test { only }) => steps::run(&root, &only),
         Ok(Task::Tidy) => report(&tidy::problems(&root)),
+        Ok(Task::Mutants) => crashes::mutants(&root),
         Ok(Task::Crashes { arguments }) => crashes::run(&root, &arguments),
         Err(error) => {
             eprintln!("error: {error}\n\n{HELP}");
@@ -75,6 +78,7 @@ fn parse() -> Result<Task, lexopt::Error> {
         Some("test") if list => Ok(Task::List),
         Some("test") => Ok(Task::Test { only }),
         Some("tidy") => Ok(Task::Tidy),
+        Some("mutants") => Ok(Task::Mutants),
         None | Some("help") => Ok(Task::Help),
         Some(other) => Err(format!("there is no task {other}").into()),
     }

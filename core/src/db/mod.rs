@@ -34,6 +34,7 @@ pub use self::{
 use self::{shared::Shared, view::StateReads};
 use crate::{
     Error, ErrorKind, Result, StoreId,
+    planted::{self, Planted},
     primitive::access::{Access, AccessMut, Reads, Writes},
     recovery::RecoveryReport,
     state::{Appended, DEFAULT_SPACE, SpaceNumber},
@@ -345,6 +346,10 @@ impl<S: Storage> Shared<S> {
             return Ok(());
         }
         let seq = core.engine.working_state().seq();
+        if planted::active(Planted::CloseWithoutSync) {
+            core.closed = true;
+            return Ok(());
+        }
         core = self.wait_durable_locked(core, seq)?;
         if with_snapshot && self.is_closing_snapshot_due(&core) {
             drop(core);

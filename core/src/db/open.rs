@@ -15,6 +15,7 @@ use crate::{
     engine::{Engine, LogWriter, MEMORY_SEGMENT},
     host::{Host, SteppedHost},
     log::{FrameType, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name},
+    planted::{self, Planted},
     recovery::{Progress, Recovered, RecoveryMode, RecoveryReport, RecoverySettings, recover},
     state::RunStatus,
     storage::{MemStorage, Storage, StorageFile},
@@ -131,7 +132,7 @@ impl<S: Storage> Shared<S> {
         if let Some(header) = &tail.unanchored {
             self.anchor_newest(header)?;
         }
-        if !tail.records.is_empty() {
+        if !tail.records.is_empty() && !planted::active(Planted::TailNotCarried) {
             self.carry_tail(tail)?;
         }
         let core = self.lock();
@@ -148,15 +149,17 @@ impl<S: Storage> Shared<S> {
     /// empty, and no anchor names it.
     fn anchor_newest(&self, header: &SegmentHeader) -> Result<()> {
         let mut file = self.files.segment(&self.storage, header.segment)?;
-        if is_blank_behind_header(&*file)? {
+        if !planted::active(Planted::UnsyncedNameKept) && is_blank_behind_header(&*file)? {
             // No handle may be open when a file is removed.
             drop(file);
             self.files.forget_segment(header.segment);
             let created = self.create_again(&segment_name(header.segment))?;
             file = self.files.insert_segment(header.segment, created);
         }
-        file.write_at(0, &header.encode())?;
-        file.sync()?;
+        if !planted::active(Planted::UnanchoredHeaderWithoutSync) {
+            file.write_at(0, &header.encode())?;
+            file.sync()?;
+        }
         let mut core = self.lock();
         self.write_anchor(&mut core, |anchor| anchor.newest_segment = header.segment)
     }
@@ -188,10 +191,18 @@ impl<S: Storage> Shared<S> {
         if let Some(batch) = core.engine.take_pending() {
             let end = batch.offset + batch.bytes.len() as u64;
             file.set_len(end)?;
+            if planted::active(Planted::CarriedHeaderFirst) {
+                file.write_at(0, &header.encode())?;
+                file.sync()?;
+            }
             file.write_at(batch.offset, &batch.bytes)?;
-            file.sync()?;
+            if !planted::active(Planted::CarriedTailWithoutSync) {
+                file.sync()?;
+            }
             file.write_at(0, &header.encode())?;
-            file.sync()?;
+            if !planted::active(Planted::CarriedHeaderWithoutSync) {
+                file.sync()?;
+            }
             self.files.insert_segment(header.segment, file);
             self.files.written(header.segment, end);
             core.engine.extended(end);

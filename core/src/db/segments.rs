@@ -12,6 +12,7 @@ use crate::{
     Error, ErrorKind, Result,
     engine::SpaceNeeded,
     log::{ANCHOR_BYTES, Anchor, AnchorSlot, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name},
+    planted::{self, Planted},
     storage::{Storage, StorageError, StorageFile},
 };
 
@@ -127,7 +128,9 @@ impl<S: Storage> Shared<S> {
 
     fn begin_segment(&self, core: &mut Core, header: &SegmentHeader, file: &S::File) -> Result<()> {
         file.write_at(0, &header.encode())?;
-        file.sync()?;
+        if !planted::active(Planted::HeaderWithoutSync) {
+            file.sync()?;
+        }
         self.write_anchor(core, |anchor| anchor.newest_segment = header.segment)
     }
 
@@ -179,14 +182,32 @@ impl<S: Storage> Shared<S> {
             anchor.oldest_segment = anchor.newest_segment;
         }
         let file = self.anchor_file(core.anchor_slot)?;
+        wipe_torn_anchor(core.anchor_slot.name(), &file)?;
         file.write_at(0, &anchor.encode())?;
-        file.sync()?;
+        if !planted::active(Planted::AnchorWithoutSync) {
+            file.sync()?;
+        }
         core.anchor = Some(anchor);
-        core.anchor_slot = core.anchor_slot.other();
+        if !planted::active(Planted::AnchorSlotStuck) {
+            core.anchor_slot = core.anchor_slot.other();
+        }
         for garbage in std::mem::take(&mut core.garbage) {
             // What cannot be removed stays garbage, and the next opening finds it again.
             let _ = self.storage.remove(&garbage);
         }
         Ok(())
     }
+}
+
+/// Zeroes what is left of an anchor whose writing was cut off (rule F-9). If the next write over it is cut off as well, the
+/// beginning of the one and the rest of the other could otherwise make up an anchor of long ago, whole to the last bit.
+fn wipe_torn_anchor(name: &str, file: &impl StorageFile) -> Result<()> {
+    let mut bytes = [0; ANCHOR_BYTES];
+    file.read_at(0, &mut bytes)?;
+    let torn = bytes.iter().any(|byte| *byte != 0) && Anchor::decode(name, &bytes)?.is_none();
+    if torn {
+        file.write_at(0, &[0; ANCHOR_BYTES])?;
+        file.sync()?;
+    }
+    Ok(())
 }

@@ -16,6 +16,7 @@ pub use crate::snapshot::SnapshotInfo;
 use crate::{
     Error, Result,
     log::{LogPosition, parse_snapshot_name, snapshot_name},
+    planted::{self, Planted},
     snapshot::{self, SnapshotMeta},
     storage::Storage,
 };
@@ -94,7 +95,7 @@ impl<S: Storage> Shared<S> {
         loop {
             if core.flushing {
                 core = self.wait(core);
-            } else if core.engine.is_dirty() {
+            } else if core.engine.is_dirty() && !planted::active(Planted::SnapshotOfTheFuture) {
                 let seq = core.engine.working_state().seq();
                 core = self.wait_durable_locked(core, seq)?;
             } else if let Some(needed) = core.engine.first_segment_needed() {

@@ -32,6 +32,7 @@ use crate::{
         FrameType, FrameWriter, LogPosition, Previous, RecordHeader, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader,
         write_mark,
     },
+    planted::{self, Planted},
     state::{Appended, LoggedTransaction, State},
     transaction::{ReadSet, WriteBody, WriteSet},
     tree::PageSource,
@@ -224,7 +225,7 @@ impl Engine {
         transaction.base = None;
         let header = RecordHeader {
             seq,
-            mark: self.durable_seq.min(seq - 1),
+            mark: if planted::active(Planted::DurableMarkTooHigh) { seq - 1 } else { self.durable_seq.min(seq - 1) },
             time_micros: now_micros,
             idempotency_key: key,
             part: None,
@@ -421,6 +422,9 @@ impl Engine {
 
     /// A write or a sync failed: from now on nothing is accepted. The first cause is kept.
     pub(crate) fn poison(&mut self, cause: &Error) {
+        if planted::active(Planted::PoisonForgotten) {
+            return;
+        }
         self.poisoned.get_or_insert_with(|| cause.clone());
     }
 

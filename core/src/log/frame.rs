@@ -9,6 +9,7 @@
 use alloc::vec::Vec;
 
 use super::fields::wide;
+use crate::planted::{self, Planted};
 use crate::{Error, Result, limits::FRAME_PAYLOAD_BYTES_MAX};
 
 /// Bytes before the payload: length, type and version.
@@ -237,7 +238,7 @@ pub fn read_frame<'a>(bytes: &'a [u8], offset: u64, seal: &FrameSeal) -> FrameOu
         return FrameOutcome::Bad("the file ends inside the frame");
     };
     let crc = u32::from_le_bytes(*crc);
-    if seal.checksum(offset, covered) != crc {
+    if seal.checksum(offset, covered) != crc && !planted::active(Planted::FrameChecksumSkipped) {
         return FrameOutcome::Bad("the checksum does not hold");
     }
     let (Some(payload), Some(padding)) =

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     Error, Result,
     log::snapshot_name,
+    planted::{self, Planted},
     state::State,
     storage::StorageFile,
     tree::{LeafPage, LeafRef, PageRef, PageSource},
@@ -64,13 +65,17 @@ pub fn write<F: StorageFile>(
     let name = snapshot_name(meta.generation);
     let sections = Sections::encode(state, meta, writer)?;
     file.write_at(pages_end, &sections.tail)?;
-    file.sync()?;
+    if !planted::active(Planted::SnapshotBodyWithoutSync) {
+        file.sync()?;
+    }
     let file_len = pages_end + wide(sections.tail.len());
     let tail = read_back(file, &name, &sections, file_len, &mut progress)?;
     // What nobody could open must not get a header either, whatever the reason.
     let (found, _) = Contents::prove(&name, &sections.front, pages_end, tail)?.check()?;
     file.write_at(0, &sections.front)?;
-    file.sync()?;
+    if !planted::active(Planted::SnapshotHeaderWithoutSync) {
+        file.sync()?;
+    }
     let mut front = [0; FRONT_BYTES];
     read_exact(file, &name, 0, &mut front)?;
     if front != sections.front || found != *meta {

@@ -15,6 +15,7 @@ use crate::{
     Error, Result,
     limits::INLINE_VALUE_BYTES_MAX,
     log::{LogPointer, LogPosition, Op, OpCode, RecordView, segment_name},
+    planted::{self, Planted},
     tree::{Direction, EntryRef, KeyRange, PageSource, TreeBuilder, TreeConfig},
     value::{Delta, apply_delta},
 };
@@ -192,6 +193,7 @@ impl State {
         match op.code {
             OpCode::RunBegin => return self.begin_run(number, op, place),
             OpCode::RunDelete => return self.delete_run(number, op, place),
+            OpCode::RunEnd if planted::active(Planted::RunEndForgotten) => return Ok(()),
             OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate => return self.change_run(number, op, place),
             _ => {}
         }
@@ -200,6 +202,7 @@ impl State {
         };
         match op.code {
             OpCode::KvPut => space.put(Family::Kv, op, place),
+            OpCode::KvDelete if planted::active(Planted::DeletionForgotten) => Ok(()),
             OpCode::KvDelete => space.delete(Family::Kv, op, place),
             OpCode::KvAdd => space.add(op, place),
             OpCode::JsonPut => space.put(Family::Json, op, place),

@@ -52,7 +52,7 @@ pub struct Settings {
     pub go_on_every: u64,
     /// This worker of so many: it looks at its share of the crash points.
     pub share: (usize, usize),
-    /// Only the image of this number.
+    /// Only the crash point of this image, up to this image: what comes before it gives it its number.
     pub only: Option<u64>,
 }
 
@@ -170,7 +170,8 @@ impl Explorer<'_> {
             self.counts.operations = count(self.execution.disk.operation_count());
         }
         for (operations, point) in self.execution.disk.crash_points().enumerate() {
-            if operations % workers != worker {
+            let elsewhere = self.settings.only.is_some_and(|only| only >> 32 != count(operations));
+            if elsewhere || operations % workers != worker {
                 continue;
             }
             // Numbers begin anew at each crash point, so that a worker does not need to look at those of the others.
@@ -194,8 +195,7 @@ impl Explorer<'_> {
             if !seen.insert(fingerprint(&image)) {
                 return Ok(());
             }
-            if self.settings.only.is_some_and(|only| only != self.number && (!first || self.number > only)) {
-                // Its number is not the one, and neither is that of an image that comes from it.
+            if self.settings.only.is_some_and(|only| self.number > only) {
                 return Ok(());
             }
             let number = self.number;
