@@ -3,7 +3,7 @@
 mod scenario;
 
 use foldb::{Durability, ErrorKind};
-use foldb_testkit::crash::{CrashStorage, Fault, OperationKind};
+use foldb_testkit::crash::{Action, CrashStorage, Fault, OperationKind};
 use scenario::{Scenario, content, open};
 
 const STRICT: Durability = Durability::Strict;
@@ -285,4 +285,30 @@ fn a_segment_whose_first_sync_failed_is_created_anew_before_an_anchor_names_it()
             assert!(db.view().seq() >= promised);
         }
     }
+}
+
+#[test]
+fn a_torn_anchor_is_zeroed_and_synced_before_another_one_is_written_over_it() {
+    // The enumeration of crashes found this, three crashes deep: two writes of one slot, both cut off, made up the anchor
+    // that had been there before both, whole to the last bit. It named a snapshot that the log no longer reached, and the
+    // store refused to open.
+    let mut scenario = Scenario::new(STRICT, 4096);
+    scenario.mixed(4);
+    scenario.forget();
+    let mut image = scenario.disk.live_image();
+    image.flip_bit("anchor-a", 30, 0);
+    let disk = CrashStorage::from_image(&image);
+    let db = open(disk.clone(), STRICT, 4096, 7).unwrap();
+    db.snapshot().unwrap();
+    drop(db);
+
+    let operations = disk.operations();
+    let of_slot = operations.iter().filter(|operation| &*operation.name == "anchor-a");
+    let mut actions = of_slot.map(|operation| &operation.action).skip_while(|action| **action == Action::Sync);
+    let Some(Action::Write { offset: 0, bytes }) = actions.next() else {
+        panic!("the slot is written: {operations:?}")
+    };
+    assert!(bytes.iter().all(|byte| *byte == 0), "first with zeros");
+    assert_eq!(actions.next(), Some(&Action::Sync));
+    assert!(matches!(actions.next(), Some(Action::Write { .. })), "then with the anchor");
 }
