@@ -27,6 +27,9 @@ pub enum ErrorKind {
     Locked,
     /// No room on the medium. Free some and try again: nothing was changed and the store stays usable.
     StorageFull,
+    /// The backend has no file ready to go on with, and its event loop has to run to make one, as in a browser after a
+    /// very large piece of work in one turn. Await something and try again: nothing was changed and the store stays usable.
+    NotReady,
     /// The device or the system failed while reading. Trying again may help.
     Io,
     /// An earlier write or sync failed, so this handle takes no more writes. Reopen the store.
@@ -197,6 +200,7 @@ impl Error {
         match self {
             Error::Storage(StorageError::Locked { .. }) => ErrorKind::Locked,
             Error::Storage(StorageError::Full { .. }) => ErrorKind::StorageFull,
+            Error::Storage(StorageError::NotReady { .. }) => ErrorKind::NotReady,
             Error::Storage(StorageError::Missing { .. }) | Error::NotFound { .. } | Error::UnknownRun(_) => {
                 ErrorKind::NotFound
             }

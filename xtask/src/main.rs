@@ -3,6 +3,7 @@
 mod crashes;
 mod steps;
 mod tidy;
+mod web;
 
 use std::{
     ffi::OsString,

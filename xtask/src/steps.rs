@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{report, tidy};
+use crate::{report, tidy, web};
 
 /// The targets that core is built for: one that has no std at all, and the browser.
 const TARGETS: [&str; 2] = ["wasm32v1-none", "wasm32-unknown-unknown"];
@@ -29,6 +29,8 @@ enum Work {
     Tidy,
     /// Commands of cargo.
     Cargo(&'static [Cargo]),
+    /// Work of another module, which prints its own commands.
+    Call(fn(&Path) -> Result<(), String>),
 }
 
 struct Cargo {
@@ -62,6 +64,17 @@ const STEPS: &[Step] = &[
         name: "browser",
         why: "core, and the conformance suite for storages, build for the browser",
         work: Work::Cargo(&[cargo("build -p foldb-core -p foldb-testkit --target wasm32-unknown-unknown")]),
+    },
+    Step {
+        name: "web-tools",
+        why: "wasm-pack, wasm-bindgen, browsers and their drivers, where they are missing",
+        work: Work::Call(web::install),
+    },
+    Step { name: "web-lint", why: "no warnings in what exists in browsers only", work: Work::Call(web::lint) },
+    Step {
+        name: "web-test",
+        why: "the tests that run in a worker of Chromium and of Firefox",
+        work: Work::Call(web::test),
     },
     Step {
         name: "test",
@@ -108,10 +121,10 @@ impl Cargo {
 /// Prints the steps.
 pub(crate) fn list() -> bool {
     for step in STEPS {
-        println!("{:<8}  {}", step.name, step.why);
+        println!("{:<9}  {}", step.name, step.why);
         if let Work::Cargo(commands) = step.work {
             for command in commands {
-                println!("{:<8}  $ {}", "", command.line());
+                println!("{:<9}  $ {}", "", command.line());
             }
         }
     }
@@ -151,13 +164,13 @@ fn summarize(wanted: &[&Step], done: &[(&str, Duration)], failure: Option<&str>)
         match done.get(place) {
             Some((_, time)) => {
                 let verdict = if failed { "FAILED" } else { "ok" };
-                println!("{:<8}  {verdict:<7}  {:>6.1} s", step.name, time.as_secs_f64());
+                println!("{:<9}  {verdict:<7}  {:>6.1} s", step.name, time.as_secs_f64());
             }
-            None => println!("{:<8}  not run", step.name),
+            None => println!("{:<9}  not run", step.name),
         }
     }
     let total: Duration = done.iter().map(|(_, time)| *time).sum();
-    println!("{:<8}  {:<7}  {:>6.1} s", "total", "", total.as_secs_f64());
+    println!("{:<9}  {:<7}  {:>6.1} s", "total", "", total.as_secs_f64());
     if let Some(what) = failure {
         eprintln!("\nfailed: {what}");
     }
@@ -174,6 +187,7 @@ fn perform(root: &Path, work: &Work) -> Result<(), String> {
             println!("$ {line}");
             if succeeds(&mut command.process(root)) { Ok(()) } else { Err(line) }
         }),
+        Work::Call(work) => work(root),
     }
 }
 

@@ -21,7 +21,8 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 impl<S: Storage> Shared<S> {
     /// Makes the room that a commit needs. The lock is kept (or given back where another thread is writing: then the
-    /// caller asks again). Fails with `StorageFull` where the disk is full; any other failure poisons the store.
+    /// caller asks again). Fails with `StorageFull` where the disk is full, with `NotReady` where a browser's pool is
+    /// empty; any other failure poisons the store.
     pub(crate) fn make_space<'a>(
         &'a self,
         core: MutexGuard<'a, Core>,
@@ -67,9 +68,10 @@ impl<S: Storage> Shared<S> {
         Ok(())
     }
 
-    /// A full disk is reported and nothing else; whatever else went wrong may have cost bytes.
+    /// A full disk, or a pool without a file that is ready, is reported and nothing else; whatever else went wrong may have
+    /// cost bytes.
     fn full_or_poison(&self, core: &mut Core, error: Error) -> Error {
-        if error.kind() != ErrorKind::StorageFull {
+        if !matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::NotReady) {
             core.engine.poison(&error);
             self.wake.notify_all();
         }

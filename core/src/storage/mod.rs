@@ -54,6 +54,15 @@ pub enum StorageError {
         /// What was being done, as in "extending".
         action: &'static str,
     },
+    /// The backend makes its files asynchronously and has none left that is ready: a browser, whose event loop has to
+    /// run first. Nothing was changed.
+    #[error(
+        "{name} cannot be created right now: no file is ready for it; let the event loop run (await something) and try again"
+    )]
+    NotReady {
+        /// The file.
+        name: String,
+    },
     /// The operating system refuses access.
     #[error("no permission while {action} {name}; check the owner and mode of the store's directory")]
     Denied {
