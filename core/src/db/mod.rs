@@ -4,6 +4,7 @@
 //! never *which*.
 
 mod commit;
+mod detached;
 mod metrics;
 mod open;
 mod options;
@@ -22,6 +23,7 @@ use std::boxed::Box;
 
 pub use self::{
     commit::Receipt,
+    detached::{DetachedReplay, DetachedTransaction, DetachedView},
     metrics::SyncTimes,
     options::{Durability, OnProgress, Options},
     runs::{Run, RunFilter, RunOptions, Runs, TransactionRuns},

@@ -242,6 +242,11 @@ impl<'db, S: Storage> Run<'db, S> {
         self.id
     }
 
+    /// The number of the run's space.
+    pub fn number(&self) -> SpaceNumber {
+        self.space
+    }
+
     /// What is known of the run now.
     pub fn info(&self) -> Result<RunInfo> {
         self.db.runs().info(self.id)

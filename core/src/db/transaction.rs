@@ -77,12 +77,12 @@ impl TransactionOptions {
 /// Handles of a transaction may be used side by side, but not to write while one of them is iterating: that is
 /// [`Error::Invalid`].
 pub struct Transaction<'db, S: Storage> {
-    shared: &'db Shared<S>,
+    pub(super) shared: &'db Shared<S>,
     /// The version that is read; taken at the first read, so that blind writes cost no version at all.
-    base: OnceCell<Arc<State>>,
-    reads: RefCell<ReadSet>,
-    writes: RefCell<WriteSet>,
-    durability: Durability,
+    pub(super) base: OnceCell<Arc<State>>,
+    pub(super) reads: RefCell<ReadSet>,
+    pub(super) writes: RefCell<WriteSet>,
+    pub(super) durability: Durability,
 }
 
 /// Where a transaction can go back to: see [`Transaction::savepoint`].
@@ -457,6 +457,11 @@ impl<'tx, 'db, S: Storage> TransactionRun<'tx, 'db, S> {
     /// The run's id, also where this transaction begins it.
     pub fn id(&self) -> RunId {
         self.id
+    }
+
+    /// The number of the run's space in this transaction: a provisional one where it begins the run itself.
+    pub fn number(&self) -> SpaceNumber {
+        self.space
     }
 
     super::primitive_handles!(&'tx Transaction<'db, S>, |run| run.transaction, |run| run.space);

@@ -153,9 +153,9 @@ fn newest_position<S: Storage>(view: &View<'_, S>, space: SpaceNumber) -> Option
 
 /// A space as its history in the log makes it: read-only, and independent of the live state.
 pub struct Replay<'db, S: Storage> {
-    view: View<'db, S>,
-    space: SpaceNumber,
-    transactions: u64,
+    pub(super) view: View<'db, S>,
+    pub(super) space: SpaceNumber,
+    pub(super) transactions: u64,
 }
 
 impl<'db, S: Storage> Replay<'db, S> {

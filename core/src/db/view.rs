@@ -42,6 +42,10 @@ impl<'db, S: Storage> View<'db, S> {
         View { shared, state }
     }
 
+    pub(crate) fn into_parts(self) -> (&'db Shared<S>, Arc<State>) {
+        (self.shared, self.state)
+    }
+
     /// Seq of the last commit in this version.
     pub fn seq(&self) -> u64 {
         self.state.seq()

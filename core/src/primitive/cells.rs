@@ -58,7 +58,9 @@ pub struct CellEntry<T = Value> {
 }
 
 impl<A> Cells<A> {
-    pub(crate) fn new(access: A, space: SpaceNumber) -> Self {
+    /// The cells of a space, through an access of one's own: for a host that wraps those of this crate. The handles of
+    /// stores, runs, transactions and views give theirs.
+    pub fn new(access: A, space: SpaceNumber) -> Self {
         Cells { access, space }
     }
 }

@@ -49,7 +49,9 @@ pub struct DocumentEntry {
 }
 
 impl<A> Documents<A> {
-    pub(crate) fn new(access: A, space: SpaceNumber) -> Self {
+    /// The documents of a space, through an access of one's own: for a host that wraps those of this crate. The handles of
+    /// stores, runs, transactions and views give theirs.
+    pub fn new(access: A, space: SpaceNumber) -> Self {
         Documents { access, space }
     }
 }

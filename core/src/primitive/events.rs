@@ -108,7 +108,9 @@ impl StreamSummary {
 }
 
 impl<A> Events<A> {
-    pub(crate) fn new(access: A, space: SpaceNumber) -> Self {
+    /// The streams of a space, through an access of one's own: for a host that wraps those of this crate. The handles of
+    /// stores, runs, transactions and views give theirs.
+    pub fn new(access: A, space: SpaceNumber) -> Self {
         Events { access, space }
     }
 }

@@ -106,7 +106,9 @@ pub struct Pair<T = Value> {
 }
 
 impl<A> Kv<A> {
-    pub(crate) fn new(access: A, space: SpaceNumber) -> Self {
+    /// The pairs of a space, through an access of one's own: for a host that wraps those of this crate. The handles of
+    /// stores, runs, transactions and views give theirs.
+    pub fn new(access: A, space: SpaceNumber) -> Self {
         Kv { access, space }
     }
 }

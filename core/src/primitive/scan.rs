@@ -132,7 +132,7 @@ impl ScanOptions {
     }
 
     /// The range without what the cursor has passed already.
-    pub(crate) fn remaining(&self) -> KeyRange {
+    pub fn remaining(&self) -> KeyRange {
         let KeyRange { mut start, mut end } = self.range.clone();
         if let Some(after) = &self.after {
             let cursor = Bound::Excluded(after.clone());

@@ -47,7 +47,9 @@ pub struct Trace<A> {
 }
 
 impl<A> Trace<A> {
-    pub(crate) fn new(access: A, space: SpaceNumber) -> Self {
+    /// The trace entries of a space, through an access of one's own: for a host that wraps those of this crate. The handles of
+    /// stores, runs, transactions and views give theirs.
+    pub fn new(access: A, space: SpaceNumber) -> Self {
         Trace { access, space }
     }
 }

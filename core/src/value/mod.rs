@@ -17,6 +17,7 @@ pub(crate) mod cbor;
 mod codec;
 mod convert;
 mod counter;
+mod encoded;
 mod integer;
 mod json;
 mod notation;
@@ -29,6 +30,7 @@ pub(crate) mod tests;
 
 pub use codec::ValueRef;
 pub use counter::{CounterKind, Delta, apply_delta};
+pub use encoded::Encoded;
 pub use integer::Integer;
 pub(crate) use json::integer_to_number;
 pub use serde_support::Serde;

@@ -1,0 +1,161 @@
+//! [`Space`]: where an operation reads and writes, as one type for store, transaction, view and replay.
+//!
+//! Invariant: the operations of the primitives are generic over their access, and there is one access here; so each of them
+//! is in the module once. What differs is behind `dyn`.
+
+use foldb_core::{
+    Db, Error, Result, RunId, Transaction, TransactionOptions, View,
+    primitive::{
+        Cells, Documents, Events, Kv, Trace,
+        access::{Access, AccessMut, Reads, Writes},
+    },
+    state::SpaceNumber,
+};
+
+use crate::{
+    announce::{Journal, Noted},
+    platform::PlatformStorage,
+};
+
+/// What an operation works on.
+#[derive(Clone, Copy)]
+pub(crate) enum Target<'a> {
+    /// The newest version; each write commits on its own.
+    Store(&'a Db<PlatformStorage>),
+    /// The version of a transaction, and its buffer.
+    Transaction(&'a Transaction<'a, PlatformStorage>),
+    /// A version that does not change.
+    View(&'a View<'a, PlatformStorage>),
+}
+
+/// A space of a target.
+#[derive(Clone, Copy)]
+pub(crate) struct Space<'a> {
+    pub(crate) target: Target<'a>,
+    pub(crate) number: SpaceNumber,
+    pub(crate) run: Option<RunId>,
+    pub(crate) journal: &'a Journal,
+}
+
+impl<'a> Space<'a> {
+    pub(crate) fn kv(&'a self) -> Kv<&'a Self> {
+        Kv::new(self, self.number)
+    }
+
+    pub(crate) fn json(&'a self) -> Documents<&'a Self> {
+        Documents::new(self, self.number)
+    }
+
+    pub(crate) fn events(&'a self) -> Events<&'a Self> {
+        Events::new(self, self.number)
+    }
+
+    pub(crate) fn state(&'a self) -> Cells<&'a Self> {
+        Cells::new(self, self.number)
+    }
+
+    pub(crate) fn trace(&'a self) -> Trace<&'a Self> {
+        Trace::new(self, self.number)
+    }
+
+    /// Runs reads without being compiled for each of them.
+    pub(crate) fn read_dyn(&self, operation: &mut dyn FnMut(&dyn Reads) -> Result<()>) -> Result<()> {
+        match self.target {
+            Target::Store(db) => db.read(operation),
+            Target::Transaction(transaction) => transaction.read(operation),
+            Target::View(view) => view.read(operation),
+        }
+    }
+
+    fn write_dyn(&self, operation: &mut dyn FnMut(&dyn Writes) -> Result<()>) -> Result<()> {
+        match self.target {
+            Target::Store(db) => commit(db, self.journal, &mut |transaction| self.noted(transaction, operation)),
+            Target::Transaction(transaction) => self.noted(transaction, operation),
+            Target::View(_) => Err(read_only()),
+        }
+    }
+
+    fn noted(
+        &self,
+        transaction: &Transaction<'_, PlatformStorage>,
+        operation: &mut dyn FnMut(&dyn Writes) -> Result<()>,
+    ) -> Result<()> {
+        if self.journal.active {
+            operation(&Noted { writes: transaction, journal: self.journal, run: self.run })
+        } else {
+            operation(transaction)
+        }
+    }
+}
+
+/// Runs `work` in a transaction of its own.
+pub(crate) fn commit(
+    db: &Db<PlatformStorage>,
+    journal: &Journal,
+    work: &mut dyn FnMut(&Transaction<'_, PlatformStorage>) -> Result<()>,
+) -> Result<()> {
+    commit_with(db, journal, work).map(|_| ())
+}
+
+/// [`commit`], with the receipt.
+pub(crate) fn commit_with(
+    db: &Db<PlatformStorage>,
+    journal: &Journal,
+    work: &mut dyn FnMut(&Transaction<'_, PlatformStorage>) -> Result<()>,
+) -> Result<foldb_core::Receipt> {
+    let done = db.transaction_with(&TransactionOptions::new(), |transaction| {
+        journal.touched.borrow_mut().clear();
+        work(transaction)
+    });
+    let ((), receipt) = done?;
+    journal.committed(receipt.seq);
+    Ok(receipt)
+}
+
+fn read_only() -> Error {
+    Error::Unsupported {
+        what: "a write",
+        why: "this is a view of one version; write to the store or a transaction".into(),
+    }
+}
+
+impl Access for &Space<'_> {
+    fn read<T>(&self, operation: impl FnOnce(&dyn Reads) -> Result<T>) -> Result<T> {
+        let (mut operation, mut result) = (Some(operation), None);
+        self.read_dyn(&mut |reads| {
+            if let Some(operation) = operation.take() {
+                result = Some(operation(reads)?);
+            }
+            Ok(())
+        })?;
+        result.ok_or_else(not_run)
+    }
+}
+
+impl AccessMut for &Space<'_> {
+    fn write<T>(&self, mut operation: impl FnMut(&dyn Writes) -> Result<T>) -> Result<T> {
+        let mut result = None;
+        self.write_dyn(&mut |writes| {
+            result = Some(operation(writes)?);
+            Ok(())
+        })?;
+        result.ok_or_else(not_run)
+    }
+
+    fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<Option<u64>> {
+        let Target::Store(db) = self.target else {
+            return self.write(|writes| writes.append(space, stream, count, events)).map(|()| None);
+        };
+        let first = AccessMut::append(&db, space, stream, count, events)?;
+        if self.journal.active {
+            self.journal.touch(self.run, 2, stream);
+            self.journal.committed(db.view().seq());
+        }
+        Ok(first)
+    }
+}
+
+/// Cannot happen: whoever runs an operation runs it or fails.
+fn not_run() -> Error {
+    Error::Unsupported { what: "the operation", why: "it was not run".into() }
+}

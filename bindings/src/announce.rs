@@ -1,0 +1,138 @@
+//! What commits have touched, for those who listen.
+//!
+//! Invariant: only what was committed is announced, once, in the order of the commits.
+
+use core::cell::RefCell;
+
+use foldb_core::{
+    Result, RunId,
+    host::Host,
+    log::OpCode,
+    primitive::access::{OnItem, OnPair, PendingStream, Reads, Writes},
+    state::{Family, Source, SpaceNumber},
+    tree::{Direction, KeyRange},
+};
+
+use crate::wire::Output;
+
+/// One write: the run, the sort of thing, its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Touched {
+    pub(crate) run: Option<RunId>,
+    pub(crate) primitive: u8,
+    pub(crate) key: Vec<u8>,
+}
+
+/// The number of a run's own life among the primitives; the others are those of their families.
+pub(crate) const RUN: u8 = 5;
+
+/// The number of the primitive that an operation belongs to, as in `ts/wire.ts`.
+fn primitive(code: OpCode) -> u8 {
+    match code {
+        OpCode::KvPut | OpCode::KvDelete | OpCode::KvAdd => 0,
+        OpCode::JsonPut | OpCode::JsonDelete => 1,
+        OpCode::EventAppend | OpCode::EventTrim | OpCode::StreamDelete => 2,
+        OpCode::StatePut | OpCode::StateDelete => 3,
+        OpCode::TracePut => 4,
+        _ => RUN,
+    }
+}
+
+/// Collects what is written, while somebody listens.
+#[derive(Default)]
+pub(crate) struct Journal {
+    pub(crate) active: bool,
+    /// What the present operation has written.
+    pub(crate) touched: RefCell<Vec<Touched>>,
+    commits: RefCell<Vec<(u64, Vec<Touched>)>>,
+}
+
+impl Journal {
+    /// Notes a write of the present operation.
+    pub(crate) fn touch(&self, run: Option<RunId>, primitive: u8, key: &[u8]) {
+        if self.active {
+            self.touched.borrow_mut().push(Touched { run, primitive, key: key.to_vec() });
+        }
+    }
+
+    /// What the present operation has written was committed.
+    pub(crate) fn committed(&self, seq: u64) {
+        let touched = self.touched.take();
+        if !touched.is_empty() {
+            self.commits.borrow_mut().push((seq, touched));
+        }
+    }
+
+    pub(crate) fn has_commits(&self) -> bool {
+        !self.commits.borrow().is_empty()
+    }
+
+    /// Writes and forgets the commits so far.
+    pub(crate) fn write(&self, out: &mut Output) {
+        let commits = self.commits.take();
+        out.count(commits.len());
+        for (seq, touched) in commits {
+            out.number(seq);
+            out.count(touched.len());
+            for Touched { run, primitive, key } in touched {
+                out.optional(run, |out, run| out.0.extend_from_slice(&run.to_bytes()));
+                out.u8(primitive);
+                out.bytes(&key);
+            }
+        }
+    }
+}
+
+/// Writes that are noted on their way.
+pub(crate) struct Noted<'a> {
+    pub(crate) writes: &'a dyn Writes,
+    pub(crate) journal: &'a Journal,
+    pub(crate) run: Option<RunId>,
+}
+
+impl Reads for Noted<'_> {
+    fn get_with(&self, space: SpaceNumber, family: Family, key: &[u8], found: OnItem<'_>) -> Result<()> {
+        self.writes.get_with(space, family, key, found)
+    }
+
+    fn visit(
+        &self,
+        space: SpaceNumber,
+        family: Family,
+        range: &KeyRange,
+        direction: Direction,
+        each: OnPair<'_>,
+    ) -> Result<()> {
+        self.writes.visit(space, family, range, direction, each)
+    }
+
+    fn pending_stream(&self, space: SpaceNumber, stream: &[u8]) -> Result<PendingStream> {
+        self.writes.pending_stream(space, stream)
+    }
+
+    fn pending_streams(&self, space: SpaceNumber) -> Result<Vec<Vec<u8>>> {
+        self.writes.pending_streams(space)
+    }
+
+    fn source(&self) -> &dyn Source {
+        self.writes.source()
+    }
+}
+
+impl Writes for Noted<'_> {
+    fn write(&self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()> {
+        self.writes.write(space, code, key, body)?;
+        self.journal.touch(self.run, primitive(code), key);
+        Ok(())
+    }
+
+    fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<()> {
+        self.writes.append(space, stream, count, events)?;
+        self.journal.touch(self.run, primitive(OpCode::EventAppend), stream);
+        Ok(())
+    }
+
+    fn host(&self) -> &dyn Host {
+        self.writes.host()
+    }
+}

@@ -1,0 +1,315 @@
+//! From a request to its answer.
+//!
+//! Invariant: a request is done whole or answered with an error; no request can make another one fail, but for those of the
+//! same transaction.
+
+use core::ops::ControlFlow;
+
+use foldb_core::{Db, Diff, Digest, Error, Replay, Result, RunId, Transaction, View};
+
+use crate::{
+    access::{Space, Target},
+    announce::Journal,
+    failure,
+    handles::{Handle, Handles, OpenTransaction},
+    life,
+    operation::Operation,
+    options,
+    platform::PlatformStorage,
+    primitives, reports,
+    wire::{Input, Output, malformed},
+};
+
+/// Answers: what the first byte says.
+const DONE: u8 = 0;
+const FAILED: u8 = 1;
+
+/// The parts of a store that requests work on.
+pub(crate) struct Executor<'a> {
+    pub(crate) db: &'a Db<PlatformStorage>,
+    pub(crate) handles: &'a mut Handles,
+    pub(crate) journal: &'a Journal,
+    pub(crate) client: u32,
+}
+
+/// A request whose head has been read.
+struct Request<'a> {
+    operation: Operation,
+    run: Option<RunId>,
+    input: Input<'a>,
+}
+
+impl Executor<'_> {
+    /// Answers one request.
+    pub(crate) fn answer(&mut self, request: &[u8], out: &mut Output) {
+        let at = out.0.len();
+        out.u8(DONE);
+        if let Err(error) = self.execute(Input::new(request), out) {
+            out.0.truncate(at);
+            out.u8(FAILED);
+            failure::write(&error, out);
+        }
+    }
+
+    /// Answers requests, each behind its length, with answers behind theirs.
+    pub(crate) fn answer_all(&mut self, requests: &[u8], out: &mut Output) -> Result<()> {
+        let mut input = Input::new(requests);
+        while !input.is_empty() {
+            let request = input.bytes()?;
+            let at = out.0.len();
+            out.u32(0);
+            self.answer(request, out);
+            let length = out.0.len() - at - 4;
+            out.patch(at, length);
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, mut input: Input<'_>, out: &mut Output) -> Result<()> {
+        let operation = Operation::from_byte(input.u8()?).ok_or_else(|| malformed("an unknown operation"))?;
+        let target = input.u8()?;
+        let handle = if target == 0 { 0 } else { input.u32()? };
+        let run = input.optional(Input::run)?;
+        let request = Request { operation, run, input };
+        match (target, operation) {
+            (0, _) => self.on_store(request, out),
+            (1, Operation::TransactionBegin) => self.begin(handle, request),
+            (3, Operation::TransactionBegin) => {
+                let begun = self.begin(handle, request);
+                self.doom(handle, begun)
+            }
+            (1, Operation::TransactionCommit) => self.commit(handle, out),
+            (1, Operation::TransactionRollback) => self.handles.take(self.client, handle).map(|_| ()),
+            (1, _) => self.on_transaction(handle, request, out),
+            (3, _) => {
+                let done = self.on_transaction(handle, request, out);
+                self.doom(handle, done)
+            }
+            (2, Operation::ViewOpen) => self.open_view(handle, out),
+            (2, Operation::ReplayOpen) => self.open_replay(handle, request, out),
+            (2, Operation::Release) => self.handles.take(self.client, handle).map(|_| ()),
+            (2, _) => self.on_view(handle, request, out),
+            _ => Err(malformed("an unknown target")),
+        }
+    }
+
+    fn on_store(&self, mut request: Request<'_>, out: &mut Output) -> Result<()> {
+        let db = self.db;
+        let input = &mut request.input;
+        match request.operation {
+            Operation::StoreSync => out.number(db.sync()?),
+            Operation::StoreWaitDurable => db.wait_durable(input.number()?)?,
+            Operation::StoreDurableSeq => out.number(db.durable_seq()),
+            Operation::StoreSnapshot => {
+                let info = db.snapshot()?;
+                out.number(info.generation);
+                out.number(info.seq);
+                out.number(info.bytes);
+            }
+            Operation::StoreVerify => reports::verify(&db.verify(&mut |_| ControlFlow::Continue(()))?, out),
+            Operation::StoreStats => reports::stats(&db.stats()?, out),
+            Operation::StoreOpened => {
+                out.text(&db.id().to_string());
+                reports::recovery(db.recovery_report(), out);
+            }
+            Operation::Digest => digest(&live_digest(&db.view(), request.run)?, out),
+            Operation::Diff => {
+                let diff = live_diff(&db.view(), input.optional(Input::run)?, input.optional(Input::run)?)?;
+                reports::diff(&diff, out)?;
+            }
+            _ => {
+                let number = request.run.map_or(Ok(0), |run| db.runs().get(run).map(|run| run.number()))?;
+                return self.primitive(Target::Store(db), number, request, out);
+            }
+        }
+        request.input.finish()
+    }
+
+    /// An operation of a primitive, or on runs.
+    fn primitive(&self, target: Target<'_>, number: u32, request: Request<'_>, out: &mut Output) -> Result<()> {
+        let Request { operation, run, mut input } = request;
+        let space = Space { target, number, run, journal: self.journal };
+        let input = &mut input;
+        match operation as u8 {
+            1..=7 => primitives::entries(operation, &space, input, out)?,
+            16..=30 => primitives::kv(operation, &space, input, out)?,
+            40..=55 => primitives::json(operation, &space, input, out)?,
+            70..=81 => primitives::events(operation, &space, input, out)?,
+            90..=93 => primitives::cells(operation, &space, input, out)?,
+            100..=105 => primitives::trace(operation, &space, input, out)?,
+            120..=127 => life::runs(operation, target, self.journal, input, out)?,
+            _ => return Err(malformed("the operation is not one of this target")),
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, handle: u32, mut request: Request<'_>) -> Result<()> {
+        let options = options::transaction(&mut request.input)?;
+        request.input.finish()?;
+        let transaction = self.db.detach_transaction(self.db.begin_transaction_with(&options)?)?;
+        let open = OpenTransaction { transaction, savepoints: Vec::new(), touched: Vec::new() };
+        self.handles.insert(self.client, handle, Handle::Transaction(Box::new(open)))
+    }
+
+    /// Nobody waits for this answer, so an error must reach whatever comes next: a transaction is committed whole, or not.
+    fn doom(&mut self, handle: u32, done: Result<()>) -> Result<()> {
+        if let Err(error) = &done {
+            self.handles.put_back(self.client, handle, Handle::Failed(error.clone()));
+        }
+        done
+    }
+
+    fn take_transaction(&mut self, handle: u32) -> Result<Box<OpenTransaction>> {
+        match self.handles.take(self.client, handle)? {
+            Handle::Transaction(open) => Ok(open),
+            Handle::Failed(error) => {
+                self.handles.put_back(self.client, handle, Handle::Failed(error.clone()));
+                Err(error)
+            }
+            other => {
+                self.handles.put_back(self.client, handle, other);
+                Err(malformed("the handle is not a transaction"))
+            }
+        }
+    }
+
+    fn commit(&mut self, handle: u32, out: &mut Output) -> Result<()> {
+        let open = *self.take_transaction(handle)?;
+        let receipt = self.db.attach_transaction(open.transaction)?.commit()?;
+        if !receipt.deduplicated && self.journal.active {
+            self.journal.touched.replace(open.touched);
+            self.journal.committed(receipt.seq);
+        }
+        life::receipt(&receipt, out);
+        Ok(())
+    }
+
+    fn on_transaction(&mut self, handle: u32, request: Request<'_>, out: &mut Output) -> Result<()> {
+        let OpenTransaction { transaction, mut savepoints, mut touched } = *self.take_transaction(handle)?;
+        let transaction = self.db.attach_transaction(transaction)?;
+        self.journal.touched.borrow_mut().clear();
+        let done = self.in_transaction(&transaction, &mut savepoints, &mut touched, request, out);
+        touched.append(&mut self.journal.touched.borrow_mut());
+        let transaction = self.db.detach_transaction(transaction)?;
+        let open = OpenTransaction { transaction, savepoints, touched };
+        self.handles.put_back(self.client, handle, Handle::Transaction(Box::new(open)));
+        done
+    }
+
+    fn in_transaction(
+        &self,
+        transaction: &Transaction<'_, PlatformStorage>,
+        savepoints: &mut Vec<(foldb_core::Savepoint, usize)>,
+        touched: &mut Vec<crate::announce::Touched>,
+        mut request: Request<'_>,
+        out: &mut Output,
+    ) -> Result<()> {
+        match request.operation {
+            Operation::TransactionSeq => out.number(transaction.seq()),
+            Operation::TransactionSavepoint => {
+                out.count(savepoints.len());
+                savepoints.push((transaction.savepoint(), touched.len()));
+            }
+            Operation::TransactionRollbackTo => {
+                let wanted = usize::try_from(request.input.u32()?).unwrap_or(usize::MAX);
+                let (savepoint, touched_then) = savepoints.get(wanted).ok_or_else(|| Error::Invalid {
+                    what: "savepoint",
+                    why: format!("{wanted} was not made in this transaction, or one before it was gone back to"),
+                })?;
+                transaction.rollback_to(savepoint)?;
+                touched.truncate(*touched_then);
+                savepoints.truncate(wanted + 1);
+            }
+            _ => {
+                let number = request.run.map_or(Ok(0), |run| transaction.run(run).map(|run| run.number()))?;
+                return self.primitive(Target::Transaction(transaction), number, request, out);
+            }
+        }
+        request.input.finish()
+    }
+
+    fn open_view(&mut self, handle: u32, out: &mut Output) -> Result<()> {
+        let view = self.db.view();
+        out.number(view.seq());
+        let view = self.db.detach_view(view)?;
+        self.handles.insert(self.client, handle, Handle::View(view))
+    }
+
+    fn open_replay(&mut self, handle: u32, mut request: Request<'_>, out: &mut Output) -> Result<()> {
+        let until = request.input.optional(Input::number)?;
+        let replay = match (request.run, until) {
+            (Some(run), None) => self.db.replay(run)?,
+            (Some(run), Some(until)) => self.db.replay_at(run, until)?,
+            (None, None) => self.db.replay_default()?,
+            (None, Some(_)) => return Err(malformed("the default space is replayed whole")),
+        };
+        out.number(replay.transactions());
+        let replay = self.db.detach_replay(replay)?;
+        self.handles.insert(self.client, handle, Handle::Replay(replay))
+    }
+
+    fn on_view(&self, handle: u32, mut request: Request<'_>, out: &mut Output) -> Result<()> {
+        match self.handles.get(self.client, handle)? {
+            Handle::View(view) => {
+                let view = self.db.attach_view(view)?;
+                match request.operation {
+                    Operation::Digest => digest(&live_digest(&view, request.run)?, out),
+                    Operation::Diff => {
+                        let input = &mut request.input;
+                        let (older, newer) = (input.optional(Input::run)?, input.optional(Input::run)?);
+                        reports::diff(&live_diff(&view, older, newer)?, out)?;
+                    }
+                    _ => {
+                        let number = request.run.map_or(Ok(0), |run| view.run(run).map(|space| space.number()))?;
+                        return self.primitive(Target::View(&view), number, request, out);
+                    }
+                }
+                request.input.finish()
+            }
+            Handle::Replay(replay) => {
+                let replay = self.db.attach_replay(replay)?;
+                self.on_replay(&replay, request, out)
+            }
+            Handle::Transaction(_) | Handle::Failed(_) => Err(malformed("the handle is a transaction")),
+        }
+    }
+
+    fn on_replay(
+        &self,
+        replay: &Replay<'_, PlatformStorage>,
+        mut request: Request<'_>,
+        out: &mut Output,
+    ) -> Result<()> {
+        match request.operation {
+            Operation::Digest => digest(&replay.digest()?, out),
+            Operation::Diff => {
+                let Handle::Replay(newer) = self.handles.get(self.client, request.input.u32()?)? else {
+                    return Err(malformed("a replay is compared with a replay"));
+                };
+                let newer = self.db.attach_replay(newer)?;
+                reports::diff(&replay.space().diff(&newer.space())?, out)?;
+            }
+            _ => {
+                let target = Target::View(replay.view());
+                return self.primitive(target, replay.number(), Request { run: None, ..request }, out);
+            }
+        }
+        request.input.finish()
+    }
+}
+
+fn live_digest(view: &View<'_, PlatformStorage>, run: Option<RunId>) -> Result<Digest> {
+    match run {
+        Some(run) => view.run(run)?.digest(),
+        None => view.default_space().digest(),
+    }
+}
+
+fn live_diff(view: &View<'_, PlatformStorage>, older: Option<RunId>, newer: Option<RunId>) -> Result<Diff> {
+    let space = |run: Option<RunId>| run.map_or_else(|| Ok(view.default_space()), |run| view.run(run));
+    space(older)?.diff(&space(newer)?)
+}
+
+fn digest(digest: &Digest, out: &mut Output) {
+    out.0.extend_from_slice(&digest.to_bytes());
+}

@@ -1,0 +1,57 @@
+//! Errors on their way to JavaScript: kind, code and message.
+//!
+//! Invariant: kinds and codes are part of the API. A kind says what to do, a code names the exact case; neither changes.
+
+use foldb_core::{Error, ErrorKind, storage::StorageError};
+use wasm_bindgen::JsValue;
+
+use crate::wire::Output;
+
+/// The name of a kind.
+fn kind(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Conflict => "Conflict",
+        ErrorKind::Precondition => "Precondition",
+        ErrorKind::Invalid => "Invalid",
+        ErrorKind::Limit => "Limit",
+        ErrorKind::NotFound => "NotFound",
+        ErrorKind::RunEnded => "RunEnded",
+        ErrorKind::Locked => "Locked",
+        ErrorKind::StorageFull => "StorageFull",
+        ErrorKind::Poisoned => "Poisoned",
+        ErrorKind::OutcomeUnknown => "OutcomeUnknown",
+        ErrorKind::Corrupt => "Corrupt",
+        ErrorKind::Unsupported => "Unsupported",
+        ErrorKind::NotAStore => "NotAStore",
+        ErrorKind::Cancelled => "Cancelled",
+        // What a later version adds is of the device until it is named here.
+        _ => "Io",
+    }
+}
+
+/// The exact case.
+fn code(error: &Error) -> &'static str {
+    match error {
+        Error::Storage(StorageError::Exists { .. }) => "FileExists",
+        Error::Storage(StorageError::Missing { .. }) => "FileMissing",
+        Error::Storage(StorageError::Name { .. }) => "FileName",
+        Error::Storage(StorageError::Denied { .. }) => "Denied",
+        Error::Newer { .. } => "Newer",
+        Error::Type { .. } => "Type",
+        Error::CounterOverflow { .. } => "CounterOverflow",
+        Error::UnknownRun(_) => "UnknownRun",
+        other => kind(other.kind()),
+    }
+}
+
+/// The error in an answer.
+pub(crate) fn write(error: &Error, out: &mut Output) {
+    out.text(kind(error.kind()));
+    out.text(code(error));
+    out.text(&error.to_string());
+}
+
+/// The error as what a call throws: kind, code and message, apart by line feeds. `ts/errors.ts` makes a `FoldbError` of it.
+pub(crate) fn thrown(error: &Error) -> JsValue {
+    JsValue::from_str(&format!("{}\n{}\n{error}", kind(error.kind()), code(error)))
+}

@@ -1,0 +1,72 @@
+//! What JavaScript holds between calls: transactions, views, replays.
+//!
+//! Invariant: a handle is named by its client and a number of the client's choice, so that requests can be sent before the
+//! first answer is there; a number is in use once. A client that goes takes its handles with it.
+
+use std::collections::BTreeMap;
+
+use foldb_core::{DetachedReplay, DetachedTransaction, DetachedView, Error, Result, Savepoint};
+
+use crate::{announce::Touched, platform::PlatformStorage};
+
+/// Most handles of one client: a program that forgets to release them hears of it before memory is gone.
+const HANDLES_MAX: usize = 65_536;
+
+/// A handle.
+pub(crate) enum Handle {
+    Transaction(Box<OpenTransaction>),
+    View(DetachedView<PlatformStorage>),
+    Replay(DetachedReplay<PlatformStorage>),
+    /// A transaction of which a write failed that nobody waited for: nothing else of it may be done.
+    Failed(Error),
+}
+
+/// A transaction between two calls.
+pub(crate) struct OpenTransaction {
+    pub(crate) transaction: DetachedTransaction<PlatformStorage>,
+    /// Savepoints, each with the number of touched keys at the time.
+    pub(crate) savepoints: Vec<(Savepoint, usize)>,
+    pub(crate) touched: Vec<Touched>,
+}
+
+/// All handles.
+#[derive(Default)]
+pub(crate) struct Handles(BTreeMap<(u32, u32), Handle>);
+
+impl Handles {
+    pub(crate) fn insert(&mut self, client: u32, number: u32, handle: Handle) -> Result<()> {
+        let limit = Error::Limit { what: "open handles", size: HANDLES_MAX as u64 + 1, limit: HANDLES_MAX as u64 };
+        if self.0.range((client, 0)..=(client, u32::MAX)).count() >= HANDLES_MAX {
+            return Err(limit);
+        }
+        if self.0.contains_key(&(client, number)) {
+            return Err(Error::Invalid { what: "handle", why: format!("{number} is in use already") });
+        }
+        self.0.insert((client, number), handle);
+        Ok(())
+    }
+
+    pub(crate) fn get(&self, client: u32, number: u32) -> Result<&Handle> {
+        self.0.get(&(client, number)).ok_or_else(|| unknown(number))
+    }
+
+    pub(crate) fn take(&mut self, client: u32, number: u32) -> Result<Handle> {
+        self.0.remove(&(client, number)).ok_or_else(|| unknown(number))
+    }
+
+    /// Puts back what was taken.
+    pub(crate) fn put_back(&mut self, client: u32, number: u32, handle: Handle) {
+        self.0.insert((client, number), handle);
+    }
+
+    pub(crate) fn drop_client(&mut self, client: u32) {
+        self.0.retain(|(owner, _), _| *owner != client);
+    }
+}
+
+fn unknown(number: u32) -> Error {
+    Error::Invalid {
+        what: "handle",
+        why: format!("{number} is not open: the transaction has ended, or the view was released"),
+    }
+}

@@ -1,0 +1,89 @@
+//! [`PlatformStorage`]: wherever the bytes are, as one type.
+//!
+//! Invariant: it adds nothing. A storage is chosen at run time so that the driver over it is compiled, and shipped, once.
+
+use foldb_core::storage::{MemFile, MemStorage, Storage, StorageError, StorageFile};
+
+use crate::node::{NodeFile, NodeStorage};
+
+/// The storage of a store.
+#[derive(Debug)]
+pub enum PlatformStorage {
+    /// Memory of the module.
+    Memory(MemStorage),
+    /// A directory, through the functions that the package passes in.
+    Node(NodeStorage),
+}
+
+/// A file of a [`PlatformStorage`].
+#[derive(Debug)]
+pub enum PlatformFile {
+    /// Memory of the module.
+    Memory(MemFile),
+    /// A file of a directory.
+    Node(NodeFile),
+}
+
+impl Storage for PlatformStorage {
+    type File = PlatformFile;
+
+    fn list(&self) -> Result<Vec<String>, StorageError> {
+        match self {
+            PlatformStorage::Memory(storage) => storage.list(),
+            PlatformStorage::Node(storage) => storage.list(),
+        }
+    }
+
+    fn create(&self, name: &str) -> Result<PlatformFile, StorageError> {
+        match self {
+            PlatformStorage::Memory(storage) => storage.create(name).map(PlatformFile::Memory),
+            PlatformStorage::Node(storage) => storage.create(name).map(PlatformFile::Node),
+        }
+    }
+
+    fn open(&self, name: &str) -> Result<PlatformFile, StorageError> {
+        match self {
+            PlatformStorage::Memory(storage) => storage.open(name).map(PlatformFile::Memory),
+            PlatformStorage::Node(storage) => storage.open(name).map(PlatformFile::Node),
+        }
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StorageError> {
+        match self {
+            PlatformStorage::Memory(storage) => storage.remove(name),
+            PlatformStorage::Node(storage) => storage.remove(name),
+        }
+    }
+}
+
+/// Gives the call to whichever file it is.
+macro_rules! each {
+    ($this:expr, $file:ident => $call:expr) => {
+        match $this {
+            PlatformFile::Memory($file) => $call,
+            PlatformFile::Node($file) => $call,
+        }
+    };
+}
+
+impl StorageFile for PlatformFile {
+    fn len(&self) -> Result<u64, StorageError> {
+        each!(self, file => file.len())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StorageError> {
+        each!(self, file => file.read_at(offset, buffer))
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        each!(self, file => file.write_at(offset, bytes))
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), StorageError> {
+        each!(self, file => file.set_len(len))
+    }
+
+    fn sync(&self) -> Result<(), StorageError> {
+        each!(self, file => file.sync())
+    }
+}

@@ -1,0 +1,228 @@
+//! Requests and answers as bytes. Little-endian; lengths are `u32`, numbers that JavaScript has are `f64`.
+//!
+//! Invariant: a request is checked as it is read. Nothing in it can panic, read past its end, or allocate more than it
+//! has bytes. The other side is `ts/wire.ts`.
+
+use core::ops::Bound;
+use foldb_core::{
+    Error, Result, RunId,
+    primitive::ScanOptions,
+    tree::{Direction, KeyRange},
+    value::Value,
+};
+
+/// The largest integer that a JavaScript number holds exactly.
+const SAFE_MAX: f64 = 9_007_199_254_740_991.0;
+
+/// What is left of a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'a>(&'a [u8]);
+
+pub(crate) fn malformed(why: &str) -> Error {
+    Error::Invalid { what: "request", why: why.into() }
+}
+
+impl<'a> Input<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Input(bytes)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Fails where something is left: whoever sent it means another operation than the one that was read.
+    pub(crate) fn finish(&self) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(malformed("it is longer than its operation")) }
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (array, rest) = self.0.split_first_chunk().ok_or_else(|| malformed("it is cut off"))?;
+        self.0 = rest;
+        Ok(*array)
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8> {
+        self.array().map(|[byte]| byte)
+    }
+
+    pub(crate) fn flag(&mut self) -> Result<bool> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(malformed("a flag is neither 0 nor 1")),
+        }
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(crate) fn f64(&mut self) -> Result<f64> {
+        self.array().map(f64::from_le_bytes)
+    }
+
+    /// An integer from 0 to 2^53 - 1.
+    pub(crate) fn number(&mut self) -> Result<u64> {
+        let number = self.f64()?;
+        if !(0.0..=SAFE_MAX).contains(&number) || number.fract() != 0.0 {
+            return Err(Error::Invalid {
+                what: "number",
+                why: format!("{number} is not an integer from 0 to 2^53 - 1"),
+            });
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just now")]
+        Ok(number as u64)
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8]> {
+        let length = usize::try_from(self.u32()?).unwrap_or(usize::MAX);
+        let (bytes, rest) = self.0.split_at_checked(length).ok_or_else(|| malformed("it is cut off"))?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    pub(crate) fn text(&mut self) -> Result<&'a str> {
+        core::str::from_utf8(self.bytes()?).map_err(|_| malformed("a text is not UTF-8"))
+    }
+
+    pub(crate) fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
+        if self.flag()? { read(self).map(Some) } else { Ok(None) }
+    }
+
+    /// Items behind their number. Each has a byte at least, so that a count is never believed before it is seen.
+    pub(crate) fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        let count = usize::try_from(self.u32()?).unwrap_or(usize::MAX);
+        if count > self.0.len() {
+            return Err(malformed("it is cut off"));
+        }
+        (0..count).map(|_| read(self)).collect()
+    }
+
+    pub(crate) fn run(&mut self) -> Result<RunId> {
+        self.array().map(RunId::from_bytes)
+    }
+
+    pub(crate) fn value(&mut self) -> Result<Value> {
+        Value::decode(self.bytes()?)
+    }
+
+    pub(crate) fn document(&mut self) -> Result<serde_json::Value> {
+        foldb_core::json::decode_document(self.bytes()?)
+    }
+
+    pub(crate) fn range(&mut self) -> Result<KeyRange> {
+        let prefix = self.optional(Self::bytes)?;
+        let from = self.optional(Self::bytes)?;
+        let to = self.optional(Self::bytes)?;
+        let KeyRange { mut start, mut end } = prefix.map_or_else(KeyRange::all, KeyRange::prefix);
+        if let Some(from) = from.filter(|from| begins_before(&start, from)) {
+            start = Bound::Included(from.to_vec());
+        }
+        if let Some(to) = to.filter(|to| ends_behind(&end, to)) {
+            end = Bound::Excluded(to.to_vec());
+        }
+        Ok(KeyRange::new(start, end))
+    }
+
+    pub(crate) fn scan(&mut self) -> Result<ScanOptions> {
+        let mut options = ScanOptions::range(self.range()?);
+        self.page(&mut options)?;
+        Ok(options)
+    }
+
+    /// Limit, direction and cursor.
+    pub(crate) fn page(&mut self, options: &mut ScanOptions) -> Result<()> {
+        options.limit = self.optional(Self::number)?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        options.direction = if self.flag()? { Direction::Backward } else { Direction::Forward };
+        options.after = self.optional(Self::bytes)?.map(<[u8]>::to_vec);
+        Ok(())
+    }
+}
+
+fn begins_before(start: &Bound<Vec<u8>>, key: &[u8]) -> bool {
+    match start {
+        Bound::Unbounded => true,
+        Bound::Included(start) | Bound::Excluded(start) => start.as_slice() < key,
+    }
+}
+
+fn ends_behind(end: &Bound<Vec<u8>>, key: &[u8]) -> bool {
+    match end {
+        Bound::Unbounded => true,
+        Bound::Included(end) | Bound::Excluded(end) => end.as_slice() > key,
+    }
+}
+
+/// An answer that is being written.
+#[derive(Default)]
+pub(crate) struct Output(pub(crate) Vec<u8>);
+
+impl Output {
+    pub(crate) fn u8(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    pub(crate) fn flag(&mut self, flag: bool) {
+        self.0.push(u8::from(flag));
+    }
+
+    pub(crate) fn u32(&mut self, number: u32) {
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    pub(crate) fn f64(&mut self, number: f64) {
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    /// Seqs, counts, sizes and times all stay below 2^53 for centuries; past that a number would be rounded.
+    pub(crate) fn number(&mut self, number: u64) {
+        #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+        self.f64(number as f64);
+    }
+
+    pub(crate) fn count(&mut self, count: usize) {
+        self.u32(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.count(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    pub(crate) fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        self.flag(value.is_some());
+        if let Some(value) = value {
+            write(self, value);
+        }
+    }
+
+    /// What `write` adds, behind its length.
+    pub(crate) fn nested(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        let at = self.0.len();
+        self.u32(0);
+        write(&mut self.0)?;
+        let length = self.0.len().saturating_sub(at + 4);
+        self.patch(at, length);
+        Ok(())
+    }
+
+    /// Overwrites the `u32` at `at`.
+    pub(crate) fn patch(&mut self, at: usize, number: usize) {
+        if let Some(place) = self.0.get_mut(at..at + 4) {
+            place.copy_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
+        }
+    }
+
+    pub(crate) fn value(&mut self, value: &Value) -> Result<()> {
+        self.nested(|out| value.encode(out))
+    }
+
+    pub(crate) fn document(&mut self, document: &serde_json::Value) -> Result<()> {
+        self.nested(|out| foldb_core::json::encode_document(document, out))
+    }
+}

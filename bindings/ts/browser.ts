@@ -1,0 +1,76 @@
+// What a browser knows of a store: its lock, its persistence, its quota.
+
+import type { OpenOptions, Stats } from "./api.js";
+import { FoldbError } from "./errors.js";
+import { load, Store } from "./module.js";
+
+/** The lock that stands for a store among all tabs and workers of an origin. */
+function lockName(name: string): string {
+  return `foldb:${name}`;
+}
+
+const LOCK_WAIT_MILLIS = 2000;
+
+/** Holds a lock until what it returns is called; `undefined` if somebody else has it for longer than that. */
+export function hold(name: string, waitMillis: number): Promise<(() => void) | undefined> {
+  return new Promise((taken, failed) => {
+    const signal = waitMillis > 0 ? AbortSignal.timeout(waitMillis) : undefined;
+    const held = (lock: Lock | null) => {
+      if (!lock) return taken(undefined);
+      return new Promise<void>((release) => taken(() => release()));
+    };
+    navigator.locks.request(name, signal ? { signal } : { ifAvailable: true }, held).catch((error: unknown) => {
+      if (signal?.aborted) taken(undefined);
+      else failed(error);
+    });
+  });
+}
+
+/** Why this place cannot hold a store; `undefined` if it can. */
+function missing(): string | undefined {
+  if (typeof navigator === "undefined" || !navigator.storage?.getDirectory) {
+    return "it has no origin private file system; a secure context (https, or localhost) of a current browser has one";
+  }
+  if (!navigator.locks) return "it has no Web Locks; a secure context (https, or localhost) has them";
+  if (typeof FileSystemFileHandle === "undefined" || !("createSyncAccessHandle" in FileSystemFileHandle.prototype)) {
+    return "it has no synchronous file handles: they are in dedicated workers only";
+  }
+  return undefined;
+}
+
+/** A store of this origin, locked and open in this worker. */
+export async function openHere(name: string, options: OpenOptions, encoded: Uint8Array): Promise<{ store: Store; memory: WebAssembly.Memory; release: () => void; persisted: boolean | undefined }> {
+  const why = missing();
+  if (why) throw new FoldbError("Unsupported", "Platform", `this place cannot open a store: ${why}`);
+  const wait = options.lockTimeoutMs ?? LOCK_WAIT_MILLIS;
+  const [{ memory }, release] = await Promise.all([load(), hold(lockName(name), wait)]);
+  if (!release) {
+    throw new FoldbError("Locked", "Locked", `another tab or worker has the store ${name} open; close it there, or use the store through it`);
+  }
+  try {
+    const store = await Store.openOpfs(name, wait, encoded);
+    return { store, memory, release, persisted: await persisted() };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** Whether the browser has promised to keep the origin's data. Only a page can ask it to: see `ts/client.ts`. */
+async function persisted(): Promise<boolean | undefined> {
+  return navigator.storage.persisted().catch(() => undefined);
+}
+
+/** Adds usage, quota and persistence. */
+export async function withQuota(stats: Stats): Promise<Stats> {
+  const { usage, quota } = await navigator.storage.estimate();
+  if (usage !== undefined) stats.usageBytes = usage;
+  if (quota !== undefined) stats.quotaBytes = quota;
+  stats.persisted = await navigator.storage.persisted();
+  return stats;
+}
+
+/** Files of a browser are small: what a store occupies counts against its quota. */
+export function withDefaults(options: OpenOptions): OpenOptions {
+  return { segmentBytes: 4 << 20, snapshotLogBytes: 32 << 20, ...options };
+}

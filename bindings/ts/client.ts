@@ -1,0 +1,332 @@
+// The main thread's side: one worker for each store, shared by all who open it in this page.
+//
+// Invariants: requests that are issued in one tick travel in one message, and are answered in their order. When the worker is
+// gone, whatever was in flight is rejected, and so is everything later; nothing waits for ever.
+
+import type { Announcement, AsyncDb, OpenOptions, Stats } from "./api.js";
+import { Listeners, readCommits } from "./commits.js";
+import { FoldbError, invalid } from "./errors.js";
+import type { Operation } from "./operation.js";
+import { encodeOptions } from "./options.js";
+import { fromWorker, PROTOCOL_VERSION, received, type FromWorker, type ToWorker } from "./protocol.js";
+import { readAnswer, writeHead } from "./request.js";
+import { Db, nothing, opened, type Caller, type Opened, type Place } from "./surface.js";
+import { Reader, Writer } from "./wire.js";
+
+/** Somebody who waits for an answer. */
+interface Waiting {
+  read: (answer: Reader) => any;
+  resolve: (value: any) => void;
+  reject: (error: unknown) => void;
+}
+
+/** Whoever waits for an answer that says nothing and has been told already. */
+const NOBODY: Waiting = { read: nothing, resolve: () => {}, reject: () => {} };
+
+/** Longest pause before a transaction is run again, in milliseconds. */
+const PAUSE_MAX = 64;
+
+/** A message of more than this does not wait for the end of the tick. */
+const MESSAGE_BYTES = 4 << 20;
+
+class Connection {
+  readonly name: string;
+  readonly asked: string;
+  readonly listeners = new Listeners((active) => this.#post({ type: "announce", active }));
+  /** How many handles of the page use it. */
+  users = 0;
+  persisted: boolean | undefined;
+  readonly ready: Promise<void>;
+  readonly #worker: Worker;
+  readonly #writer: Writer;
+  #waiting: Waiting[] = [];
+  #answered = 0;
+  #scheduled = false;
+  #busy = false;
+  #gone: FoldbError | undefined;
+  #handles = 0;
+  #started!: { resolve: () => void; reject: (error: unknown) => void };
+  #stats: ((stats: FromWorker & { type: "stats" }) => void)[] = [];
+  #closed: (() => void) | undefined;
+  #closing: FoldbError | undefined;
+
+  constructor(name: string, options: OpenOptions, asked: string) {
+    this.name = name;
+    this.asked = asked;
+    this.#writer = new Writer((least) => this.#grow(least));
+    this.#worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: `foldb ${name}` });
+    this.#worker.addEventListener("message", ({ data }) => this.#hear(data));
+    this.#worker.addEventListener("messageerror", () => this.#fail(crashed("a message of the worker cannot be read")));
+    this.#worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      this.#fail(crashed(event.message || "it could not be started; are the package's files served beside each other?"));
+    });
+    this.ready = new Promise((resolve, reject) => (this.#started = { resolve, reject }));
+    const alive = `foldb-alive:${crypto.randomUUID()}`;
+    this.ready.then(
+      () => this.#watch(alive),
+      () => {},
+    );
+    this.#post({ type: "open", version: PROTOCOL_VERSION, name, alive, options });
+    addEventListener("pagehide", this.#flush);
+    addEventListener("visibilitychange", this.#hidden);
+  }
+
+  readonly #flush = () => this.#post({ type: "flush" });
+  readonly #hidden = () => {
+    if (document.visibilityState === "hidden") this.#flush();
+  };
+
+  /** A worker that dies gives back the lock that it holds while it lives, however it died. */
+  #watch(alive: string): void {
+    navigator.locks.request(alive, () => this.#fail(crashed("it ended"))).catch(() => {});
+  }
+
+  #grow(least: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(Math.max(4096, Math.ceil(least * 1.5)));
+    const old: Uint8Array | undefined = this.#writer?.bytes;
+    if (old) bytes.set(old);
+    return bytes;
+  }
+
+  #post(message: ToWorker, ...transfer: Transferable[]): void {
+    if (!this.#gone) this.#worker.postMessage(message, transfer);
+  }
+
+  /** Puts a request into the message of this tick. */
+  request<T>(place: Place, operation: Operation, write: ((out: Writer) => void) | undefined, read: (answer: Reader) => T): Promise<T> {
+    if (this.#gone) return Promise.reject(this.#gone);
+    if (this.#busy) return Promise.reject(invalid("Reentered", "a getter of a value, or an iterator, used the store that it is being written to"));
+    const waits = place.target === 1 && (read as unknown) === nothing;
+    const out = this.#writer;
+    const start = out.at;
+    this.#busy = true;
+    try {
+      out.u32(0);
+      writeHead(out, place, operation, waits);
+      write?.(out);
+      out.patch(start, out.at - start - 4);
+    } catch (error) {
+      out.at = start;
+      return Promise.reject(error);
+    } finally {
+      this.#busy = false;
+    }
+    if (out.at > MESSAGE_BYTES) this.#send();
+    if (waits) {
+      // It travels with whatever comes next; if it fails, so does everything later of its transaction.
+      this.#waiting.push(NOBODY);
+      return DONE as Promise<T>;
+    }
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      queueMicrotask(() => this.#send());
+    }
+    return new Promise((resolve, reject) => this.#waiting.push({ read, resolve, reject }));
+  }
+
+  #send(): void {
+    this.#scheduled = false;
+    const out = this.#writer;
+    if (out.at === 0) return;
+    const bytes = out.bytes.slice(0, out.at).buffer;
+    out.at = 0;
+    if (out.bytes.length > MESSAGE_BYTES) out.bytes = new Uint8Array(4096);
+    this.#post({ type: "requests", bytes }, bytes);
+  }
+
+  #hear(data: unknown): void {
+    const message = fromWorker(data);
+    switch (message?.type) {
+      case "opened":
+        this.persisted = message.persisted;
+        return this.#started.resolve();
+      case "refused":
+        return this.#fail(received(message.error));
+      case "answers":
+        return this.#answers(new Uint8Array(message.bytes));
+      case "commits":
+        return this.listeners.tell(readCommits(Reader.of(new Uint8Array(message.bytes))));
+      case "stats":
+        return this.#stats.shift()?.(message);
+      case "crashed":
+        return this.#fail(received(message.error));
+      case "closed":
+        this.#closing = message.error && received(message.error);
+        return this.#closed?.();
+      default:
+        return this.#fail(crashed("a message of the worker is none of the protocol"));
+    }
+  }
+
+  #answers(bytes: Uint8Array): void {
+    const answers = Reader.of(bytes);
+    while (!answers.done) {
+      const length = answers.u32();
+      const waiting = this.#waiting[this.#answered++];
+      if (!waiting) return this.#fail(crashed("it answers what was not asked"));
+      if (waiting !== NOBODY) {
+        try {
+          waiting.resolve(readAnswer(answers.part(length), waiting.read));
+        } catch (error) {
+          waiting.reject(error);
+        }
+      }
+      answers.at += length;
+    }
+    if (this.#answered * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#answered);
+      this.#answered = 0;
+    }
+  }
+
+  /** Rejects everything, now and later. */
+  #fail(error: FoldbError): void {
+    if (this.#gone) return;
+    this.#gone = error;
+    removeEventListener("pagehide", this.#flush);
+    removeEventListener("visibilitychange", this.#hidden);
+    if (connections.get(this.name) === this) connections.delete(this.name);
+    this.#worker.terminate();
+    this.#started.reject(error);
+    for (const { reject } of this.#waiting.slice(this.#answered)) reject(error);
+    this.#waiting = [];
+    this.#answered = 0;
+    this.#closed?.();
+  }
+
+  handle(): number {
+    return ++this.#handles;
+  }
+
+  async stats(stats: Stats): Promise<Stats> {
+    const more = await new Promise<FromWorker & { type: "stats" }>((resolve, reject) => {
+      if (this.#gone) reject(this.#gone);
+      this.#stats.push(resolve);
+      this.#post({ type: "stats" });
+    });
+    const { type: _, ...platform } = more;
+    return { ...stats, ...platform };
+  }
+
+  /** The last of the page lets go: the store is closed and the worker ends. */
+  async close(): Promise<void> {
+    connections.delete(this.name);
+    if (this.#gone) return;
+    this.#send();
+    await new Promise<void>((resolve) => {
+      this.#closed = resolve;
+      this.#post({ type: "close" });
+    });
+    const failure = this.#closing;
+    this.#fail(closed(this.name));
+    if (failure) throw failure;
+  }
+}
+
+const DONE: Promise<any> = Promise.resolve();
+
+function crashed(why: string): FoldbError {
+  return new FoldbError("Crashed", "Crashed", `the store's worker is gone (${why}); what was in flight may or may not be there: reopen the store`);
+}
+
+function closed(name: string): FoldbError {
+  return new FoldbError("Closed", "Closed", `the store ${name} was closed`);
+}
+
+/** The stores that are open in this page. */
+const connections = new Map<string, Connection>();
+
+/** One handle of a page on a connection. */
+class Client implements Caller {
+  readonly async = true;
+  readonly name: string;
+  readonly #connection: Connection;
+  #closed = false;
+  readonly #subscriptions = new Set<() => void>();
+
+  constructor(connection: Connection) {
+    this.name = connection.name;
+    this.#connection = connection;
+  }
+
+  call<T>(place: Place, operation: Operation, write: ((out: Writer) => void) | undefined, read: (answer: Reader) => T): Promise<T> {
+    if (this.#closed) return Promise.reject(closed(this.name));
+    return this.#connection.request(place, operation, write, read);
+  }
+
+  handle(): number {
+    return this.#connection.handle();
+  }
+
+  /** At random, longer after each attempt: two transactions that keep hitting each other must come apart. */
+  pause(attempt: number): Promise<void> {
+    if (attempt < 2) return DONE;
+    const millis = Math.random() * Math.min(PAUSE_MAX, 2 ** (attempt - 2));
+    return new Promise((resolve) => setTimeout(resolve, millis));
+  }
+
+  subscribe(run: string | undefined, listener: (commit: Announcement) => void): () => void {
+    if (this.#closed) throw closed(this.name);
+    const end = this.#connection.listeners.add(run, listener);
+    this.#subscriptions.add(end);
+    return () => {
+      this.#subscriptions.delete(end);
+      end();
+    };
+  }
+
+  stats(stats: Stats): Promise<Stats> {
+    return this.#connection.stats(stats);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const end of this.#subscriptions) end();
+    if (--this.#connection.users === 0) await this.#connection.close();
+  }
+}
+
+/**
+ * Opens the store of this name, or creates it, in a worker that the package brings.
+ *
+ * Throws `Locked` where another tab or worker has it, `Unsupported` where the browser cannot hold one, `NotAStore` with
+ * `create: false` and none there, `Corrupt` where something that was promised is damaged, `StorageFull` without room.
+ * Two calls with one name in one page get the same worker; the options of the first count, and others are `Invalid`.
+ */
+export async function open(name: string, options: OpenOptions = {}): Promise<AsyncDb> {
+  if (typeof Worker === "undefined" || typeof navigator === "undefined" || !navigator.locks) {
+    throw new FoldbError("Unsupported", "Platform", "open needs a page in a secure context; use openInWorker in a worker, memory or foldb/node elsewhere");
+  }
+  encodeOptions(options);
+  const asked = JSON.stringify(Object.entries(options).sort());
+  let connection = connections.get(name);
+  if (!connection) {
+    connection = new Connection(name, options, asked);
+    connections.set(name, connection);
+  } else if (Object.keys(options).length > 0 && connection.asked !== asked) {
+    throw invalid("Options", `the store ${name} is open in this page with other options; open it with the same, or with none`);
+  }
+  connection.users++;
+  const client = new Client(connection);
+  try {
+    await connection.ready;
+    if (options.persist ?? true) await askOnce(connection);
+    const found = (await opened(client)) as Opened;
+    return new Db(client, found, options.retries) as unknown as AsyncDb;
+  } catch (error) {
+    connection.users--;
+    throw error;
+  }
+}
+
+/** Whether the browser was asked in this page for persistent storage. */
+let asking: Promise<boolean> | undefined;
+
+/** Asks for persistent storage: once in a page, and never where it is granted already. */
+async function askOnce(connection: Connection): Promise<void> {
+  if (connection.persisted) return;
+  // The answer is in `stats`. A browser may ask its user and take as long as that takes: nothing waits for it.
+  asking ??= navigator.storage.persist().catch(() => false);
+  void asking.then((persisted) => (connection.persisted = persisted));
+}

@@ -1,0 +1,28 @@
+// What wasm-bindgen makes of `src/store.rs`; the JavaScript beside the built package is generated.
+
+export class Store {
+  private constructor();
+  free(): void;
+  static openMemory(options: Uint8Array): Store;
+  static openNode(files: object, options: Uint8Array): Store;
+  static openOpfs(name: string, lockWaitMillis: number, options: Uint8Array): Promise<Store>;
+  reserve(bytes: number): number;
+  outputAt(): number;
+  call(client: number, length: number): number;
+  callAll(client: number, length: number): number;
+  announcements(): number;
+  announce(active: boolean): void;
+  dropClient(client: number): void;
+  tick(): boolean;
+  replenish(): Promise<void>;
+  close(): void;
+}
+
+export function listStores(): Promise<string[]>;
+export function destroyStore(name: string): Promise<boolean>;
+
+export interface InitOutput {
+  readonly memory: WebAssembly.Memory;
+}
+
+export default function init(options?: { module_or_path: unknown }): Promise<InitOutput>;

@@ -1,0 +1,37 @@
+// The package `foldb`.
+
+import type { OpenOptions, SyncDb } from "./api.js";
+
+export type * from "./api.js";
+export { open } from "./client.js";
+export { FoldbError } from "./errors.js";
+export { Tagged, U256 } from "./values.js";
+
+// The main thread needs none of what follows, so it is loaded when it is asked for.
+
+/**
+ * A store in memory, for tests and for what need not last: with a log, and so with replay, but gone when it is closed.
+ * Works anywhere: pages, workers, Node, Deno, Bun.
+ */
+export async function memory(options: OpenOptions = {}): Promise<SyncDb> {
+  return (await import("./here.js")).memory(options);
+}
+
+/**
+ * Opens a store of this origin inside a dedicated worker, and gives the synchronous API. Throws what `open` does.
+ */
+export async function openInWorker(name: string, options: OpenOptions = {}): Promise<SyncDb> {
+  return (await import("./here.js")).openInWorker(name, options);
+}
+
+/** The names of the stores of this origin. */
+export async function list(): Promise<string[]> {
+  return (await import("./here.js")).list();
+}
+
+/**
+ * Destroys a store of this origin with all that it holds, and says whether there was one. Throws `Locked` where it is open.
+ */
+export async function destroy(name: string): Promise<boolean> {
+  return (await import("./here.js")).destroy(name);
+}

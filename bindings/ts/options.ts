@@ -1,0 +1,37 @@
+// The options of an opening, as the module reads them (`src/options.rs`).
+
+import type { OpenOptions } from "./api.js";
+import { invalid } from "./errors.js";
+import { durability } from "./surface.js";
+import { Writer } from "./wire.js";
+
+const RECOVERY = ["default", "strict", "salvage"];
+
+export function encodeOptions(options: OpenOptions): Uint8Array {
+  let started = false;
+  const out: Writer = new Writer((least) => {
+    const bytes = new Uint8Array(Math.max(least, 256));
+    if (started) bytes.set(out.bytes);
+    return bytes;
+  });
+  started = true;
+  durability(out, options.durability ?? "strict");
+  out.flag(options.create ?? true);
+  const recovery = RECOVERY.indexOf(options.recovery ?? "default");
+  if (recovery < 0) throw invalid("Argument", `${String(options.recovery)} is not a recovery mode`);
+  out.u8(recovery);
+  out.flag(options.checkSnapshots);
+  out.flag(options.snapshotOnClose ?? true);
+  out.optional(options.segmentBytes, (bytes) => out.number(bytes));
+  out.flag(options.snapshotLogBytes !== undefined);
+  if (options.snapshotLogBytes !== undefined) out.optional(options.snapshotLogBytes, (bytes) => out.number(bytes));
+  return out.bytes.slice(0, out.at);
+}
+
+/** How often a store wants to be ticked, in milliseconds; 0 for never. */
+export function tickMillis(options: OpenOptions): number {
+  const { durability: wanted = "strict" } = options;
+  if (wanted === "inMemory") return 0;
+  if (wanted === "strict") return 1000;
+  return Math.max(1, wanted === "buffered" ? 100 : (wanted.intervalMs ?? 100));
+}

@@ -1,0 +1,95 @@
+// What the main thread and the worker say to each other. Both ends take it from here.
+//
+// Invariant: a message is looked at as a whole before anything is done; what is not one of these is refused. Requests are
+// answered in their order. Versions count from 1; a worker speaks one and refuses others, so that an old tab and a new
+// one cannot misunderstand each other over one worker.
+
+import type { ErrorKind, OpenOptions } from "./api.js";
+import { FoldbError } from "./errors.js";
+
+export const PROTOCOL_VERSION = 1;
+
+/** An error on its way. */
+export interface SentError {
+  kind: ErrorKind;
+  code: string;
+  message: string;
+}
+
+/** From a client to the worker. */
+export type ToWorker =
+  /** The first message. `alive` names a lock that the worker holds as long as it lives. */
+  | { type: "open"; version: number; name: string; alive: string; options: OpenOptions }
+  /** Requests, each behind its length. */
+  | { type: "requests"; bytes: ArrayBuffer }
+  /** Whether commits are to be announced. */
+  | { type: "announce"; active: boolean }
+  /** The page may be going: what is buffered should not wait for the timer. */
+  | { type: "flush" }
+  | { type: "stats" }
+  | { type: "close" };
+
+/** From the worker to a client. */
+export type FromWorker =
+  | { type: "opened"; version: number; persisted: boolean | undefined }
+  | { type: "refused"; error: SentError }
+  /** Answers, each behind its length, in the order of their requests. */
+  | { type: "answers"; bytes: ArrayBuffer }
+  | { type: "commits"; bytes: ArrayBuffer }
+  | { type: "stats"; memoryBytes: number; usageBytes?: number; quotaBytes?: number; persisted?: boolean }
+  /** The module stopped: nothing will be answered any more. */
+  | { type: "crashed"; error: SentError }
+  | { type: "closed"; error: SentError | undefined };
+
+type Fields = Record<string, unknown>;
+
+/** What each message has, by the name of its type. */
+const TO_WORKER: Record<ToWorker["type"], (message: Fields) => boolean> = {
+  open: ({ version, name, alive, options }) =>
+    typeof version === "number" && typeof name === "string" && typeof alive === "string" && typeof options === "object" && options !== null,
+  requests: ({ bytes }) => bytes instanceof ArrayBuffer,
+  announce: ({ active }) => typeof active === "boolean",
+  flush: () => true,
+  stats: () => true,
+  close: () => true,
+};
+
+const FROM_WORKER: Record<FromWorker["type"], (message: Fields) => boolean> = {
+  opened: ({ version }) => typeof version === "number",
+  refused: ({ error }) => isError(error),
+  answers: ({ bytes }) => bytes instanceof ArrayBuffer,
+  commits: ({ bytes }) => bytes instanceof ArrayBuffer,
+  stats: ({ memoryBytes }) => typeof memoryBytes === "number",
+  crashed: ({ error }) => isError(error),
+  closed: ({ error }) => error === undefined || isError(error),
+};
+
+function isError(error: unknown): boolean {
+  const { kind, code, message } = (error ?? {}) as Fields;
+  return typeof kind === "string" && typeof code === "string" && typeof message === "string";
+}
+
+function checked<M>(table: Record<string, (message: Fields) => boolean>, data: unknown): M | undefined {
+  if (typeof data !== "object" || data === null) return undefined;
+  const { type } = data as Fields;
+  if (typeof type !== "string" || !Object.hasOwn(table, type)) return undefined;
+  return table[type]!(data as Fields) ? (data as M) : undefined;
+}
+
+/** The message that a client sent; `undefined` if it is none. */
+export function toWorker(data: unknown): ToWorker | undefined {
+  return checked(TO_WORKER, data);
+}
+
+/** The message that a worker sent; `undefined` if it is none. */
+export function fromWorker(data: unknown): FromWorker | undefined {
+  return checked(FROM_WORKER, data);
+}
+
+export function sendable({ kind, code, message }: FoldbError): SentError {
+  return { kind, code, message };
+}
+
+export function received({ kind, code, message }: SentError): FoldbError {
+  return new FoldbError(kind, code, message);
+}

@@ -1,0 +1,26 @@
+// The head of a request and of an answer: see `src/execute.rs`.
+
+import { FoldbError } from "./errors.js";
+import type { ErrorKind } from "./api.js";
+import type { Operation } from "./operation.js";
+import type { Place } from "./surface.js";
+import type { Reader, Writer } from "./wire.js";
+
+/** Writes what every request begins with. `waiting`: a write of a transaction whose answer nobody waits for. */
+export function writeHead(out: Writer, { target, handle, run }: Place, operation: Operation, waiting: boolean): void {
+  out.u8(operation);
+  out.u8(waiting ? 3 : target);
+  if (target !== 0) out.u32(handle);
+  if (run === undefined) {
+    out.u8(0);
+  } else {
+    out.u8(1);
+    out.id(run);
+  }
+}
+
+/** Throws the error that an answer is, or gives its result. */
+export function readAnswer<T>(answer: Reader, read: (answer: Reader) => T): T {
+  if (answer.u8() === 0) return read(answer);
+  throw new FoldbError(answer.text() as ErrorKind, answer.text(), answer.text());
+}

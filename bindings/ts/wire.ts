@@ -1,0 +1,721 @@
+// Requests and answers as bytes; the other side is `src/wire.rs`. Values are CBOR in its only form (docs/format.md, F-37).
+//
+// Invariant: what comes out has the type that went in, or it does not go in. A reader never reads past its answer.
+
+import type { Key, RangeOptions } from "./api.js";
+import { FoldbError, invalid } from "./errors.js";
+import { Tagged, U256 } from "./values.js";
+
+/** Deepest nesting of a value; the module has the same limit. */
+const DEPTH_MAX = 128;
+/** Up to this many bytes text is read byte by byte, which is quicker than a `TextDecoder`. */
+const SHORT_TEXT = 32;
+
+const TAG_TIME = 1;
+const TAG_BIGNUM = 2;
+const TAG_SET = 258;
+const TAG_MAP = 259;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+const scratch = new DataView(new ArrayBuffer(8));
+const half = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+
+/** Writes one request after the other into a buffer that grows. */
+export class Writer {
+  at = 0;
+  bytes: Uint8Array<ArrayBuffer>;
+  readonly #grow: (least: number) => Uint8Array<ArrayBuffer>;
+
+  /** `grow` gives a buffer of at least so many bytes, with what the old one has. */
+  constructor(grow: (least: number) => Uint8Array<ArrayBuffer>) {
+    this.#grow = grow;
+    this.bytes = grow(256);
+  }
+
+  /** Makes room for `more` bytes. */
+  room(more: number): void {
+    if (this.at + more > this.bytes.length) this.refresh(this.at + more);
+  }
+
+  /** Asks for the buffer again: memory that has grown is elsewhere. */
+  refresh(least = 0): void {
+    this.bytes = this.#grow(Math.max(least, this.at));
+  }
+
+  u8(byte: number): void {
+    this.room(1);
+    this.bytes[this.at++] = byte;
+  }
+
+  flag(flag: boolean | undefined): void {
+    this.u8(flag ? 1 : 0);
+  }
+
+  u32(number: number): void {
+    this.room(4);
+    this.#put32(this.at, number);
+    this.at += 4;
+  }
+
+  #put32(at: number, number: number): void {
+    const { bytes } = this;
+    bytes[at] = number;
+    bytes[at + 1] = number >>> 8;
+    bytes[at + 2] = number >>> 16;
+    bytes[at + 3] = number >>> 24;
+  }
+
+  /** Overwrites the `u32` at `at`. */
+  patch(at: number, number: number): void {
+    this.#put32(at, number);
+  }
+
+  number(number: number): void {
+    if (typeof number !== "number") throw invalid("Argument", `expected a number, found ${describe(number)}`);
+    scratch.setFloat64(0, number, true);
+    this.#scratch(8);
+  }
+
+  #scratch(count: number): void {
+    this.room(count);
+    for (let i = 0; i < count; i++) this.bytes[this.at++] = scratch.getUint8(i);
+  }
+
+  /** 64 bits, little-endian. */
+  i64(number: bigint | number, signed: boolean): void {
+    const integer = whole(number);
+    const [least, most] = signed ? [-(1n << 63n), (1n << 63n) - 1n] : [0n, (1n << 64n) - 1n];
+    if (integer < least || integer > most) {
+      throw invalid("Argument", `${integer} is not between ${least} and ${most}`);
+    }
+    scratch.setBigUint64(0, BigInt.asUintN(64, integer), true);
+    this.#scratch(8);
+  }
+
+  /** 256 bits, little-endian. */
+  u256(number: bigint | number): void {
+    const integer = whole(number);
+    if (integer < 0n || integer >> 256n) throw invalid("Argument", `${integer} is not an unsigned integer of 256 bits`);
+    for (let shift = 0n; shift < 256n; shift += 64n) {
+      scratch.setBigUint64(0, BigInt.asUintN(64, integer >> shift), true);
+      this.#scratch(8);
+    }
+  }
+
+  /** Bytes without their length. */
+  raw(bytes: Uint8Array): void {
+    this.room(bytes.length);
+    this.bytes.set(bytes, this.at);
+    this.at += bytes.length;
+  }
+
+  key(key: Key): void {
+    if (typeof key === "string") {
+      this.text(key);
+    } else if (key instanceof Uint8Array) {
+      this.u32(key.length);
+      this.raw(key);
+    } else {
+      throw invalid("Key", `a key is a string or a Uint8Array, not ${describe(key)}`);
+    }
+  }
+
+  text(text: string): void {
+    if (typeof text !== "string") throw invalid("Argument", `expected a string, found ${describe(text)}`);
+    this.room(4 + text.length * 3);
+    const start = this.at + 4;
+    const length = this.#utf8(text, start);
+    this.#put32(this.at, length);
+    this.at = start + length;
+  }
+
+  /** Writes text at `start`, where there is room, and returns how many bytes it took. */
+  #utf8(text: string, start: number): number {
+    const { length } = text;
+    const { bytes } = this;
+    if (length > 64) return this.#long(text, start);
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 127) return this.#long(text, start);
+      bytes[start + i] = code;
+    }
+    return length;
+  }
+
+  #long(text: string, start: number): number {
+    // An encoder would put a question mark in its place, and another key, or another value, would be stored.
+    if (half.test(text)) throw invalid("Text", "text with half of a surrogate pair cannot be stored");
+    return encoder.encodeInto(text, this.bytes.subarray(start)).written;
+  }
+
+  optional<T>(value: T | undefined | null, write: (value: T) => void): void {
+    this.flag(value !== undefined && value !== null);
+    if (value !== undefined && value !== null) write(value);
+  }
+
+  /** A count, and what `write` writes for each. */
+  list<T>(items: Iterable<T>, write: (item: T) => void): void {
+    const at = this.at;
+    let count = 0;
+    this.u32(0);
+    for (const item of items) {
+      write(item);
+      count++;
+    }
+    this.patch(at, count);
+  }
+
+  range(range: RangeOptions = {}): void {
+    const key = (key: Key) => this.key(key);
+    this.optional(range.prefix, key);
+    this.optional(range.from, key);
+    this.optional(range.to, key);
+  }
+
+  page(limit: number | undefined, reverse: boolean | undefined, after: Key | undefined): void {
+    this.optional(limit, (limit) => this.number(limit));
+    this.flag(reverse);
+    this.optional(after, (after) => this.key(after));
+  }
+
+  /** A run's or a trace entry's id. */
+  id(id: string): void {
+    const hex = typeof id === "string" ? id.replaceAll("-", "") : "";
+    if (!/^[0-9a-fA-F]{32}$/.test(hex)) throw invalid("Id", `${describe(id)} is not an id: 32 hex digits, as in a UUID`);
+    this.room(16);
+    for (let i = 0; i < 32; i += 2) this.bytes[this.at++] = parseInt(hex.slice(i, i + 2), 16);
+  }
+
+  /** A value behind its length. */
+  value(value: unknown): void {
+    this.#behindLength(value, false);
+  }
+
+  /** A document behind its length. */
+  document(document: unknown): void {
+    this.#behindLength(document, true);
+  }
+
+  #behindLength(value: unknown, json: boolean): void {
+    const at = this.at;
+    this.u32(0);
+    this.#item(value, json, []);
+    this.patch(at, this.at - at - 4);
+  }
+
+  #head(major: number, argument: number): void {
+    this.room(9);
+    const { bytes } = this;
+    const first = major << 5;
+    if (argument < 24) {
+      bytes[this.at++] = first | argument;
+    } else if (argument < 0x100) {
+      bytes[this.at++] = first | 24;
+      bytes[this.at++] = argument;
+    } else if (argument < 0x10000) {
+      bytes[this.at++] = first | 25;
+      bytes[this.at++] = argument >>> 8;
+      bytes[this.at++] = argument;
+    } else if (argument < 0x100000000) {
+      bytes[this.at++] = first | 26;
+      scratch.setUint32(0, argument);
+      this.#scratch(4);
+    } else {
+      bytes[this.at++] = first | 27;
+      scratch.setBigUint64(0, BigInt(argument));
+      this.#scratch(8);
+    }
+  }
+
+  #integer(integer: bigint, path: Path): void {
+    const negative = integer < 0n;
+    const argument = negative ? -1n - integer : integer;
+    if (argument >> 64n) {
+      throw refused(path, `the bigint ${integer} is not between -2^64 and 2^64 - 1; a U256 holds larger ones`);
+    }
+    if (argument <= 0xffffffffn) {
+      this.#head(negative ? 1 : 0, Number(argument));
+    } else {
+      this.u8((negative ? 0x20 : 0) | 27);
+      scratch.setBigUint64(0, argument);
+      this.#scratch(8);
+    }
+  }
+
+  /** The shortest of two, four and eight bytes that keeps the number; one NaN. */
+  #float(number: number): void {
+    if (number !== number) {
+      scratch.setUint32(0, 0xf97e0000);
+      this.#scratch(3);
+    } else if (Math.fround(number) === number) {
+      scratch.setFloat32(0, number);
+      const bits = scratch.getUint32(0);
+      const short = halfOf(bits);
+      this.u8(short < 0 ? 0xfa : 0xf9);
+      if (short >= 0) scratch.setUint16(0, short);
+      this.#scratch(short < 0 ? 4 : 2);
+    } else {
+      this.u8(0xfb);
+      scratch.setFloat64(0, number);
+      this.#scratch(8);
+    }
+  }
+
+  #text(text: string, path: Path): void {
+    if (text.length <= 23) {
+      // One byte of head is right if all of it is ASCII, and nearly always it is.
+      this.room(1 + text.length * 3);
+      const length = this.#ascii(text, this.at + 1);
+      if (length >= 0) {
+        this.bytes[this.at] = 0x60 | length;
+        this.at += 1 + length;
+        return;
+      }
+    }
+    if (half.test(text)) throw refused(path, "text with half of a surrogate pair cannot be stored");
+    const bytes = encoder.encode(text);
+    this.#head(3, bytes.length);
+    this.raw(bytes);
+  }
+
+  #ascii(text: string, start: number): number {
+    const { length } = text;
+    const { bytes } = this;
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 127) return -1;
+      bytes[start + i] = code;
+    }
+    return length;
+  }
+
+  #item(value: unknown, json: boolean, path: Path): void {
+    switch (typeof value) {
+      case "string":
+        return this.#text(value, path);
+      case "number":
+        if (!json) return this.#float(value);
+        if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
+          return value < 0 ? this.#head(1, -1 - value) : this.#head(0, value);
+        }
+        if (!Number.isFinite(value)) throw refused(path, `a document cannot hold ${value}`);
+        return this.#float(value);
+      case "bigint":
+        if (json && value < -(1n << 63n)) throw refused(path, `a document cannot hold ${value}: it is below -2^63`);
+        return this.#integer(value, path);
+      case "boolean":
+        return this.u8(value ? 0xf5 : 0xf4);
+      case "object":
+        if (value === null) return this.u8(0xf6);
+        if (path.length >= DEPTH_MAX) {
+          throw new FoldbError("Limit", "Limit", `the value is nested more than ${DEPTH_MAX} deep (is it in a cycle?)`);
+        }
+        return this.#object(value, json, path);
+      default:
+        throw refused(path, `${describe(value)} cannot be stored`);
+    }
+  }
+
+  #items(items: ArrayLike<unknown>, json: boolean, path: Path): void {
+    this.#head(4, items.length);
+    for (let i = 0; i < items.length; i++) {
+      path.push(i);
+      this.#item(items[i], json, path);
+      path.pop();
+    }
+  }
+
+  #object(value: object, json: boolean, path: Path): void {
+    if (Array.isArray(value)) return this.#items(value, json, path);
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype === Object.prototype || prototype === null) {
+      const keys = Object.keys(value);
+      this.#head(5, keys.length);
+      for (const key of keys) {
+        this.#text(key, path);
+        path.push(key);
+        this.#item((value as Record<string, unknown>)[key], json, path);
+        path.pop();
+      }
+      return;
+    }
+    if (json) throw refused(path, `a document cannot hold ${describe(value)}`);
+    this.#special(value, path);
+  }
+
+  #special(value: object, path: Path): void {
+    if (value instanceof Uint8Array) {
+      this.#head(2, value.length);
+      return this.raw(value);
+    }
+    if (value instanceof Map) return this.#map(value, path);
+    if (value instanceof Set) {
+      this.#head(6, TAG_SET);
+      return this.#items([...value], false, path);
+    }
+    if (value instanceof Date) return this.#date(value, path);
+    if (value instanceof U256) return this.#u256(value.value, path);
+    if (value instanceof Tagged) {
+      if (value.tag < 0n || value.tag >> 64n) throw refused(path, `${value.tag} is not a tag`);
+      if (value.tag <= 0xffffffffn) {
+        this.#head(6, Number(value.tag));
+      } else {
+        this.u8(0xdb);
+        scratch.setBigUint64(0, value.tag);
+        this.#scratch(8);
+      }
+      path.push("value");
+      this.#item(value.value, false, path);
+      path.pop();
+      return;
+    }
+    throw refused(path, `${describe(value)} cannot be stored; make a plain object, an array or a Uint8Array of it`);
+  }
+
+  #map(map: Map<unknown, unknown>, path: Path): void {
+    // Without the tag, a map of text keys would come back as an object.
+    let plain = true;
+    for (const key of map.keys()) plain &&= typeof key === "string";
+    if (plain) this.#head(6, TAG_MAP);
+    this.#head(5, map.size);
+    for (const [key, value] of map) {
+      path.push(typeof key === "string" ? key : describe(key));
+      this.#item(key, false, path);
+      this.#item(value, false, path);
+      path.pop();
+    }
+  }
+
+  #date(date: Date, path: Path): void {
+    const millis = date.getTime();
+    if (Number.isNaN(millis)) throw refused(path, "an invalid date cannot be stored");
+    this.u8(0xc0 | TAG_TIME);
+    const seconds = millis / 1000;
+    if (Number.isInteger(seconds)) return seconds < 0 ? this.#head(1, -1 - seconds) : this.#head(0, seconds);
+    if (Math.round(seconds * 1000) !== millis) throw refused(path, "the date is too far away to keep its milliseconds");
+    this.#float(seconds);
+  }
+
+  #u256(integer: bigint, path: Path): void {
+    if (integer < 0n || integer >> 256n) throw refused(path, `${integer} is not an unsigned integer of 256 bits`);
+    let hex = integer === 0n ? "" : integer.toString(16);
+    if (hex.length % 2) hex = `0${hex}`;
+    this.u8(0xc0 | TAG_BIGNUM);
+    this.#head(2, hex.length / 2);
+    for (let i = 0; i < hex.length; i += 2) this.u8(parseInt(hex.slice(i, i + 2), 16));
+  }
+}
+
+/** The float of two bytes with the value of these four; -1 if there is none. */
+function halfOf(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000;
+  const exponent = (bits >>> 23) & 0xff;
+  const fraction = bits & 0x7fffff;
+  if (exponent === 0) return fraction === 0 ? sign : -1;
+  if (exponent === 0xff) return sign | 0x7c00;
+  const power = exponent - 127;
+  if (power > 15 || power < -24) return -1;
+  if (power >= -14) return fraction & 0x1fff ? -1 : sign | ((power + 15) << 10) | (fraction >>> 13);
+  const whole = fraction | 0x800000;
+  const shift = -power - 1;
+  return whole & ((1 << shift) - 1) ? -1 : sign | (whole >>> shift);
+}
+
+type Path = (string | number)[];
+
+function refused(path: Path, why: string): FoldbError {
+  const place = path.map((step) => `[${JSON.stringify(step)}]`).join("");
+  return invalid("Value", place ? `${why} (at ${place} of the value)` : why);
+}
+
+function describe(value: unknown): string {
+  if (typeof value === "symbol") return "a symbol";
+  if (typeof value === "function") return "a function";
+  if (typeof value === "object" && value !== null) return `an object of class ${value.constructor?.name ?? "unknown"}`;
+  return typeof value === "string" ? JSON.stringify(value.slice(0, 40)) : String(value);
+}
+
+/** An integer that is given as either of JavaScript's numbers. */
+function whole(number: bigint | number): bigint {
+  if (typeof number === "bigint") return number;
+  if (Number.isSafeInteger(number)) return BigInt(number);
+  throw invalid("Argument", `${describe(number)} is not an integer that a number holds exactly; use a bigint`);
+}
+
+/** Reads an answer. */
+export class Reader {
+  at: number;
+  readonly end: number;
+  readonly bytes: Uint8Array;
+  readonly #view: DataView;
+
+  /** `view` is of the whole of `bytes`. */
+  constructor(bytes: Uint8Array, view: DataView, at: number, end: number) {
+    this.bytes = bytes;
+    this.#view = view;
+    this.at = at;
+    this.end = end;
+  }
+
+  static of(bytes: Uint8Array): Reader {
+    return new Reader(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, bytes.length);
+  }
+
+  /** The next `length` bytes, as an answer of their own. */
+  part(length: number): Reader {
+    if (this.at + length > this.end) throw broken();
+    return new Reader(this.bytes, this.#view, this.at, this.at + length);
+  }
+
+  get done(): boolean {
+    return this.at >= this.end;
+  }
+
+  #take(count: number): number {
+    const at = this.at;
+    if (at + count > this.end) throw broken();
+    this.at = at + count;
+    return at;
+  }
+
+  u8(): number {
+    return this.bytes[this.#take(1)]!;
+  }
+
+  flag(): boolean {
+    return this.u8() !== 0;
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4), true);
+  }
+
+  number(): number {
+    return this.#view.getFloat64(this.#take(8), true);
+  }
+
+  /** A copy of bytes behind their length: what they are in is used again. */
+  raw(): Uint8Array {
+    return this.#copy(this.u32());
+  }
+
+  #copy(length: number): Uint8Array {
+    const at = this.#take(length);
+    return this.bytes.slice(at, at + length);
+  }
+
+  text(): string {
+    return this.#text(this.u32());
+  }
+
+  #text(length: number): string {
+    const at = this.#take(length);
+    return textOf(this.bytes, at, length) ?? fail("Text", "stored text is not UTF-8");
+  }
+
+  /** The rest as text. */
+  rest(): string {
+    return this.#text(this.end - this.at);
+  }
+
+  key(): string {
+    const length = this.u32();
+    const at = this.#take(length);
+    const text = textOf(this.bytes, at, length);
+    if (text === undefined) throw invalid("KeyNotText", 'a key is not text; ask for keys with { keys: "bytes" }');
+    return text;
+  }
+
+  /** A key as text, or as bytes if it is none. */
+  anyKey(): string | Uint8Array {
+    const length = this.u32();
+    const at = this.#take(length);
+    return textOf(this.bytes, at, length) ?? this.bytes.slice(at, at + length);
+  }
+
+  optional<T>(read: () => T): T | undefined {
+    return this.flag() ? read() : undefined;
+  }
+
+  list<T>(read: () => T): T[] {
+    const items = [];
+    for (let left = this.u32(); left > 0; left--) items.push(read());
+    return items;
+  }
+
+  id(): string {
+    const hex = hexOf(this.bytes, this.#take(16), 16);
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  }
+
+  /** The rest as hex digits. */
+  hex(): string {
+    return hexOf(this.bytes, this.at, this.end - this.at);
+  }
+
+  /** A varint, as cells have it before their value (docs/format.md, F-38). */
+  varint(): number {
+    let number = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = this.u8();
+      number += (byte & 0x7f) * scale;
+      if (byte < 0x80) return number;
+    }
+  }
+
+  /** The value that fills the rest; `undefined` without a rest. */
+  maybe(json = false): any {
+    return this.done ? undefined : this.#whole(this.end, json);
+  }
+
+  /** A value behind its length; `undefined` if that is 0. */
+  value(json = false): any {
+    const length = this.u32();
+    return length === 0 ? undefined : this.#whole(this.at + length, json);
+  }
+
+  /** A value of a given length. */
+  sized(length: number): any {
+    return this.#whole(this.at + length, false);
+  }
+
+  #whole(end: number, json: boolean): any {
+    const value = this.#item(json, 0);
+    if (this.at !== end) throw broken();
+    return value;
+  }
+
+  #argument(short: number): number | bigint {
+    if (short < 24) return short;
+    if (short === 24) return this.u8();
+    if (short === 25) return this.#view.getUint16(this.#take(2));
+    if (short === 26) return this.#view.getUint32(this.#take(4));
+    return this.#view.getBigUint64(this.#take(8));
+  }
+
+  #item(json: boolean, depth: number): unknown {
+    const first = this.u8();
+    const major = first >> 5;
+    if (major === 7) return this.#simple(first);
+    const argument = this.#argument(first & 31);
+    if (major < 2) return integer(major, argument, json);
+    if (major === 6) return this.#tag(argument, depth + 1);
+    const length = Number(argument);
+    if (major === 2) return this.#copy(length);
+    if (major === 3) return this.#text(length);
+    // The module has checked it; this keeps a damaged message from using up the stack.
+    if (depth > DEPTH_MAX || length > this.end - this.at) throw broken();
+    if (major === 5) return this.#map(length, json, depth + 1);
+    const items = [];
+    for (let i = 0; i < length; i++) items.push(this.#item(json, depth + 1));
+    return items;
+  }
+
+  #simple(first: number): unknown {
+    switch (first) {
+      case 0xf4:
+        return false;
+      case 0xf5:
+        return true;
+      case 0xf6:
+        return null;
+      case 0xf9:
+        return halfFloat(this.#view.getUint16(this.#take(2)));
+      case 0xfa:
+        return this.#view.getFloat32(this.#take(4));
+      case 0xfb:
+        return this.#view.getFloat64(this.#take(8));
+      default:
+        throw broken();
+    }
+  }
+
+  /** An object if all keys are text, else a `Map`. */
+  #map(length: number, json: boolean, depth: number): unknown {
+    const object: Record<string, unknown> = {};
+    let map: Map<unknown, unknown> | undefined;
+    for (let i = 0; i < length; i++) {
+      const key = this.#item(json, depth);
+      if (!map && typeof key !== "string") map = new Map(Object.entries(object));
+      const twice = map ? map.has(key) : Object.hasOwn(object, key as string);
+      if (twice) {
+        throw new FoldbError("Unsupported", "DuplicateKey", `a map has the key ${describe(key)} twice, which JavaScript cannot hold`);
+      }
+      const value = this.#item(json, depth);
+      if (map) map.set(key, value);
+      else if (key === "__proto__") Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+      else object[key as string] = value;
+    }
+    return map ?? object;
+  }
+
+  #tag(tag: number | bigint, depth: number): unknown {
+    if (depth > DEPTH_MAX) throw broken();
+    if (tag === TAG_MAP && this.bytes[this.at]! >> 5 === 5) {
+      const value = this.#item(false, depth);
+      return value instanceof Map ? value : new Map(Object.entries(value as object));
+    }
+    const value = this.#item(false, depth);
+    if (tag === TAG_SET && Array.isArray(value)) return new Set(value);
+    if (tag === TAG_TIME) {
+      const date = typeof value === "bigint" ? new Date(Number(value) * 1000) : typeof value === "number" ? new Date(Math.round(value * 1000)) : undefined;
+      if (date && !Number.isNaN(date.getTime())) return date;
+    }
+    if (tag === TAG_BIGNUM && value instanceof Uint8Array && value.length <= 32 && value[0] !== 0) {
+      return new U256(value.length ? BigInt(`0x${hexOf(value, 0, value.length)}`) : 0n);
+    }
+    return new Tagged(tag, value as never);
+  }
+}
+
+function integer(major: number, argument: number | bigint, json: boolean): number | bigint {
+  if (json && argument <= Number.MAX_SAFE_INTEGER - 1) {
+    const number = Number(argument);
+    return major ? -1 - number : number;
+  }
+  const number = BigInt(argument);
+  return major ? -1n - number : number;
+}
+
+function halfFloat(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 0x3ff;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent ? 2 ** (exponent - 25) * (fraction + 0x400) : 2 ** -24 * fraction);
+}
+
+/** The text that bytes are; `undefined` if they are none. */
+function textOf(bytes: Uint8Array, at: number, length: number): string | undefined {
+  if (length <= SHORT_TEXT) {
+    let text = "";
+    let i = at;
+    for (const end = at + length; i < end; i++) {
+      const byte = bytes[i]!;
+      if (byte > 127) break;
+      text += String.fromCharCode(byte);
+    }
+    if (i === at + length) return text;
+  }
+  try {
+    return decoder.decode(bytes.subarray(at, at + length));
+  } catch {
+    return undefined;
+  }
+}
+
+function hexOf(bytes: Uint8Array, at: number, length: number): string {
+  let hex = "";
+  for (let i = at; i < at + length; i++) hex += bytes[i]!.toString(16).padStart(2, "0");
+  return hex;
+}
+
+function fail(code: string, message: string): never {
+  throw new FoldbError("Corrupt", code, message);
+}
+
+function broken(): FoldbError {
+  return new FoldbError("Corrupt", "Answer", "an answer of the store is not what it should be; reopen the store");
+}
