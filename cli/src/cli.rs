@@ -6,7 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use foldb::RecoveryMode;
 
 use crate::{
-    command::{demo, diff, dump, events, import, json, kv, replay, runs, snapshot, state, stats, trace, verify},
+    command::{
+        archive, demo, diff, dump, events, import, json, kv, replay, runs, snapshot, state, stats, trace, verify,
+    },
     failure::STATUS_HELP,
 };
 
@@ -105,6 +107,10 @@ pub(crate) enum Command {
     Verify(verify::VerifyArgs),
     /// Show sizes, counts and how the last recovery went
     Stats(stats::StatsArgs),
+    /// Write a store into one file: a tar with checksums, for a copy, a backup, or a browser
+    Export(archive::ExportArgs),
+    /// Make a store of such a file
+    ImportStore(archive::ImportStoreArgs),
     /// Print the files of a store in readable form: log frames, snapshots, anchors
     Dump(dump::DumpArgs),
     /// The process that `demo` starts and kills

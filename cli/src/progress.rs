@@ -30,6 +30,16 @@ impl Progress {
         Self { bar }
     }
 
+    /// Progress in bytes of work in several phases: see [`Progress::show`].
+    pub(crate) fn bytes(what: &str) -> Self {
+        let progress = Self::new(what, Some(0));
+        let template = "{msg:>12} {bar:32} {bytes}/{total_bytes} ({bytes_per_sec}, {eta} left)";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            progress.bar.set_style(style);
+        }
+        progress
+    }
+
     /// Sets how much is done.
     pub(crate) fn set(&self, done: u64) {
         self.bar.set_position(done);

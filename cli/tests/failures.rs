@@ -32,6 +32,8 @@ fn help_documents_commands_and_statuses() {
         "snapshot",
         "verify",
         "stats",
+        "export",
+        "import-store",
         "dump",
         "Exit status",
         "--json",

@@ -95,6 +95,11 @@ pub enum Error {
         /// What was found there.
         why: String,
     },
+    /// The files are a part of a store: an import of them began and did not finish.
+    #[error(
+        "an import into this store did not finish, so it is not a store yet; import the archive again (that starts over), or remove what is there"
+    )]
+    ImportUnfinished,
     /// A size or count over a limit of [`limits`](crate::limits).
     #[error("{what} has {size}, the limit is {limit}")]
     Limit {
@@ -208,7 +213,7 @@ impl Error {
             Error::Storage(_) => ErrorKind::Io,
             Error::Corrupt { .. } => ErrorKind::Corrupt,
             Error::Newer { .. } | Error::Unsupported { .. } => ErrorKind::Unsupported,
-            Error::NotAStore { .. } => ErrorKind::NotAStore,
+            Error::NotAStore { .. } | Error::ImportUnfinished => ErrorKind::NotAStore,
             Error::Limit { .. } => ErrorKind::Limit,
             Error::Invalid { .. } | Error::Type { .. } | Error::CounterOverflow { .. } => ErrorKind::Invalid,
             Error::Conflict { .. } => ErrorKind::Conflict,

@@ -42,9 +42,9 @@ pub mod value;
 
 #[cfg(feature = "std")]
 pub use db::{
-    Db, DetachedReplay, DetachedTransaction, DetachedView, Durability, Options, Receipt, Replay, Run, RunFilter,
-    RunOptions, Runs, Savepoint, SnapshotInfo, SpaceView, Stats, Ticker, Transaction, TransactionOptions,
-    TransactionRun, VerifyReport, View,
+    Checkpoint, CheckpointFile, Db, DetachedReplay, DetachedTransaction, DetachedView, Durability, Options, Receipt,
+    Replay, Run, RunFilter, RunOptions, Runs, Savepoint, SnapshotInfo, SpaceView, Stats, Ticker, Transaction,
+    TransactionOptions, TransactionRun, VerifyReport, View,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use id::{RunId, StoreId};

@@ -4,6 +4,7 @@
 //! - [`crash`]: a disk that keeps apart what was written and what is durable, and shows every state in which a crash
 //!   can leave it; with injected failures.
 //! - [`exhaustive`]: every crash of a small workload, and every crash of the recovery from it.
+//! - [`sameness`]: one store that every backend has to write and read alike.
 //! - [`SeededHost`] and [`Random`]: a clock and entropy that repeat.
 //!
 //! Invariant: everything here is a function of its seed and of the calls made to it. Nothing reads a clock, entropy, a
@@ -14,6 +15,7 @@ pub mod crash;
 pub mod exhaustive;
 mod host;
 mod random;
+pub mod sameness;
 
 pub use host::SeededHost;
 pub use random::Random;

@@ -7,6 +7,7 @@ use crate::{
     store::Location,
 };
 
+pub(crate) mod archive;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod dump;
@@ -56,6 +57,8 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<()> {
         Command::Snapshot(args) => snapshot::run(args, context),
         Command::Verify(args) => verify::run(args, context),
         Command::Stats(args) => stats::run(args, context),
+        Command::Export(args) => archive::export_store(args, context),
+        Command::ImportStore(args) => archive::import_store(args, context),
         Command::Dump(args) => dump::run(args, context),
         Command::DemoWorker(args) => demo::work(args, context),
     }

@@ -3,6 +3,7 @@
 //! Invariant: this is the only place where the engine meets a storage. It decides *when* bytes are written and synced,
 //! never *which*.
 
+mod checkpoint;
 mod commit;
 mod detached;
 mod metrics;
@@ -22,6 +23,7 @@ use core::any::Any;
 use std::boxed::Box;
 
 pub use self::{
+    checkpoint::{Checkpoint, CheckpointFile},
     commit::Receipt,
     detached::{DetachedReplay, DetachedTransaction, DetachedView},
     metrics::SyncTimes,

@@ -38,7 +38,7 @@ impl<S: Storage> Db<S> {
     /// Opens the store in a storage, or creates it there.
     ///
     /// Fails with [`Error::NotAStore`] where there is none and `options` say not to create one, or where the storage
-    /// holds something else; with [`Error::Corrupt`] where something that was promised is damaged (then nothing has been
+    /// holds something else; with [`Error::ImportUnfinished`] where it holds a part of a store; with [`Error::Corrupt`] where something that was promised is damaged (then nothing has been
     /// changed: see [`Options::recovery`]); with [`Error::Newer`] for files of a newer version; with `StorageFull` where
     /// the tail of the last crash cannot be written again.
     ///
@@ -52,7 +52,8 @@ impl<S: Storage> Db<S> {
             None => core::ops::ControlFlow::Continue(()),
         };
         let pages = StoragePages { storage: &storage, files: &files };
-        let settings = RecoverySettings { mode: options.recovery, check_snapshots: options.check_snapshots };
+        let settings =
+            RecoverySettings { mode: options.recovery, check_snapshots: options.check_snapshots, importing: false };
         let recovered = recover(&storage, &*host, &pages, settings, &mut on_progress)?;
         if recovered.report.created && !options.create {
             return Err(Error::NotAStore {

@@ -30,6 +30,8 @@ pub(crate) struct Shared<S: Storage> {
     pub(crate) epoch: u64,
     /// The snapshot that this process was opened from: absent leaves are read from it as long as the process lives.
     pub(crate) loaded_generation: Option<u64>,
+    /// Snapshots that checkpoints still read, and how many do. Whoever removes a snapshot holds the lock meanwhile.
+    pub(crate) pinned: Mutex<BTreeMap<u64, u64>>,
     core: Mutex<Core>,
     pub(crate) wake: Condvar,
     /// The newest state that readers may see, or `None` until one asks for it. Writers take it back before they change
@@ -130,7 +132,7 @@ impl<S: Storage> Files<S> {
         Ok(self.insert_segment(number, storage.open(&segment_name(number))?))
     }
 
-    fn snapshot(&self, storage: &S, generation: u64) -> Result<Arc<S::File>> {
+    pub(crate) fn snapshot(&self, storage: &S, generation: u64) -> Result<Arc<S::File>> {
         if let Some(file) = self.snapshots.read().unwrap_or_else(PoisonError::into_inner).get(&generation) {
             return Ok(Arc::clone(file));
         }
@@ -155,6 +157,7 @@ impl<S: Storage> Shared<S> {
             options,
             epoch: core.engine.epoch(),
             loaded_generation,
+            pinned: Mutex::default(),
             core: Mutex::new(core),
             wake: Condvar::new(),
             published: ArcSwapOption::empty(),

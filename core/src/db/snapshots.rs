@@ -142,10 +142,11 @@ impl<S: Storage> Shared<S> {
         Ok(info)
     }
 
-    /// Removes all but the two newest snapshots, oldest first, but for those that the present state reads pages from.
+    /// Removes all but the two newest snapshots, oldest first, but for those that the present state or a checkpoint reads.
     /// One that was never finished, because a process died while it wrote it, does not count as one of the two. What
     /// cannot be removed is garbage, and is tried again next time.
     fn remove_old_snapshots(&self) {
+        let pinned = self.pinned();
         let Ok(names) = self.storage.list() else { return };
         let mut generations: Vec<u64> = names.iter().filter_map(|name| parse_snapshot_name(name)).collect();
         generations.sort_unstable();
@@ -153,7 +154,7 @@ impl<S: Storage> Shared<S> {
             generations.into_iter().partition(|generation| self.is_unfinished(*generation));
         let old = finished.len().saturating_sub(KEPT);
         for generation in unfinished.into_iter().chain(finished.into_iter().take(old)) {
-            if self.loaded_generation == Some(generation) {
+            if self.loaded_generation == Some(generation) || pinned.contains_key(&generation) {
                 continue;
             }
             self.files.forget_snapshot(generation);

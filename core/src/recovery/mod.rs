@@ -12,9 +12,11 @@ use core::ops::ControlFlow;
 
 use crate::{Error, Result};
 
+mod import;
 pub mod log;
 mod store;
 
+pub use self::import::{IMPORT_NAME, is_import_unfinished};
 pub use self::store::{LogVerified, Recovered, RecoveryReport, RecoverySettings, recover, verify_log};
 
 /// How careful to be with what is wrong in the files.

@@ -10,6 +10,7 @@ use alloc::{
 
 use super::{
     Damage, ProgressCallback, RecoveryMode,
+    import::refuse_unfinished_import,
     log::{LogOutcome, LogReport, LogStart, Survey, fold, survey},
     report_progress,
 };
@@ -67,12 +68,15 @@ pub struct RecoverySettings {
     /// Whether a snapshot is read from end to end before it is used. Otherwise a damaged page in it shows when it is
     /// first touched. Always done in strict mode.
     pub check_snapshots: bool,
+    /// Whether the mark of an unfinished import is passed over. For the import itself, which looks at what it has written
+    /// before it says that it is a store.
+    pub importing: bool,
 }
 
 /// Recovers the state of a storage. `pages` reads pages of the storage's snapshots.
 ///
 /// Fails with [`Error::Corrupt`] where something promised is damaged and neither an older snapshot nor the log can stand
-/// in, with [`Error::NotAStore`] for a foreign directory, and with [`Error::Cancelled`] where `progress` says stop. The
+/// in, with [`Error::NotAStore`] for a foreign directory, with [`Error::ImportUnfinished`] for half of a store, and with [`Error::Cancelled`] where `progress` says stop. The
 /// storage is as it was before.
 pub fn recover<S: Storage>(
     storage: &S,
@@ -84,6 +88,9 @@ pub fn recover<S: Storage>(
     let mode = settings.mode;
     let mut clock = PhaseClock { host, since: host.now_micros(), phases: Vec::new() };
     report_progress(progress, "survey", 0, 1)?;
+    if !settings.importing {
+        refuse_unfinished_import(storage)?;
+    }
     let mut survey = survey(storage, mode)?;
     clock.end("survey");
     let mut report = RecoveryReport { created: survey.store.is_none(), ..RecoveryReport::default() };

@@ -16,9 +16,9 @@ use crate::{
     Error, Result, StoreId,
     log::{
         ANCHOR_BYTES, ANCHOR_NAMES, Anchor, AnchorSlot, Previous, SEGMENT_HEADER_BYTES, SegmentHeader,
-        looks_like_frame, parse_segment_name, parse_snapshot_name, segment_name, wide,
+        looks_like_frame, parse_segment_name, parse_snapshot_name, segment_name, snapshot_name, wide,
     },
-    recovery::{Damage, RecoveryMode},
+    recovery::{Damage, IMPORT_NAME, RecoveryMode},
     storage::{Storage, StorageFile},
 };
 
@@ -116,6 +116,8 @@ impl Names {
                 sorted.segments.insert(number);
             } else if let Some(generation) = parse_snapshot_name(&name) {
                 sorted.snapshots.insert(generation);
+            } else if name == IMPORT_NAME {
+                // Nobody else's: what is left of an import that finished. `recover` has looked into it.
             } else if !ANCHOR_NAMES.contains(&name.as_str()) {
                 sorted.ignored.push(name);
             } else {
@@ -309,8 +311,7 @@ impl<S: Storage> Surveyor<'_, S> {
         if let Some((slot, _)) = self.found.anchor {
             return Err(corrupt(slot.name(), "F-9", "there is an anchor, and no segment with a valid header".into()));
         }
-        if let Some(generation) = self.found.snapshots.first() {
-            let name = crate::log::snapshot_name(*generation);
+        if let Some(name) = self.first_snapshot()? {
             return Err(corrupt(&name, "F-9", "there is a snapshot, and no segment with a valid header".into()));
         }
         for number in headless {
@@ -319,6 +320,18 @@ impl<S: Storage> Surveyor<'_, S> {
         self.discard(headless)?;
         self.found.newest_is_anchored = true;
         Ok(self.found)
+    }
+
+    /// The oldest snapshot that is not empty. An empty one holds nothing, and may be what a removed file comes back as after
+    /// an import that failed: everything is emptied there before it is removed (rule F-60).
+    fn first_snapshot(&self) -> Result<Option<String>> {
+        for generation in &self.found.snapshots {
+            let name = snapshot_name(*generation);
+            if !self.storage.open(&name)?.is_empty()? {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     /// A first segment whose creation was interrupted has no frame behind its header. If this one has, then a header and
@@ -349,8 +362,7 @@ impl<S: Storage> Surveyor<'_, S> {
                     format!("seq {} was committed, and there is no valid anchor", candidate.header.first_seq - 1);
                 self.refuse(corrupt(&name, "F-9", what), &name)?;
             }
-            if let Some(generation) = self.found.snapshots.first() {
-                let name = crate::log::snapshot_name(*generation);
+            if let Some(name) = self.first_snapshot()? {
                 self.refuse(corrupt(&name, "F-9", "there is a snapshot, and no valid anchor".into()), &name)?;
             }
             return Ok(());
