@@ -4,7 +4,7 @@
 //! is in the module once. What differs is behind `dyn`.
 
 use foldb_core::{
-    Db, Error, Result, RunId, Transaction, TransactionOptions, View,
+    Db, Error, Result, RunId, Transaction, View,
     primitive::{
         Cells, Documents, Events, Kv, Trace,
         access::{Access, AccessMut, Reads, Writes},
@@ -103,12 +103,14 @@ pub(crate) fn commit_with(
     journal: &Journal,
     work: &mut dyn FnMut(&Transaction<'_, PlatformStorage>) -> Result<()>,
 ) -> Result<foldb_core::Receipt> {
-    let done = db.transaction_with(&TransactionOptions::new(), |transaction| {
+    let done = db.transaction_with(&journal.options(), |transaction| {
         journal.touched.borrow_mut().clear();
         work(transaction)
     });
-    let ((), receipt) = done?;
+    let ((), mut receipt) = done?;
     journal.committed(receipt.seq);
+    // Whoever hears of it hears of it after the sync of the whole message.
+    receipt.durable |= journal.together.get();
     Ok(receipt)
 }
 
@@ -146,6 +148,12 @@ impl AccessMut for &Space<'_> {
         let Target::Store(db) = self.target else {
             return self.write(|writes| writes.append(space, stream, count, events)).map(|()| None);
         };
+        if self.journal.together.get() {
+            self.write(|writes| writes.append(space, stream, count, events))?;
+            // Nobody else commits in this thread meanwhile, so these are the stream's newest.
+            let head = self.events().head(stream)?;
+            return Ok(Some(head.saturating_sub(count).saturating_add(1)));
+        }
         let first = AccessMut::append(&db, space, stream, count, events)?;
         if self.journal.active {
             self.journal.touch(self.run, 2, stream);

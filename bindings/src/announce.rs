@@ -1,11 +1,12 @@
-//! What commits have touched, for those who listen.
+//! What commits have touched, for those who listen; and whether they still wait for their sync.
 //!
-//! Invariant: only what was committed is announced, once, in the order of the commits.
+//! Invariants: only what was committed is announced, once, in the order of the commits. A commit whose sync was put off is
+//! told to nobody before that sync has returned.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use foldb_core::{
-    Result, RunId,
+    Durability, Result, RunId, TransactionOptions,
     host::Host,
     log::OpCode,
     primitive::access::{OnItem, OnPair, PendingStream, Reads, Writes},
@@ -45,6 +46,9 @@ pub(crate) struct Journal {
     /// What the present operation has written.
     pub(crate) touched: RefCell<Vec<Touched>>,
     commits: RefCell<Vec<(u64, Vec<Touched>)>>,
+    /// Whether commits leave their sync to the end of the message, and whether one has.
+    pub(crate) together: Cell<bool>,
+    pub(crate) unsynced: Cell<bool>,
 }
 
 impl Journal {
@@ -53,6 +57,20 @@ impl Journal {
         if self.active {
             self.touched.borrow_mut().push(Touched { run, primitive, key: key.to_vec() });
         }
+    }
+
+    /// How a commit of the present operation is made: at once, or with those of the whole message.
+    pub(crate) fn options(&self) -> TransactionOptions {
+        if !self.together.get() {
+            return TransactionOptions::new();
+        }
+        self.unsynced.set(true);
+        TransactionOptions::new().durability(Durability::buffered())
+    }
+
+    /// Nothing of this message was committed, as far as anybody is told.
+    pub(crate) fn forget(&self) {
+        self.commits.borrow_mut().clear();
     }
 
     /// What the present operation has written was committed.

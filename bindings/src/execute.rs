@@ -30,6 +30,8 @@ pub(crate) struct Executor<'a> {
     pub(crate) handles: &'a mut Handles,
     pub(crate) journal: &'a Journal,
     pub(crate) client: u32,
+    /// Whether a commit waits for stable media by default.
+    pub(crate) strict: bool,
 }
 
 /// A request whose head has been read.
@@ -51,8 +53,24 @@ impl Executor<'_> {
         }
     }
 
-    /// Answers requests, each behind its length, with answers behind theirs.
+    /// Answers requests, each behind its length, with answers behind theirs. Durable commits of one message share one
+    /// sync, as those of several threads do natively.
     pub(crate) fn answer_all(&mut self, requests: &[u8], out: &mut Output) -> Result<()> {
+        self.journal.together.set(self.strict);
+        let answered = self.answer_each(requests, out);
+        self.journal.together.set(false);
+        if self.journal.unsynced.replace(false)
+            && let Err(error) = self.db.sync()
+        {
+            // What was read may be lost with what was written: nobody may act upon any of it.
+            self.journal.forget();
+            out.0.clear();
+            return fail_each(requests, &error, out);
+        }
+        answered
+    }
+
+    fn answer_each(&mut self, requests: &[u8], out: &mut Output) -> Result<()> {
         let mut input = Input::new(requests);
         while !input.is_empty() {
             let request = input.bytes()?;
@@ -296,6 +314,22 @@ impl Executor<'_> {
         }
         request.input.finish()
     }
+}
+
+/// Answers requests with an error.
+fn fail_each(requests: &[u8], error: &Error, out: &mut Output) -> Result<()> {
+    let mut input = Input::new(requests);
+    while !input.is_empty() {
+        input.bytes()?;
+        out.nested(|bytes| {
+            let mut answer = Output::default();
+            answer.u8(FAILED);
+            failure::write(error, &mut answer);
+            bytes.append(&mut answer.0);
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 fn live_digest(view: &View<'_, PlatformStorage>, run: Option<RunId>) -> Result<Digest> {

@@ -18,6 +18,7 @@ fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::RunEnded => "RunEnded",
         ErrorKind::Locked => "Locked",
         ErrorKind::StorageFull => "StorageFull",
+        ErrorKind::NotReady => "NotReady",
         ErrorKind::Poisoned => "Poisoned",
         ErrorKind::OutcomeUnknown => "OutcomeUnknown",
         ErrorKind::Corrupt => "Corrupt",

@@ -16,6 +16,8 @@ mod host;
 mod life;
 mod node;
 mod operation;
+#[cfg(target_family = "wasm")]
+mod opfs;
 mod options;
 mod platform;
 mod primitives;
@@ -25,5 +27,7 @@ mod wire;
 
 pub use node::NodeFiles;
 pub use operation::Operation;
+#[cfg(target_family = "wasm")]
+pub use opfs::{destroy_store, list_stores};
 pub use platform::PlatformStorage;
 pub use store::Store;

@@ -7,21 +7,25 @@ use foldb_core::storage::{MemFile, MemStorage, Storage, StorageError, StorageFil
 use crate::node::{NodeFile, NodeStorage};
 
 /// The storage of a store.
-#[derive(Debug)]
 pub enum PlatformStorage {
     /// Memory of the module.
     Memory(MemStorage),
     /// A directory, through the functions that the package passes in.
     Node(NodeStorage),
+    /// A directory of the origin private file system.
+    #[cfg(target_family = "wasm")]
+    Opfs(foldb_web::OpfsStorage),
 }
 
 /// A file of a [`PlatformStorage`].
-#[derive(Debug)]
 pub enum PlatformFile {
     /// Memory of the module.
     Memory(MemFile),
     /// A file of a directory.
     Node(NodeFile),
+    /// A file of the origin private file system.
+    #[cfg(target_family = "wasm")]
+    Opfs(foldb_web::OpfsFile),
 }
 
 impl Storage for PlatformStorage {
@@ -31,6 +35,8 @@ impl Storage for PlatformStorage {
         match self {
             PlatformStorage::Memory(storage) => storage.list(),
             PlatformStorage::Node(storage) => storage.list(),
+            #[cfg(target_family = "wasm")]
+            PlatformStorage::Opfs(storage) => storage.list(),
         }
     }
 
@@ -38,6 +44,8 @@ impl Storage for PlatformStorage {
         match self {
             PlatformStorage::Memory(storage) => storage.create(name).map(PlatformFile::Memory),
             PlatformStorage::Node(storage) => storage.create(name).map(PlatformFile::Node),
+            #[cfg(target_family = "wasm")]
+            PlatformStorage::Opfs(storage) => storage.create(name).map(PlatformFile::Opfs),
         }
     }
 
@@ -45,6 +53,8 @@ impl Storage for PlatformStorage {
         match self {
             PlatformStorage::Memory(storage) => storage.open(name).map(PlatformFile::Memory),
             PlatformStorage::Node(storage) => storage.open(name).map(PlatformFile::Node),
+            #[cfg(target_family = "wasm")]
+            PlatformStorage::Opfs(storage) => storage.open(name).map(PlatformFile::Opfs),
         }
     }
 
@@ -52,6 +62,8 @@ impl Storage for PlatformStorage {
         match self {
             PlatformStorage::Memory(storage) => storage.remove(name),
             PlatformStorage::Node(storage) => storage.remove(name),
+            #[cfg(target_family = "wasm")]
+            PlatformStorage::Opfs(storage) => storage.remove(name),
         }
     }
 }
@@ -62,6 +74,8 @@ macro_rules! each {
         match $this {
             PlatformFile::Memory($file) => $call,
             PlatformFile::Node($file) => $call,
+            #[cfg(target_family = "wasm")]
+            PlatformFile::Opfs($file) => $call,
         }
     };
 }

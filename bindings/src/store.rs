@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use foldb_core::{Db, Error, Ticker, storage::MemStorage};
+use foldb_core::{Db, Durability, Error, Ticker, storage::MemStorage};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
@@ -24,8 +24,11 @@ use crate::{
 const MOVED: u32 = 1 << 31;
 /// Set in what a call returns: there are commits to announce.
 const ANNOUNCE: u32 = 1 << 30;
-/// Most bytes of an answer; the length shares its word with the two marks.
-const ANSWER_BYTES_MAX: usize = (1 << 30) - 1;
+/// Set in what a call returns: few files are ready for the log to grow into.
+#[cfg(target_family = "wasm")]
+const LOW: u32 = 1 << 29;
+/// Most bytes of an answer; the length shares its word with the marks.
+const ANSWER_BYTES_MAX: usize = (1 << 29) - 1;
 /// An output buffer of more than this is given back after its answer.
 const KEPT_BYTES: usize = 4 << 20;
 
@@ -36,23 +39,31 @@ pub struct Store {
     ticker: Ticker<PlatformStorage>,
     handles: Handles,
     journal: Journal,
+    strict: bool,
     input: Vec<u8>,
     output: Output,
     output_at: usize,
+    #[cfg(target_family = "wasm")]
+    pub(crate) pool: Option<foldb_web::pool::Pool<foldb_web::OpfsDirectory>>,
 }
 
 impl Store {
-    fn open(storage: PlatformStorage, options: &[u8]) -> Result<Store, JsValue> {
+    pub(crate) fn open(storage: PlatformStorage, options: &[u8]) -> Result<Store, JsValue> {
         let open = || -> foldb_core::Result<Store> {
-            let db = Db::open(storage, Arc::new(JsHost), options::store(options)?)?;
+            let options = options::store(options)?;
+            let strict = options.commit_durability() == Durability::Strict;
+            let db = Db::open(storage, Arc::new(JsHost), options)?;
             Ok(Store {
                 ticker: db.ticker(),
                 db: Some(db),
+                strict,
                 handles: Handles::default(),
                 journal: Journal::default(),
                 input: Vec::new(),
                 output: Output::default(),
                 output_at: 0,
+                #[cfg(target_family = "wasm")]
+                pool: None,
             })
         };
         open().map_err(|error| thrown(&error))
@@ -68,6 +79,10 @@ impl Store {
         }
         if self.journal.has_commits() {
             answer |= ANNOUNCE;
+        }
+        #[cfg(target_family = "wasm")]
+        if crate::opfs::is_low(self.pool.as_ref()) {
+            answer |= LOW;
         }
         answer
     }
@@ -160,7 +175,8 @@ impl Store {
         let out = &mut self.output;
         match &self.db {
             Some(db) => {
-                let mut executor = Executor { db, handles: &mut self.handles, journal: &self.journal, client };
+                let mut executor =
+                    Executor { db, handles: &mut self.handles, journal: &self.journal, client, strict: self.strict };
                 if several {
                     // What is malformed from here on has no length and can have no answer: the other side finds that
                     // answers are missing.

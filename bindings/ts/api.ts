@@ -84,6 +84,8 @@ export type ErrorKind =
   | "Locked"
   /** No room, or the quota is used up. Nothing was changed; free some and go on. */
   | "StorageFull"
+  /** Browser: one turn of work has used up the files that were ready. Nothing was changed: `await db.ready()`, go on. */
+  | "NotReady"
   /** The device or the system failed while reading. */
   | "Io"
   /** An earlier write failed: this handle takes no more writes. Reopen the store. */
@@ -682,9 +684,9 @@ export interface OpenOptions {
   /** What recovery accepts: a torn tail (default), nothing (`"strict"`), or anything (`"salvage"`, read-only). */
   recovery?: "default" | "strict" | "salvage";
   checkSnapshots?: boolean;
-  /** Size at which the log goes on in a new segment. Default 64 MiB; 4 MiB in a browser. */
+  /** Size at which the log goes on in a new segment. Default 64 MiB. */
   segmentBytes?: number;
-  /** A snapshot for every so many bytes of log; `null` for never. Default 256 MiB; 32 MiB in a browser. */
+  /** A snapshot for every so many bytes of log; `null` for never. Default 256 MiB. */
   snapshotLogBytes?: number | null;
   snapshotOnClose?: boolean;
   /** How often a transaction's closure runs again after a conflict. Default 64. */
@@ -732,6 +734,11 @@ export interface Db<M extends Mode> extends Space<M> {
   /** Checks every checksum, pointer and chain, and that replay gives the live state. Reads everything. */
   verify(): Out<M, VerifyReport>;
   stats(): Promise<Stats>;
+  /**
+   * Browser, in your own worker: waits until files are ready for the log to grow into. Only a burst of hundreds of
+   * megabytes without an `await` needs it, after `NotReady`.
+   */
+  ready(): Promise<void>;
   /** Syncs, writes a snapshot where it pays, and lets go of the store. */
   close(): Promise<void>;
 }

@@ -69,8 +69,3 @@ export async function withQuota(stats: Stats): Promise<Stats> {
   stats.persisted = await navigator.storage.persisted();
   return stats;
 }
-
-/** Files of a browser are small: what a store occupies counts against its quota. */
-export function withDefaults(options: OpenOptions): OpenOptions {
-  return { segmentBytes: 4 << 20, snapshotLogBytes: 32 << 20, ...options };
-}

@@ -280,6 +280,10 @@ class Client implements Caller {
     return this.#connection.stats(stats);
   }
 
+  async ready(): Promise<void> {
+    // The worker sees to that between two messages.
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const end of this.#subscriptions) end();
@@ -318,6 +322,34 @@ export async function open(name: string, options: OpenOptions = {}): Promise<Asy
     connection.users--;
     throw error;
   }
+}
+
+/** What a short-lived worker says to one message. */
+async function askWorker<T extends FromWorker["type"]>(message: ToWorker, type: T): Promise<FromWorker & { type: T }> {
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "foldb" });
+  try {
+    return await new Promise((resolve, reject) => {
+      worker.addEventListener("error", (event) => reject(crashed(event.message || "it could not be started")));
+      worker.addEventListener("message", ({ data }) => {
+        const said = fromWorker(data);
+        if (said?.type === type) resolve(said as FromWorker & { type: T });
+        else reject(said && "error" in said && said.error ? received(said.error) : crashed("a message of the worker is none of the protocol"));
+      });
+      worker.postMessage(message);
+    });
+  } finally {
+    worker.terminate();
+  }
+}
+
+/** The names of the stores of this origin, by a worker: browsers look into them nowhere else. */
+export async function listByWorker(): Promise<string[]> {
+  return (await askWorker({ type: "list" }, "listed")).names;
+}
+
+/** Destroys a store by a worker. */
+export async function destroyByWorker(name: string): Promise<boolean> {
+  return (await askWorker({ type: "destroy", name }, "destroyed")).existed;
 }
 
 /** Whether the browser was asked in this page for persistent storage. */

@@ -1,7 +1,7 @@
 // Stores in this very thread, and what can be done with stores that are not open.
 
 import type { OpenOptions, SyncDb } from "./api.js";
-import { hold, openHere, withDefaults, withQuota } from "./browser.js";
+import { hold, openHere, withQuota } from "./browser.js";
 import { FoldbError, thrown } from "./errors.js";
 import { localDb } from "./local.js";
 import { destroyStore, listStores, load, Store } from "./module.js";
@@ -16,9 +16,8 @@ export async function memory(options: OpenOptions): Promise<SyncDb> {
 }
 
 export async function openInWorker(name: string, options: OpenOptions): Promise<SyncDb> {
-  const settled = withDefaults(options);
-  const { store, memory, release } = await openHere(name, settled, encodeOptions(settled)).catch(rethrow);
-  return localDb({ name, store, memory, options: settled, stats: withQuota, released: release });
+  const { store, memory, release } = await openHere(name, options, encodeOptions(options)).catch(rethrow);
+  return localDb({ name, store, memory, options, stats: withQuota, released: release });
 }
 
 export async function list(): Promise<string[]> {

@@ -2,10 +2,15 @@
 
 import type { OpenOptions, SyncDb } from "./api.js";
 
+import { destroyByWorker, listByWorker } from "./client.js";
+
 export type * from "./api.js";
 export { open } from "./client.js";
 export { FoldbError } from "./errors.js";
 export { Tagged, U256 } from "./values.js";
+
+/** Whether this is a page, where browsers open no files. */
+const inPage = typeof document !== "undefined";
 
 // The main thread needs none of what follows, so it is loaded when it is asked for.
 
@@ -26,12 +31,12 @@ export async function openInWorker(name: string, options: OpenOptions = {}): Pro
 
 /** The names of the stores of this origin. */
 export async function list(): Promise<string[]> {
-  return (await import("./here.js")).list();
+  return inPage ? listByWorker() : (await import("./here.js")).list();
 }
 
 /**
  * Destroys a store of this origin with all that it holds, and says whether there was one. Throws `Locked` where it is open.
  */
 export async function destroy(name: string): Promise<boolean> {
-  return (await import("./here.js")).destroy(name);
+  return inPage ? destroyByWorker(name) : (await import("./here.js")).destroy(name);
 }

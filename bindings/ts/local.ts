@@ -16,7 +16,8 @@ import { Reader, Writer } from "./wire.js";
 /** Marks in what a call returns: see `src/store.rs`. */
 const MOVED = 0x80000000;
 const ANNOUNCE = 0x40000000;
-const LENGTH = 0x3fffffff;
+const LOW = 0x20000000;
+const LENGTH = 0x1fffffff;
 
 /** What surrounds a store in this thread. */
 export interface Surroundings {
@@ -82,15 +83,38 @@ export class Memory {
     return new Reader(this.#bytes, this.#view, this.#outputAt, this.#outputAt + (returned & LENGTH));
   }
 
+  #refilling: Promise<void> | undefined;
+
+  /** Makes files ready, if a call says that few are. They are there once the event loop has run. */
+  refill(returned: number): Promise<void> | undefined {
+    if ((returned & LOW) === 0 && !this.#refilling) return undefined;
+    this.#refilling ??= Promise.resolve()
+      .then(() => this.guard(() => this.store.replenish()))
+      // Without room the store goes on with the files that it has, and a commit that needs one says so.
+      .catch(() => {})
+      .finally(() => (this.#refilling = undefined));
+    return this.#refilling;
+  }
+
+  /** Makes files ready, and waits for them. */
+  async ready(): Promise<void> {
+    await this.guard(() => this.store.replenish());
+  }
+
   get memoryBytes(): number {
     return this.#memory.buffer.byteLength;
   }
 
-  /** The same as bytes, to be sent. */
-  commitBytes(returned: number): Uint8Array<ArrayBuffer> | undefined {
+  /** A copy of the answer, to be sent. */
+  copy(returned: number): ArrayBuffer {
+    const { bytes, at, end } = this.answer(returned);
+    return bytes.slice(at, end).buffer as ArrayBuffer;
+  }
+
+  /** What was committed, to be sent. */
+  commitBytes(returned: number): ArrayBuffer | undefined {
     if ((returned & ANNOUNCE) === 0) return undefined;
-    const { bytes, at, end } = this.answer(this.guard(() => this.store.announcements()));
-    return bytes.slice(at, end) as Uint8Array<ArrayBuffer>;
+    return this.copy(this.guard(() => this.store.announcements()));
   }
 
   /** What was committed, if the return value of a call says that something was. */
@@ -101,13 +125,12 @@ export class Memory {
 }
 
 /** Calls the store's timer. */
-export function startTicking(memory: Memory, options: OpenOptions, also?: () => void): () => void {
+export function startTicking(memory: Memory, options: OpenOptions): () => void {
   const millis = tickMillis(options);
   if (millis === 0) return () => {};
   const timer: unknown = setInterval(() => {
     try {
       memory.guard(() => memory.store.tick());
-      also?.();
     } catch {
       // A failed sync has poisoned the store, and its next commit says so to somebody who listens.
     }
@@ -160,6 +183,7 @@ export class LocalCaller implements Caller {
     } catch (error) {
       throw (memory.gone = thrown(error));
     }
+    if (returned & LOW) void memory.refill(returned);
     if ((returned & ANNOUNCE) === 0) return readAnswer(memory.answer(returned), read);
     try {
       return readAnswer(memory.answer(returned), read);
@@ -171,6 +195,10 @@ export class LocalCaller implements Caller {
 
   handle(): number {
     return ++this.#handles;
+  }
+
+  ready(): Promise<void> {
+    return this.#memory.ready();
   }
 
   pause(): void {

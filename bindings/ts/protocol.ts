@@ -27,7 +27,10 @@ export type ToWorker =
   /** The page may be going: what is buffered should not wait for the timer. */
   | { type: "flush" }
   | { type: "stats" }
-  | { type: "close" };
+  | { type: "close" }
+  /** What needs no open store. */
+  | { type: "list" }
+  | { type: "destroy"; name: string };
 
 /** From the worker to a client. */
 export type FromWorker =
@@ -39,7 +42,9 @@ export type FromWorker =
   | { type: "stats"; memoryBytes: number; usageBytes?: number; quotaBytes?: number; persisted?: boolean }
   /** The module stopped: nothing will be answered any more. */
   | { type: "crashed"; error: SentError }
-  | { type: "closed"; error: SentError | undefined };
+  | { type: "closed"; error: SentError | undefined }
+  | { type: "listed"; names: string[] }
+  | { type: "destroyed"; existed: boolean };
 
 type Fields = Record<string, unknown>;
 
@@ -52,6 +57,8 @@ const TO_WORKER: Record<ToWorker["type"], (message: Fields) => boolean> = {
   flush: () => true,
   stats: () => true,
   close: () => true,
+  list: () => true,
+  destroy: ({ name }) => typeof name === "string",
 };
 
 const FROM_WORKER: Record<FromWorker["type"], (message: Fields) => boolean> = {
@@ -62,6 +69,8 @@ const FROM_WORKER: Record<FromWorker["type"], (message: Fields) => boolean> = {
   stats: ({ memoryBytes }) => typeof memoryBytes === "number",
   crashed: ({ error }) => isError(error),
   closed: ({ error }) => error === undefined || isError(error),
+  listed: ({ names }) => Array.isArray(names) && names.every((name) => typeof name === "string"),
+  destroyed: ({ existed }) => typeof existed === "boolean",
 };
 
 function isError(error: unknown): boolean {

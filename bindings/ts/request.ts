@@ -8,15 +8,9 @@ import type { Reader, Writer } from "./wire.js";
 
 /** Writes what every request begins with. `waiting`: a write of a transaction whose answer nobody waits for. */
 export function writeHead(out: Writer, { target, handle, run }: Place, operation: Operation, waiting: boolean): void {
-  out.u8(operation);
-  out.u8(waiting ? 3 : target);
-  if (target !== 0) out.u32(handle);
-  if (run === undefined) {
-    out.u8(0);
-  } else {
-    out.u8(1);
-    out.id(run);
-  }
+  out.head(operation, waiting ? 3 : target, handle);
+  out.flag(run !== undefined);
+  if (run !== undefined) out.id(run);
 }
 
 /** Throws the error that an answer is, or gives its result. */

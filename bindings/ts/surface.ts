@@ -1,7 +1,7 @@
 // The API as objects: what each method asks for, and what it makes of the answer.
 //
 // Invariant: every method is written once, for both modes. It gives its request to a `Caller`, which answers at once or by a
-// promise; `then` goes on with either.
+// promise; `chain` goes on with either.
 
 import type * as api from "./api.js";
 import { FoldbError, invalid } from "./errors.js";
@@ -38,11 +38,13 @@ export interface Caller {
   pause(attempt: number): Now<void>;
   subscribe(run: string | undefined, listener: (commit: api.Announcement) => void): () => void;
   stats(stats: api.Stats): Now<api.Stats> | Promise<api.Stats>;
+  /** Waits until files are ready for the log to grow into. */
+  ready(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Goes on with a result, at once if it is there. */
-export function then<T, U>(result: T | PromiseLike<T>, go: (value: T) => Now<U>): Now<U> {
+/** Goes on with a result, at once if it is there. Not named `then`: a module that exports that is a promise to `import()`. */
+export function chain<T, U>(result: T | PromiseLike<T>, go: (value: T) => Now<U>): Now<U> {
   return isPromise(result) ? Promise.resolve(result.then(go)) : go(result);
 }
 
@@ -78,7 +80,7 @@ class Part {
   /** Runs `work` in the transaction that this belongs to, or in one of its own. */
   protected atomically<T>(work: (place: Place) => Now<T>): Now<T> {
     if (this.place.target === 1) return work(this.place);
-    return then(
+    return chain(
       transact(this.caller, {}, ({ handle }) => work({ target: 1, handle, run: this.place.run })),
       ({ value }) => value,
     );
@@ -229,9 +231,9 @@ class Kv extends Entries implements api.Kv<api.Mode> {
   update(key: Key, change: (value: any) => any): Now<any> {
     return this.atomically((place) => {
       const kv = new Kv(this.caller, place);
-      return then(kv.get(key), (before) => {
+      return chain(kv.get(key), (before) => {
         const value = change(before);
-        return then(kv.put(key, value), () => value);
+        return chain(kv.put(key, value), () => value);
       });
     });
   }
@@ -606,12 +608,12 @@ class Cells extends Entries implements api.Cells<api.Mode> {
   #transition(key: Key, change: (value: any) => any, init?: { value: any }): Now<any> {
     return this.atomically((place) => {
       const cells = new Cells(this.caller, place);
-      return then(cells.get(key), (found): Now<any> => {
+      return chain(cells.get(key), (found): Now<any> => {
         if (!found && !init) throw new FoldbError("NotFound", "NotFound", `cell ${String(key)} does not exist`);
         const value = change(found ? found.value : init!.value);
         // A cell that is made here is made and changed in one commit, and so has the counter 2.
         const ready = found ? undefined : cells.init(key, init!.value);
-        return then(ready, () => then(cells.set(key, value), (counter) => ({ counter, value })));
+        return chain(ready, () => chain(cells.set(key, value), (counter) => ({ counter, value })));
       });
     });
   }
@@ -869,7 +871,7 @@ class Runs extends Part implements api.Runs<api.Mode> {
   readonly #requests = new RunRequests(this.caller, this.place);
 
   begin(options: api.RunOptions): Now<api.Run<any>> {
-    return then(this.#requests.begin(options), (id) => this.#run(id));
+    return chain(this.#requests.begin(options), (id) => this.#run(id));
   }
 
   #run(id: string): any {
@@ -877,7 +879,7 @@ class Runs extends Part implements api.Runs<api.Mode> {
   }
 
   get(id: string): Now<api.Run<any>> {
-    return then(this.#requests.info(id), ({ id }) => this.#run(id));
+    return chain(this.#requests.info(id), ({ id }) => this.#run(id));
   }
 
   info(id: string): Now<api.RunInfo> {
@@ -897,7 +899,7 @@ class TransactionRuns extends Part implements api.TransactionRuns<api.Mode> {
   readonly #requests = new RunRequests(this.caller, this.place);
 
   begin(options: api.RunOptions): Now<any> {
-    return then(this.#requests.begin(options), (id) => new NamedSpace(this.caller, this.place, id));
+    return chain(this.#requests.begin(options), (id) => new NamedSpace(this.caller, this.place, id));
   }
 
   end(id: string, message?: string): Now<void> {
@@ -984,7 +986,7 @@ function begin(caller: Caller, options: api.TransactionOptions): Now<Place> {
     out.optional(options.durability, (wanted) => durability(out, wanted));
     out.optional(options.idempotencyKey, (key) => out.key(key));
   };
-  return then(caller.call(place, Operation.TransactionBegin, write, nothing), () => place);
+  return chain(caller.call(place, Operation.TransactionBegin, write, nothing), () => place);
 }
 
 /** Runs `work` in a transaction and commits it, again after a conflict, as often as the options say. */
@@ -995,11 +997,11 @@ export function transact<T>(
   attempt = 0,
 ): Now<{ value: T; receipt: api.Receipt }> {
   const { retries = DEFAULT_RETRIES } = options;
-  return then(begin(caller, options), (place) => {
+  return chain(begin(caller, options), (place) => {
     const transaction = new Transaction(caller, place);
     const failed = (error: unknown): any => {
       if (!(error instanceof FoldbError && error.kind === "Conflict" && attempt < retries)) throw error;
-      return then(caller.pause(attempt), () => transact(caller, options, work, attempt + 1));
+      return chain(caller.pause(attempt), () => transact(caller, options, work, attempt + 1));
     };
     const undo = (error: unknown): never => {
       // What failed is told; that the handle cannot be given back, because the store is gone, says nothing more.
@@ -1234,7 +1236,7 @@ export class Db extends Space implements api.Db<api.Mode> {
   }
 
   transaction(work: (tx: any) => any, options: api.TransactionOptions = {}): Now<any> {
-    return then(this.transactionWith(options, work), ({ value }) => value);
+    return chain(this.transactionWith(options, work), ({ value }) => value);
   }
 
   transactionWith(options: api.TransactionOptions, work: (tx: any) => any): Now<{ value: any; receipt: api.Receipt }> {
@@ -1249,13 +1251,13 @@ export class Db extends Space implements api.Db<api.Mode> {
   }
 
   beginTransaction(options: api.TransactionOptions = {}): Now<any> {
-    return then(begin(this.caller, options), (place) => new Transaction(this.caller, place));
+    return chain(begin(this.caller, options), (place) => new Transaction(this.caller, place));
   }
 
   view(): Now<any> {
     const place = { target: 2, handle: this.caller.handle(), run: undefined };
     const opened = this.caller.call(place, Operation.ViewOpen, undefined, number);
-    return then(opened, (seq) => new View(this.caller, place, seq));
+    return chain(opened, (seq) => new View(this.caller, place, seq));
   }
 
   replay(run: string, until?: number): Now<any> {
@@ -1270,7 +1272,7 @@ export class Db extends Space implements api.Db<api.Mode> {
     const place = { target: 2, handle: this.caller.handle(), run };
     const write = (out: Writer) => out.optional(until, (until) => out.number(until));
     const opened = this.caller.call(place, Operation.ReplayOpen, write, number);
-    return then(opened, (transactions) => new Replay(this.caller, { ...place, run: undefined }, transactions));
+    return chain(opened, (transactions) => new Replay(this.caller, { ...place, run: undefined }, transactions));
   }
 
   diff(older: string, newer: string): Now<api.Diff> {
@@ -1311,6 +1313,10 @@ export class Db extends Space implements api.Db<api.Mode> {
 
   async stats(): Promise<api.Stats> {
     return this.caller.stats(await this.ask(Operation.StoreStats, undefined, stats));
+  }
+
+  ready(): Promise<void> {
+    return this.caller.ready();
   }
 
   close(): Promise<void> {

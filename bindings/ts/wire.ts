@@ -53,6 +53,17 @@ export class Writer {
     this.u8(flag ? 1 : 0);
   }
 
+  /** Operation, target and handle: what every request begins with, in one step. */
+  head(operation: number, target: number, handle: number): void {
+    this.room(6);
+    const { bytes } = this;
+    bytes[this.at++] = operation;
+    bytes[this.at++] = target;
+    if (target === 0) return;
+    this.#put32(this.at, handle);
+    this.at += 4;
+  }
+
   u32(number: number): void {
     this.room(4);
     this.#put32(this.at, number);

@@ -1,8 +1,9 @@
 // The worker that holds a store for a page. It is started by `open` and does nothing by itself.
 
-import { hold, openHere, withDefaults, withQuota } from "./browser.js";
 import type { Stats } from "./api.js";
+import { hold, openHere, withQuota } from "./browser.js";
 import { FoldbError, thrown } from "./errors.js";
+import { destroy, list } from "./here.js";
 import { Memory, startTicking } from "./local.js";
 import { encodeOptions } from "./options.js";
 import { PROTOCOL_VERSION, sendable, toWorker, type FromWorker, type ToWorker } from "./protocol.js";
@@ -20,59 +21,110 @@ interface Held {
   release: () => void;
 }
 
-const LENGTH = 0x3fffffff;
+/** One client of the store. Its messages are worked on one after the other, in their order. */
+class Session {
+  readonly #port: Port;
+  readonly #client: number;
+  #held: Held | undefined;
+  #turn: Promise<void> = Promise.resolve();
+  /** How many messages wait for their turn. */
+  #queued = 0;
 
-/** Serves one client. Its messages are worked on one after the other. */
-function serve(port: Port, client: number): void {
-  let held: Held | undefined;
-  let turn: Promise<void> = Promise.resolve();
-  let refilling = false;
+  constructor(port: Port, client: number) {
+    this.#port = port;
+    this.#client = client;
+    port.addEventListener("message", ({ data }) => this.#hear(data));
+  }
 
-  const say = (message: FromWorker, ...transfer: Transferable[]) => port.postMessage(message, transfer);
+  #say(message: FromWorker, ...transfer: Transferable[]): void {
+    this.#port.postMessage(message, transfer);
+  }
 
-  const refill = () => {
-    // Between two turns: the next commit that needs a file finds one.
-    if (!held || refilling || held.memory.gone) return;
-    refilling = true;
-    const { memory } = held;
-    Promise.resolve()
-      .then(() => memory.guard(() => memory.store.replenish()))
-      .catch(() => {})
-      .finally(() => (refilling = false));
-  };
+  #crash(error: unknown): void {
+    this.#say({ type: "crashed", error: sendable(thrown(error)) });
+  }
 
-  const open = async ({ version, name, alive, options }: ToWorker & { type: "open" }) => {
-    if (version !== PROTOCOL_VERSION) {
-      throw new FoldbError("Unsupported", "Protocol", `the page speaks version ${version} of the protocol, this worker ${PROTOCOL_VERSION}; reload the page`);
+  #hear(data: unknown): void {
+    const message = toWorker(data);
+    if (!message) return this.#crash(new FoldbError("Invalid", "Message", "a message to the worker is none of the protocol"));
+    // Requests come at once where nothing is under way: a turn of the event loop is most of what a read costs.
+    if (message.type === "requests" && this.#queued === 0) {
+      try {
+        this.#answer(message.bytes);
+      } catch (error) {
+        this.#crash(error);
+      }
+      return;
     }
-    if (held) throw new FoldbError("Invalid", "Opened", "the store is open already");
-    const settled = withDefaults(options);
-    const { store, memory, release, persisted } = await openHere(name, settled, encodeOptions(settled));
-    const own = new Memory(store, memory);
-    held = { memory: own, stop: startTicking(own, settled, refill), release };
-    await hold(alive, 0);
-    say({ type: "opened", version: PROTOCOL_VERSION, persisted });
-  };
+    this.#wait(() => this.#act(message));
+  }
 
-  const answer = (bytes: ArrayBuffer) => {
-    if (!held) throw new FoldbError("Closed", "Closed", "the store is not open");
-    const { memory } = held;
+  #wait(work: () => void | Promise<void>): void {
+    this.#queued++;
+    this.#turn = this.#turn
+      .then(work)
+      .catch((error: unknown) => this.#crash(error))
+      .finally(() => this.#queued--);
+  }
+
+  async #act(message: ToWorker): Promise<void> {
+    const memory = this.#held?.memory;
+    switch (message.type) {
+      case "open":
+        return this.#open(message).catch((error: unknown) => this.#say({ type: "refused", error: sendable(thrown(error)) }));
+      case "requests":
+        return this.#answer(message.bytes);
+      case "announce":
+        return memory?.guard(() => memory.store.announce(message.active));
+      case "flush":
+        memory?.guard(() => memory.store.tick());
+        return;
+      case "stats": {
+        const stats = await withQuota({} as Stats);
+        return this.#say({ ...stats, type: "stats", memoryBytes: memory?.memoryBytes ?? 0 });
+      }
+      case "close":
+        return this.#close();
+      case "list":
+        return this.#say({ type: "listed", names: await list() });
+      case "destroy":
+        return this.#say({ type: "destroyed", existed: await destroy(message.name) });
+    }
+  }
+
+  async #open({ version, name, alive, options }: ToWorker & { type: "open" }): Promise<void> {
+    if (version !== PROTOCOL_VERSION) {
+      const why = `the page speaks version ${version} of the protocol, this worker ${PROTOCOL_VERSION}; reload the page`;
+      throw new FoldbError("Unsupported", "Protocol", why);
+    }
+    if (this.#held) throw new FoldbError("Invalid", "Opened", "the store is open already");
+    const { store, memory: wasm, release, persisted } = await openHere(name, options, encodeOptions(options));
+    const memory = new Memory(store, wasm);
+    this.#held = { memory, stop: startTicking(memory, options), release };
+    await hold(alive, 0);
+    this.#say({ type: "opened", version: PROTOCOL_VERSION, persisted });
+  }
+
+  #answer(bytes: ArrayBuffer): void {
+    if (!this.#held) throw new FoldbError("Closed", "Closed", "the store is not open");
+    const { memory } = this.#held;
     const requests = new Uint8Array(bytes);
     memory.input(requests.length).set(requests);
-    const returned = memory.guard(() => memory.store.callAll(client, requests.length));
-    const { at, bytes: all } = memory.answer(returned);
-    const answers = all.slice(at, at + (returned & LENGTH)).buffer;
-    say({ type: "answers", bytes: answers }, answers);
+    const returned = memory.guard(() => memory.store.callAll(this.#client, requests.length));
+    const answers = memory.copy(returned);
+    this.#say({ type: "answers", bytes: answers }, answers);
     const commits = memory.commitBytes(returned);
-    if (commits) say({ type: "commits", bytes: commits.buffer as ArrayBuffer }, commits.buffer);
-    refill();
-  };
+    if (commits) this.#say({ type: "commits", bytes: commits }, commits);
+    // Where few files are left, the next message waits until there are more: no burst of a page can use them up.
+    const refilled = memory.refill(returned);
+    if (refilled) this.#wait(() => refilled);
+  }
 
-  const close = () => {
+  #close(): void {
     let error: FoldbError | undefined;
-    if (held) {
-      const { memory, stop, release } = held;
-      held = undefined;
+    if (this.#held) {
+      const { memory, stop, release } = this.#held;
+      this.#held = undefined;
       stop();
       try {
         memory.guard(() => memory.store.close());
@@ -81,51 +133,8 @@ function serve(port: Port, client: number): void {
       }
       release();
     }
-    say({ type: "closed", error: error && sendable(error) });
-  };
-
-  const act = async (message: ToWorker) => {
-    switch (message.type) {
-      case "open":
-        try {
-          await open(message);
-        } catch (error) {
-          say({ type: "refused", error: sendable(thrown(error)) });
-        }
-        return;
-      case "requests":
-        return answer(message.bytes);
-      case "announce":
-        return held?.memory.guard(() => held!.memory.store.announce(message.active));
-      case "flush":
-        if (held) held.memory.guard(() => held!.memory.store.tick());
-        return;
-      case "stats": {
-        const stats = await withQuota({} as Stats);
-        return say({ type: "stats", ...stats, memoryBytes: held?.memory.memoryBytes ?? 0 });
-      }
-      case "close":
-        return close();
-    }
-  };
-
-  port.addEventListener("message", ({ data }) => {
-    const message = toWorker(data);
-    if (!message) {
-      say({ type: "crashed", error: sendable(new FoldbError("Invalid", "Message", "a message to the worker is none of the protocol")) });
-      return;
-    }
-    // Requests come at once where nothing is under way: a turn of the event loop is most of what a read costs.
-    if (message.type === "requests" && held) {
-      try {
-        answer(message.bytes);
-      } catch (error) {
-        say({ type: "crashed", error: sendable(thrown(error)) });
-      }
-      return;
-    }
-    turn = turn.then(() => act(message)).catch((error: unknown) => say({ type: "crashed", error: sendable(thrown(error)) }));
-  });
+    this.#say({ type: "closed", error: error && sendable(error) });
+  }
 }
 
-serve(self as unknown as Port, 1);
+new Session(self as unknown as Port, 1);

@@ -1,6 +1,7 @@
 //! Tasks of this repository. `cargo xtask test` is all that continuous integration runs; `cargo xtask help` lists the rest.
 
 mod crashes;
+mod npm;
 mod steps;
 mod tidy;
 mod web;
@@ -20,6 +21,7 @@ cargo xtask test [--only STEP]...   installs what is missing, then runs every ch
 cargo xtask test --list             the steps and their commands
 cargo xtask crashes [--images N]    crashes small workloads everywhere and judges each image; --help says more
 cargo xtask mutants                 plants bugs in the store and looks whether the crashes show each
+cargo xtask npm                     builds the npm package into bindings/dist and prints the size of its parts
 cargo xtask tidy                    only the checks of the sources and documents themselves
 ";
 
@@ -31,6 +33,7 @@ enum Task {
     Tidy,
     Crashes { arguments: Vec<OsString> },
     Mutants,
+    Npm,
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,13 @@ fn main() -> ExitCode {
         Ok(Task::List) => steps::list(),
         Ok(Task::Test { only }) => steps::run(&root, &only),
         Ok(Task::Tidy) => report(&tidy::problems(&root)),
+        Ok(Task::Npm) => match npm::build(&root) {
+            Ok(()) => true,
+            Err(what) => {
+                eprintln!("failed: {what}");
+                false
+            }
+        },
         Ok(Task::Mutants) => crashes::mutants(&root),
         Ok(Task::Crashes { arguments }) => crashes::run(&root, &arguments),
         Err(error) => {
@@ -80,6 +90,7 @@ fn parse() -> Result<Task, lexopt::Error> {
         Some("test") => Ok(Task::Test { only }),
         Some("tidy") => Ok(Task::Tidy),
         Some("mutants") => Ok(Task::Mutants),
+        Some("npm") => Ok(Task::Npm),
         None | Some("help") => Ok(Task::Help),
         Some(other) => Err(format!("there is no task {other}").into()),
     }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{report, tidy, web};
+use crate::{npm, report, tidy, web};
 
 /// The targets that core is built for: one that has no std at all, and the browser.
 const TARGETS: [&str; 2] = ["wasm32v1-none", "wasm32-unknown-unknown"];
@@ -75,6 +75,11 @@ const STEPS: &[Step] = &[
         name: "web-test",
         why: "the tests that run in a worker of Chromium and of Firefox",
         work: Work::Call(web::test),
+    },
+    Step {
+        name: "web-package",
+        why: "the npm package as a user gets it: types, Node, Deno, Bun, and pages of Chromium",
+        work: Work::Call(npm::test),
     },
     Step {
         name: "test",

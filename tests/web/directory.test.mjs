@@ -1,0 +1,182 @@
+// `foldb/node`: real directories, beside the native program, which FOLDB_PROGRAM names.
+
+import assert from "node:assert/strict";
+import { fork, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import * as foldb from "foldb/node";
+import { memory } from "foldb";
+
+import { cases, equal, fails } from "./shared.mjs";
+
+const { openDirectory } = foldb;
+const program = process.env.FOLDB_PROGRAM;
+
+const fresh = () => path.join(fs.mkdtempSync(path.join(os.tmpdir(), "foldb-")), "store");
+
+function native(directory, ...options) {
+  const { status, stdout, stderr, error } = spawnSync(program, ["--store", directory, "--json", ...options], { encoding: "utf8" });
+  if (error) throw error;
+  return { status, stdout, stderr };
+}
+
+for (const [name, run] of Object.entries(cases)) {
+  test(name, async () => {
+    // Buffered, but for what is about durability: on a slow disk each commit is milliseconds.
+    const directory = fresh();
+    const db = await openDirectory(directory, { durability: "buffered" });
+    await run(db, foldb);
+    const digest = db.digest();
+    await db.close();
+    const again = await openDirectory(directory);
+    equal(again.digest(), digest, "digest after reopening");
+    equal(again.created, false);
+    equal(again.verify().violations, []);
+    await again.close();
+  });
+}
+
+test("a store is found again, and created is told from opened", async () => {
+  const directory = fresh();
+  const db = await openDirectory(directory);
+  equal(db.created, true);
+  db.kv.put("a", 1n);
+  const { id } = db;
+  await db.close();
+  const again = await openDirectory(directory);
+  equal([again.created, again.id, again.kv.get("a")], [false, id, 1n]);
+  await again.close();
+});
+
+test("the native program reads what was written here, and the other way round", async () => {
+  const directory = fresh();
+  const db = await openDirectory(directory);
+  db.kv.put("greeting", "hello");
+  const run = db.runs.begin({ name: "from node" });
+  run.kv.put("integer", 17n);
+  run.json.set("doc", { b: 1, a: [1.5, "x", null] });
+  run.events.append("s", "tick", { at: 3n });
+  run.state.init("cell", true);
+  const digest = db.digest(run.id);
+  run.end();
+  await db.close();
+  assert.match(native(directory, "get", "greeting").stdout, /hello/);
+  const replayed = JSON.parse(native(directory, "replay", "from node").stdout);
+  equal([replayed.digest, replayed.equals_live], [digest, true]);
+  equal(native(directory, "verify").status, 0, "verify");
+  equal(native(directory, "put", "native", "yes").status, 0, "put");
+  const again = await openDirectory(directory);
+  equal([again.kv.get("native"), again.digest(run.id)], ["yes", digest]);
+  equal(again.runs.info(run.id).status, "completed");
+  await again.close();
+});
+
+test("the same work has the same digest in memory, in a directory and natively", async () => {
+  const work = (db) => {
+    db.kv.putMany([["a", 1n], ["b", 2.5], ["c", [null, true, "x"]]]);
+    db.json.set("d", { z: 1, a: { list: [1, 2, 3] } });
+    db.events.appendBatch("s", [{ kind: "k", payload: 1n }, { kind: "l", payload: "p" }]);
+    db.state.set("cell", 7);
+    return db.digest();
+  };
+  const directory = fresh();
+  const [here, there] = [await memory(), await openDirectory(directory)];
+  const digest = work(here);
+  equal(work(there), digest);
+  await there.close();
+  equal(JSON.parse(native(directory, "replay").stdout).digest, digest);
+});
+
+test("a store that is open here is locked for the native program and for other processes", async () => {
+  const directory = fresh();
+  const db = await openDirectory(directory);
+  db.kv.put("a", 1);
+  equal(native(directory, "stats").status, 3);
+  await fails("Locked", () => openDirectory(directory));
+  const child = fork(fileURLToPath(new URL("./opener.mjs", import.meta.url)), [directory], { stdio: "pipe" });
+  const [said] = await once(child, "message");
+  equal(said.kind, "Locked");
+  await db.close();
+  equal(native(directory, "stats").status, 0);
+});
+
+test("a store that the native program has open is locked here", async () => {
+  const directory = fresh();
+  const first = await openDirectory(directory);
+  first.kv.put("a", 1);
+  await first.close();
+  // It reads lines until its input ends, and holds the store meanwhile.
+  const importing = spawn(program, ["--store", directory, "import", "-", "--name", "held"], { stdio: ["pipe", "ignore", "ignore"] });
+  importing.stdin.write('{"a":1}\n');
+  let failure;
+  for (let tries = 0; tries < 200 && !failure; tries++) {
+    try {
+      await (await openDirectory(directory)).close();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    } catch (error) {
+      failure = error;
+    }
+  }
+  equal([failure?.kind, failure?.code], ["Locked", "Locked"]);
+  importing.stdin.end();
+  await once(importing, "close");
+  const db = await openDirectory(directory);
+  equal(db.runs.list({ name: "held" }).length, 1);
+  await db.close();
+});
+
+test("what was acknowledged is there after the process was killed", async () => {
+  for (let round = 0; round < 5; round++) {
+    const directory = fresh();
+    const child = fork(fileURLToPath(new URL("./writer.mjs", import.meta.url)), [directory], { stdio: "pipe" });
+    let acknowledged = 0;
+    child.on("message", (count) => (acknowledged = count));
+    await once(child, "message");
+    await new Promise((resolve) => setTimeout(resolve, 40 * (round + 1)));
+    child.kill("SIGKILL");
+    await once(child, "close");
+    // The lock of a killed process is free at once.
+    const db = await openDirectory(directory);
+    const found = db.kv.count();
+    assert.ok(found >= acknowledged && acknowledged > 0, `${acknowledged} acknowledged, ${found} found`);
+    for (let i = 0; i < acknowledged; i++) equal(db.kv.get(`key ${i}`), BigInt(i));
+    equal(db.verify().violations, []);
+    await db.close();
+  }
+});
+
+test("directories that hold other things are left alone", async () => {
+  const directory = fresh();
+  fs.mkdirSync(directory);
+  fs.writeFileSync(path.join(directory, "letter.txt"), "dear");
+  const error = await fails("NotAStore", () => openDirectory(directory));
+  assert.match(error.message, /letter\.txt/);
+  equal(fs.readdirSync(directory), ["letter.txt"]);
+  await fails("NotAStore", () => openDirectory(path.join(directory, "letter.txt")));
+  await fails("NotFound", () => openDirectory(path.join(directory, "none"), { create: false }));
+  const empty = fresh();
+  fs.mkdirSync(empty);
+  await fails("NotAStore", () => openDirectory(empty, { create: false }));
+});
+
+test("damage to what was promised is corruption, and nothing is changed", async () => {
+  const directory = fresh();
+  const db = await openDirectory(directory);
+  for (let i = 0; i < 50; i++) db.kv.put(`key ${i}`, "x".repeat(100));
+  await db.close();
+  const segment = path.join(directory, fs.readdirSync(directory).find((name) => name.startsWith("log-")));
+  const bytes = fs.readFileSync(segment);
+  bytes[1000] ^= 1;
+  fs.writeFileSync(segment, bytes);
+  const error = await fails("Corrupt", () => openDirectory(directory));
+  assert.match(error.message, /log-0+1, offset \d+/);
+  assert.deepEqual(fs.readFileSync(segment), bytes);
+  const salvaged = await openDirectory(directory, { recovery: "salvage" });
+  assert.ok(salvaged.recovery.damage.length > 0);
+  await salvaged.close();
+});

@@ -1,0 +1,65 @@
+// The types, as a strict program sees them.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+
+function compile(name, source) {
+  const file = `${here}/${name}.mts`;
+  fs.writeFileSync(file, source);
+  const options = ["--noEmit", "--strict", "--target", "ES2022", "--module", "NodeNext", "--moduleResolution", "NodeNext", "--lib", "ES2022,DOM", "--types", "", "--skipLibCheck", "false", file];
+  const { status, stdout, error } = spawnSync(`${here}/node_modules/.bin/tsc`, options, { encoding: "utf8" });
+  fs.rmSync(file);
+  if (error) throw error;
+  return { status, stdout };
+}
+
+test("a strict program compiles, and results have the types that are told", () => {
+  const { status, stdout } = compile("typed", `
+    import { open, openInWorker, memory, list, destroy, FoldbError, U256, type AsyncDb, type SyncDb, type Value } from "foldb";
+    import { openDirectory } from "foldb/node";
+    interface Order { item: string; count: bigint }
+    export async function main(): Promise<void> {
+      const db: AsyncDb = await open("x", { durability: { intervalMs: 10 }, persist: false });
+      const order: Order | undefined = await db.kv.get<Order>("a");
+      const any: Value | undefined = await db.kv.get("a");
+      const keys: string[] = await db.kv.keys({ prefix: "a" });
+      const bytes: Uint8Array[] = await db.kv.keys({ keys: "bytes" });
+      const total: number = await db.transaction(async (tx) => {
+        await tx.kv.put("a", order);
+        const run = await tx.runs.begin({ name: "x" });
+        return (await run.kv.get<number>("b")) ?? 0;
+      });
+      const sync: SyncDb = await openInWorker("x");
+      const now: Order | undefined = sync.kv.get<Order>("a");
+      const text: string = sync.transaction((tx) => tx.kv.getOr("a", "x"));
+      const store: SyncDb = await openDirectory("./x");
+      const stop: () => void = db.subscribe(undefined, ({ seq, touched }) => console.log(seq + 1, touched[0]?.key));
+      const [first] = await db.json.list<{ a: number }>({ limit: 1 });
+      const a: number | undefined = first?.document.a;
+      try { await destroy("x"); } catch (error) {
+        if (error instanceof FoldbError && error.kind === "Locked") console.log(error.code);
+      }
+      console.log(any, keys, bytes, total, now, text, store, stop, a, await list(), new U256(1n).value, await memory());
+    }
+  `);
+  assert.equal(status, 0, stdout);
+});
+
+for (const [what, line] of [
+  ["a promise is not a value", "const value: string = db.kv.getOr('a', 'x');"],
+  ["a view cannot be written", "(await db.view()).kv.put('a', 1);"],
+  ["kinds are known", "if (new FoldbError('Locked', '', '').kind === 'Lockd') {}"],
+  ["keys are text or bytes", "await db.kv.get(7);"],
+]) {
+  test(`what is wrong does not compile: ${what}`, () => {
+    const { status, stdout } = compile("wrong", `import { open, FoldbError } from "foldb";\nexport async function main() { const db = await open("x"); ${line} }`);
+    assert.match(stdout, /error TS\d+/);
+    assert.equal(stdout.trim().split("\n").filter((line) => line.includes("error TS")).length, 1, stdout);
+    assert.notEqual(status, 0);
+  });
+}

@@ -1,0 +1,128 @@
+//! The npm package `foldb`: how it is built, and how it is tested as a user gets it.
+//!
+//! Invariant: what is tested is what `npm pack` packs, installed into a folder of its own; nothing is taken from the sources.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::web;
+
+/// What the package takes from what wasm-pack makes.
+const GENERATED: [&str; 2] = ["foldb_wasm.js", "foldb_wasm_bg.wasm"];
+
+/// Builds the package into `bindings/dist` and prints the size of its parts.
+pub(crate) fn build(root: &Path) -> Result<(), String> {
+    let package = root.join("bindings");
+    if !package.join("node_modules/.package-lock.json").is_file() {
+        run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&package))?;
+    }
+    for folder in ["pkg", "dist"] {
+        let folder = package.join(folder);
+        if folder.is_dir() {
+            fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+    }
+    let mut command = Command::new("wasm-pack");
+    // Its own wasm-opt would be downloaded; the one of the package's lock file is used below.
+    command.args(["build", "--target", "web", "--out-dir", "pkg", "--no-pack", "--no-typescript", "--no-opt"]);
+    run(command.args(["--profile", "npm"]).current_dir(&package).env("PATH", web::path(root)?))?;
+    // Comments stay in the types, where editors show them, and go from what an app ships.
+    let compiler = local(&package, "tsc");
+    run(Command::new(&compiler).args(["--project", ".", "--emitDeclarationOnly"]).current_dir(&package))?;
+    let arguments = ["--project", ".", "--declaration", "false", "--removeComments", "true"];
+    run(Command::new(&compiler).args(arguments).current_dir(&package))?;
+    let [glue, module] = GENERATED;
+    copy(&package.join("pkg").join(glue), &package.join("dist").join(glue))?;
+    copy(&package.join("ts/foldb_wasm.d.ts"), &package.join("dist/foldb_wasm.d.ts"))?;
+    let mut command = Command::new(local(&package, "wasm-opt"));
+    command.args(OPTIMIZE).arg(package.join("pkg").join(module)).arg("-o").arg(package.join("dist").join(module));
+    run(command.current_dir(&package))?;
+    run(Command::new("node").arg("sizes.mjs").current_dir(&package))
+}
+
+/// For size, with the instructions that every browser with OPFS has.
+const OPTIMIZE: [&str; 9] = [
+    "-Os",
+    "--strip-debug",
+    "--strip-producers",
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-sign-ext",
+    "--enable-nontrapping-float-to-int",
+    "--enable-mutable-globals",
+    "--enable-reference-types",
+];
+
+/// Builds and packs the package, installs it into a fresh folder, and tests it there: in Node, Deno and Bun, and in pages of
+/// the system's Chromium.
+pub(crate) fn test(root: &Path) -> Result<(), String> {
+    build(root)?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    run(Command::new(cargo).args(["build", "--package", "foldb-cli"]).current_dir(root))?;
+    let folder = root.join("target/web-package");
+    let packed = pack(root, &folder)?;
+    let mut tests = Vec::new();
+    for file in files(&root.join("tests/web"))? {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        copy(&file, &folder.join(&name))?;
+        if name.ends_with(".test.mjs") {
+            tests.push(name);
+        }
+    }
+    tests.sort();
+    let mut command = Command::new("npm");
+    command.args(["install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock"]).arg(&packed);
+    run(command.current_dir(&folder))?;
+    let program = root.join("target/debug").join(format!("foldb{}", env::consts::EXE_SUFFIX));
+    let mut command = Command::new("node");
+    command.args(["--test", "--test-concurrency=1"]).args(tests).env("FOLDB_PROGRAM", program);
+    run(command.current_dir(&folder))
+}
+
+/// Packs the package into `folder`, without a trace of the one that was there before.
+fn pack(root: &Path, folder: &Path) -> Result<PathBuf, String> {
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    for file in files(folder)?.into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "tgz")) {
+        fs::remove_file(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    let installed = folder.join("node_modules/foldb");
+    if installed.is_dir() {
+        fs::remove_dir_all(&installed).map_err(|error| format!("{}: {error}", installed.display()))?;
+    }
+    let mut command = Command::new("npm");
+    command.args(["pack", "--silent", "--pack-destination"]).arg(folder).current_dir(root.join("bindings"));
+    run(&mut command)?;
+    let packed = files(folder)?.into_iter().find(|file| file.extension().is_some_and(|ending| ending == "tgz"));
+    packed.ok_or_else(|| format!("npm pack left no package in {}", folder.display()))
+}
+
+/// A program that the package's own lock file names.
+fn local(package: &Path, name: &str) -> PathBuf {
+    package.join("node_modules/.bin").join(name)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let failed = |error| format!("{}: {error}", folder.display());
+    let entries = fs::read_dir(folder).map_err(failed)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    Ok(paths.into_iter().filter(|path| path.is_file()).collect())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    fs::copy(from, to).map(|_| ()).map_err(|error| format!("{} to {}: {error}", from.display(), to.display()))
+}
+
+/// Prints a command as a person types it, and runs it. On failure, the command.
+fn run(command: &mut Command) -> Result<(), String> {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    println!("$ {line}");
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(line),
+        Err(error) => Err(format!("{line} (it cannot be started: {error})")),
+    }
+}
