@@ -1,10 +1,10 @@
 // What both forms of the API promise, as one list. Every result is awaited, which a synchronous one survives; closures of
-// transactions go on by `then`, which takes either.
+// transactions go on by `chain`, which takes either.
 //
 // Runs in Node, Deno, Bun, pages and workers: nothing here needs any of them.
 
-/** Goes on with a result, at once or when it is there. */
-export const then = (value, go) => (typeof value?.then === "function" ? value.then(go) : go(value));
+/** Goes on with a result, at once or when it is there. (A module that exports `then` is a promise to `import()`.) */
+export const chain = (value, go) => (typeof value?.then === "function" ? value.then(go) : go(value));
 
 export function equal(found, expected, what = "value") {
   const show = (value) =>
@@ -320,18 +320,18 @@ export const cases = {
   async transactions_are_whole_or_not_at_all(db) {
     await db.kv.put("stock", 1n);
     const value = await db.transaction((tx) =>
-      then(tx.kv.get("stock"), (stock) =>
-        then(tx.kv.put("stock", stock - 1n), () =>
-          then(tx.events.append("orders", "created", "tea"), (seq) => {
+      chain(tx.kv.get("stock"), (stock) =>
+        chain(tx.kv.put("stock", stock - 1n), () =>
+          chain(tx.events.append("orders", "created", "tea"), (seq) => {
             equal(seq, undefined);
-            return then(tx.kv.get("stock"), (own) => [stock, own]);
+            return chain(tx.kv.get("stock"), (own) => [stock, own]);
           }),
         ),
       ),
     );
     equal(value, [1n, 0n]);
     equal([await db.kv.get("stock"), await db.events.head("orders")], [0n, 1]);
-    const thrown = await fails("Precondition", () => db.transaction((tx) => then(tx.kv.put("gone", 1), () => tx.kv.putIfAbsent("stock", 1n))));
+    const thrown = await fails("Precondition", () => db.transaction((tx) => chain(tx.kv.put("gone", 1), () => tx.kv.putIfAbsent("stock", 1n))));
     equal(thrown.code, "Precondition");
     let own;
     try {
@@ -350,18 +350,18 @@ export const cases = {
     await db.kv.put("n", 1n);
     let runs = 0;
     await db.transaction((tx) =>
-      then(tx.kv.get("n"), (n) => {
+      chain(tx.kv.get("n"), (n) => {
         // Somebody else changes it after it was read, the first time only.
         const other = ++runs === 1 ? db.kv.put("n", 10n) : undefined;
-        return then(other, () => tx.kv.put("n", n + 1n));
+        return chain(other, () => tx.kv.put("n", n + 1n));
       }),
     );
     equal([runs, await db.kv.get("n")], [2, 11n]);
     const tries = { count: 0 };
     const always = (tx) =>
-      then(tx.kv.get("n"), () => {
+      chain(tx.kv.get("n"), () => {
         tries.count++;
-        return then(db.kv.put("n", BigInt(tries.count)), () => tx.kv.put("n", 0n));
+        return chain(db.kv.put("n", BigInt(tries.count)), () => tx.kv.put("n", 0n));
       });
     await fails("Conflict", () => db.transaction(always, { retries: 3 }));
     equal(tries.count, 4);
@@ -388,9 +388,9 @@ export const cases = {
 
   async savepoints_take_back_what_came_after(db) {
     const { receipt } = await db.transactionWith({}, (tx) =>
-      then(tx.kv.put("a", 1), () =>
-        then(tx.savepoint(), (savepoint) =>
-          then(tx.kv.put("a", 2), () => then(tx.kv.put("b", 2), () => then(tx.rollbackTo(savepoint), () => tx.kv.put("c", 3)))),
+      chain(tx.kv.put("a", 1), () =>
+        chain(tx.savepoint(), (savepoint) =>
+          chain(tx.kv.put("a", 2), () => chain(tx.kv.put("b", 2), () => chain(tx.rollbackTo(savepoint), () => tx.kv.put("c", 3)))),
         ),
       ),
     );
@@ -409,9 +409,9 @@ export const cases = {
 
   async a_run_begins_gets_data_and_ends_in_one_commit(db) {
     const { value: id, receipt } = await db.transactionWith({}, (tx) =>
-      then(tx.runs.begin({ name: "whole" }), (run) =>
-        then(run.kv.put("a", 1n), () =>
-          then(tx.run(run.id).json.set("d", { a: 1 }), () => then(tx.runs.end(run.id, "done"), () => run.id)),
+      chain(tx.runs.begin({ name: "whole" }), (run) =>
+        chain(run.kv.put("a", 1n), () =>
+          chain(tx.run(run.id).json.set("d", { a: 1 }), () => chain(tx.runs.end(run.id, "done"), () => run.id)),
         ),
       ),
     );
@@ -478,7 +478,7 @@ export const cases = {
     const stopAll = db.subscribe(undefined, (commit) => all.push(commit));
     await run.kv.put("a", 1);
     await db.kv.put("elsewhere", 1);
-    await db.transaction((tx) => then(tx.run(run.id).events.append("s", "k", 1), () => tx.kv.put("both", 1)));
+    await db.transaction((tx) => chain(tx.run(run.id).events.append("s", "k", 1), () => tx.kv.put("both", 1)));
     await db.kv.delete("not there");
     await new Promise((resolve) => setTimeout(resolve, 50));
     equal(heard.map(({ touched }) => touched.map(({ run: id, primitive, key }) => [id === run.id, primitive, key])), [

@@ -11,6 +11,10 @@ use crate::pool::{AccessHandle, Failure};
 const SAFE_MAX: u64 = (1 << 53) - 1;
 const SAFE_MAX_F64: f64 = 9_007_199_254_740_991.0;
 
+/// What Chromium returns from a write for which the quota does not suffice, in place of a count and of an exception: its
+/// internal code for "no space", -8, as 32 bits without a sign.
+const CHROMIUM_NO_SPACE: f64 = 4_294_967_288.0;
+
 /// An exclusive handle of a file of OPFS.
 #[derive(Debug)]
 pub struct OpfsHandle {
@@ -46,7 +50,13 @@ impl AccessHandle for OpfsHandle {
 
     fn write(&self, at: u64, bytes: &[u8]) -> Result<usize, Failure> {
         let options = self.at(at)?;
-        count(self.handle.write_with_u8_array_and_options(bytes, options).map_err(|thrown| failure(&thrown))?)
+        let written = self.handle.write_with_u8_array_and_options(bytes, options).map_err(|thrown| failure(&thrown))?;
+        // Taken for a count it would be a failure of the device, and a full disk would cost the store its writes.
+        #[expect(clippy::float_cmp, reason = "a code, not a quantity")]
+        if written == CHROMIUM_NO_SPACE && u32::try_from(bytes.len()).is_ok_and(|asked| f64::from(asked) < written) {
+            return Err(Failure::Full);
+        }
+        count(written)
     }
 
     fn truncate(&self, len: u64) -> Result<(), Failure> {
