@@ -52,7 +52,7 @@ type Fields = Record<string, unknown>;
 const TO_WORKER: Record<ToWorker["type"], (message: Fields) => boolean> = {
   open: ({ version, name, alive, options }) =>
     typeof version === "number" && typeof name === "string" && typeof alive === "string" && typeof options === "object" && options !== null,
-  requests: ({ bytes }) => bytes instanceof ArrayBuffer,
+  requests: ({ bytes }) => isBuffer(bytes),
   announce: ({ active }) => typeof active === "boolean",
   flush: () => true,
   stats: () => true,
@@ -64,14 +64,19 @@ const TO_WORKER: Record<ToWorker["type"], (message: Fields) => boolean> = {
 const FROM_WORKER: Record<FromWorker["type"], (message: Fields) => boolean> = {
   opened: ({ version }) => typeof version === "number",
   refused: ({ error }) => isError(error),
-  answers: ({ bytes }) => bytes instanceof ArrayBuffer,
-  commits: ({ bytes }) => bytes instanceof ArrayBuffer,
+  answers: ({ bytes }) => isBuffer(bytes),
+  commits: ({ bytes }) => isBuffer(bytes),
   stats: ({ memoryBytes }) => typeof memoryBytes === "number",
   crashed: ({ error }) => isError(error),
   closed: ({ error }) => error === undefined || isError(error),
   listed: ({ names }) => Array.isArray(names) && names.every((name) => typeof name === "string"),
   destroyed: ({ existed }) => typeof existed === "boolean",
 };
+
+/** By its name: what comes from another window has another class. */
+function isBuffer(bytes: unknown): boolean {
+  return Object.prototype.toString.call(bytes) === "[object ArrayBuffer]";
+}
 
 function isError(error: unknown): boolean {
   const { kind, code, message } = (error ?? {}) as Fields;

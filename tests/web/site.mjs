@@ -5,7 +5,6 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { chromium } from "playwright-core";
 
 const ROOT = fileURLToPath(new URL(".", import.meta.url));
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
@@ -17,10 +16,10 @@ const FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev
 export class Site {
   static async start() {
     const site = new Site();
-    site.server = createServer((request, response) => serve(request, response));
-    await new Promise((resolve) => site.server.listen(0, "127.0.0.1", resolve));
-    site.origin = `http://127.0.0.1:${site.server.address().port}`;
+    site.server = await serveFolder();
+    site.origin = site.server.origin;
     const executablePath = process.env.FOLDB_CHROMIUM ?? "/usr/bin/chromium";
+    const { chromium } = await import("playwright-core");
     site.browser = await chromium.launch({ executablePath, args: FLAGS, ignoreDefaultArgs: ["--headless"] });
     site.context = await site.browser.newContext();
     return site;
@@ -28,8 +27,7 @@ export class Site {
 
   async stop() {
     await this.browser?.close();
-    this.server.closeAllConnections();
-    await new Promise((resolve) => this.server.close(resolve));
+    await this.server.stop();
   }
 
   /** A new tab. */
@@ -73,6 +71,17 @@ export class Site {
       command,
     );
   }
+}
+
+/** The folder of the tests, over http on a port of its own. */
+export async function serveFolder() {
+  const server = createServer(serve);
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const stop = async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  return { origin: `http://127.0.0.1:${server.address().port}`, stop };
 }
 
 function serve(request, response) {

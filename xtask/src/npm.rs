@@ -57,7 +57,7 @@ const OPTIMIZE: [&str; 9] = [
 ];
 
 /// Builds and packs the package, installs it into a fresh folder, and tests it there: in Node, Deno and Bun, and in pages of
-/// the system's Chromium.
+/// the system's Chromium and Firefox.
 pub(crate) fn test(root: &Path) -> Result<(), String> {
     build(root)?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -79,6 +79,8 @@ pub(crate) fn test(root: &Path) -> Result<(), String> {
     let program = root.join("target/debug").join(format!("foldb{}", env::consts::EXE_SUFFIX));
     let mut command = Command::new("node");
     command.args(["--test", "--test-concurrency=1"]).args(tests).env("FOLDB_PROGRAM", program);
+    // geckodriver is among the tools.
+    command.env("PATH", web::path(root)?);
     run(command.current_dir(&folder))
 }
 

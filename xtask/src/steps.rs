@@ -78,7 +78,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "web-package",
-        why: "the npm package as a user gets it: types, Node, Deno, Bun, and pages of Chromium",
+        why: "the npm package as a user gets it: types, Node, Deno, Bun, pages of Chromium and Firefox",
         work: Work::Call(npm::test),
     },
     Step {

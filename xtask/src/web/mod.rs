@@ -26,7 +26,7 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
 
 /// The lints of what exists in browsers only.
 pub(crate) fn lint(root: &Path) -> Result<(), String> {
-    let arguments = "clippy -p foldb-web --all-targets --target wasm32-unknown-unknown -- -D warnings";
+    let arguments = "clippy -p foldb-web -p foldb-wasm --all-targets --target wasm32-unknown-unknown -- -D warnings";
     run(cargo(root).args(arguments.split(' ')))
 }
 
