@@ -192,7 +192,15 @@ impl Executor<'_> {
     }
 
     fn commit(&mut self, handle: u32, out: &mut Output) -> Result<()> {
-        let open = *self.take_transaction(handle)?;
+        let open = *match self.handles.take(self.client, handle)? {
+            Handle::Transaction(open) => open,
+            // It has ended by this, like any that cannot be committed.
+            Handle::Failed(error) => return Err(error),
+            other => {
+                self.handles.put_back(self.client, handle, other);
+                return Err(malformed("the handle is not a transaction"));
+            }
+        };
         let receipt = self.db.attach_transaction(open.transaction)?.commit()?;
         if !receipt.deduplicated && self.journal.active {
             self.journal.touched.replace(open.touched);

@@ -54,7 +54,8 @@ class Connection {
     this.name = name;
     this.asked = asked;
     this.#writer = new Writer((least) => this.#grow(least));
-    this.#worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: `foldb ${name}` });
+    // Bundlers find the worker here, if address and options stand as they are.
+    this.#worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "foldb" });
     this.#worker.addEventListener("message", ({ data }) => this.#hear(data));
     this.#worker.addEventListener("messageerror", () => this.#fail(crashed("a message of the worker cannot be read")));
     this.#worker.addEventListener("error", (event) => {
