@@ -5,6 +5,7 @@ use foldb::{
     Db, Result, RunId, RunOptions, Transaction,
     primitive::{Cells, Documents, Events, Kv, NewEvent, Trace, TraceId, TraceKind, TraceRecord, access::AccessMut},
     storage::Storage,
+    value::Value,
 };
 use foldb_testkit::Random;
 use ruint::aliases::U256;
@@ -208,4 +209,35 @@ fn operate<A: AccessMut>(random: &mut Random, space: &Space<A>, entries: &mut Ve
 
 fn stream(random: &mut Random) -> &'static str {
     ["orders", "log", "a stream with a longer name"][random.index(3)]
+}
+
+/// BLAKE3 over what [`fixed_workload`] leaves in its run.
+pub const GOLDEN: &str = "0a35cf68b315690ca1000327912e78da7337a1fdd3176b7a966adb437b386f2a";
+
+/// A little of everything, in one run.
+pub fn fixed_workload<S: Storage>(db: &Db<S>) -> RunId {
+    let run = db.runs().begin(RunOptions::named("golden")).unwrap();
+    for number in 0..100_i64 {
+        run.kv().put(format!("key/{:03}", number * 7 % 100), number).unwrap();
+        run.kv().add_f64("float", 0.1).unwrap();
+    }
+    run.kv().put("text", "häuser und bäume").unwrap();
+    run.kv().put("bytes", vec![0xff_u8; 5000]).unwrap();
+    run.kv()
+        .put("nested", Value::Map(vec![(1.into(), Value::List(vec![Value::Null, true.into(), 0.5.into()]))]))
+        .unwrap();
+    run.kv().add_u256("wei", U256::from(10).pow(U256::from(40))).unwrap();
+    run.kv().remove("key/050").unwrap();
+    run.json().set("doc", &json!({ "b": [1, 2.5, "x"], "a": { "deep": null } })).unwrap();
+    run.json().patch("doc", &json!([{ "op": "move", "from": "/b/0", "path": "/moved" }])).unwrap();
+    run.json().merge_at("doc", "", &json!({ "a": { "deep": 1 }, "gone": null })).unwrap();
+    run.events().append_batch("log", (0..1000).map(|number| NewEvent::new("tick", number))).unwrap();
+    run.events().trim("log", 500).unwrap();
+    run.state().init("cell", "new").unwrap();
+    run.state().set("cell", "used").unwrap();
+    let plan = run.trace().record(TraceRecord::new(TraceKind::Thought, "plan").time_micros(1_000)).unwrap();
+    let call = TraceRecord::new(TraceKind::ToolCall, "search").parent(plan).time_micros(2_000).data(json!({ "q": 1 }));
+    run.trace().record(call).unwrap();
+    run.end().unwrap();
+    run.id()
 }

@@ -33,10 +33,10 @@ impl<D: Directory> Pool<D> {
         self.core.upgrade().map_or(0, |core| core.files.borrow().free.len())
     }
 
-    /// Whether fewer files are ready, or on their way, than half of those that should be. Cheap: made to be asked after
+    /// Whether no more files are ready, or on their way, than half of those that should be. Cheap: made to be asked after
     /// every turn.
     pub fn is_low(&self) -> bool {
-        self.core.upgrade().is_some_and(|core| core.coming() * 2 < core.target.get())
+        self.core.upgrade().is_some_and(|core| core.coming() * 2 <= core.target.get())
     }
 
     /// Fills the pool up if it [is low](Self::is_low), and gives back what a burst has left over. After a burst it keeps
