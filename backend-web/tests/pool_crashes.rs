@@ -199,7 +199,7 @@ impl Work {
 #[test]
 fn a_crash_at_any_moment_leaves_every_name_with_its_own_bytes() {
     let mut images = 0;
-    for seed in 0..8 {
+    for seed in 0..5 {
         let mut work = Work::new(seed);
         (0..60).for_each(|_| work.step());
         assert!(work.lives.len() > 4 && work.lives.iter().any(|(_, life)| life.removed.is_some()), "seed {seed}");
@@ -213,7 +213,7 @@ fn a_crash_at_any_moment_leaves_every_name_with_its_own_bytes() {
         }
     }
     println!("{images} images");
-    assert!(images > 3_000, "{images} images");
+    assert!(images > 2_000, "{images} images");
 }
 
 /// A store on the pool, and its digest after every commit.
