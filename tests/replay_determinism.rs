@@ -12,13 +12,11 @@ use foldb::{
     primitive::{NewEvent, ScanOptions, TraceKind, TraceRecord},
     storage::{MemStorage, Storage},
     tree::Direction,
-    value::Value,
 };
 use foldb_testkit::{
     SeededHost,
     crash::{CrashStorage, Image},
 };
-use ruint::aliases::U256;
 use scenario::open;
 use serde_json::json;
 use workload::{GOLDEN, Workload, fixed_workload};

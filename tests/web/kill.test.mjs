@@ -1,0 +1,146 @@
+// The whole browser is killed right after it has acknowledged a strict commit, again and again, on one profile. Whatever was
+// acknowledged is there when the next browser opens the store; what was under way may be there or not, and nothing is torn.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { extname, join, normalize } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { chromium } from "playwright-core";
+
+const ROUNDS = 50;
+const ROOT = fileURLToPath(new URL(".", import.meta.url));
+const TYPES = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
+// `--no-sandbox` for root; the rest keeps a browser without a display and without a network quiet.
+const FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--remote-debugging-port=0"];
+
+/** Serves the package, and calls back with what the page acknowledges before it answers. */
+async function serve(acknowledged) {
+  const server = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url, "http://localhost");
+    if (pathname === "/") return response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>kill</title>");
+    if (pathname === "/acknowledge") {
+      acknowledged(Number(searchParams.get("number")));
+      return response.writeHead(204).end();
+    }
+    const file = join(ROOT, normalize(pathname));
+    if (!file.startsWith(ROOT) || !existsSync(file)) return response.writeHead(404).end();
+    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" });
+    createReadStream(file).pipe(response);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
+/** A browser in a process group of its own, with its profile in `profile`. */
+class Victim {
+  constructor(profile) {
+    const program = process.env.FOLDB_CHROMIUM ?? "/usr/bin/chromium";
+    this.port = join(profile, "DevToolsActivePort");
+    rmSync(this.port, { force: true });
+    // The lock of a browser that was killed names a process that is gone; the next one takes it over.
+    this.process = spawn(program, [...FLAGS, `--user-data-dir=${profile}`, "about:blank"], { detached: true, stdio: "ignore" });
+    this.dead = new Promise((resolve) => this.process.once("exit", resolve));
+  }
+
+  async page(address) {
+    const deadline = Date.now() + 30_000;
+    while (!existsSync(this.port) || !readFileSync(this.port, "utf8").includes("\n")) {
+      if (Date.now() > deadline) throw new Error("the browser does not start");
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const [port] = readFileSync(this.port, "utf8").split("\n");
+    const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`);
+    const page = browser.contexts()[0].pages()[0] ?? (await browser.contexts()[0].newPage());
+    await page.goto(address);
+    return page;
+  }
+
+  /** Every process of the browser, at once, with no chance to clean up. */
+  kill() {
+    try {
+      process.kill(-this.process.pid, "SIGKILL");
+    } catch (error) {
+      if (error.code !== "ESRCH") throw error;
+    }
+  }
+}
+
+/** In the page: says what is there, then commits one number after another and acknowledges each. */
+async function work({ next, several }) {
+  const { open } = await import("/node_modules/foldb/dist/index.js");
+  const db = await open("killed", { durability: "strict", segmentBytes: 65536, snapshotLogBytes: 200_000 });
+  const events = new Set((await db.events.range("numbers")).map(({ payload }) => payload));
+  const pairs = (await db.kv.scan({ prefix: "number/" })).map(({ key, value }) => {
+    const number = Number(key.slice("number/".length));
+    const whole = value.length === 300 + (number % 50) && value.every((byte) => byte === number % 251);
+    return [number, whole, events.has(number)];
+  });
+  if (events.size !== pairs.length) throw new Error(`${events.size} events and ${pairs.length} pairs`);
+  const commit = (number) =>
+    db.transaction(async (tx) => {
+      await tx.kv.put(`number/${number}`, new Uint8Array(300 + (number % 50)).fill(number % 251));
+      await tx.events.append("numbers", "number", number);
+    });
+  void (async () => {
+    for (let number = next; ; number += several) {
+      // Several at once share a sync, and are acknowledged in any order.
+      await Promise.all(
+        Array.from({ length: several }, async (_, place) => {
+          await commit(number + place);
+          await fetch(`/acknowledge?number=${number + place}`);
+        }),
+      );
+    }
+  })();
+  return { created: db.created, pairs };
+}
+
+test(`a browser that is killed after an acknowledged strict commit has lost nothing, ${ROUNDS} times`, { timeout: 600_000 }, async () => {
+  const profile = mkdtempSync(join(tmpdir(), "foldb-kill-"));
+  const acknowledged = new Set();
+  let victim;
+  let left = 0;
+  const server = await serve((number) => {
+    if (left <= 0) return;
+    acknowledged.add(number);
+    if (--left === 0) victim.kill();
+  });
+  try {
+    const address = `http://127.0.0.1:${server.address().port}/`;
+    let next = 1;
+    for (let round = 0; round <= ROUNDS; round++) {
+      victim = new Victim(profile);
+      const page = await victim.page(address);
+      // Not killed before it has said what it found.
+      left = 0;
+      const several = 1 + (round % 3);
+      const { created, pairs } = await page.evaluate(work, { next, several });
+      assert.equal(created, round === 0, `round ${round}: a store that was there is opened, not created`);
+      const found = new Map(pairs.map(([number, ...rest]) => [number, rest]));
+      for (const number of acknowledged) {
+        assert.ok(found.has(number), `round ${round}: ${number} was acknowledged and is not there`);
+      }
+      for (const [number, [whole, event]] of found) {
+        assert.ok(whole && event, `round ${round}: ${number} is there in part: value ${whole}, event ${event}`);
+      }
+      next = Math.max(0, ...found.keys(), ...acknowledged) + 1;
+      if (round < ROUNDS) {
+        // Between one and a dozen commits, then the kill: at another place of the log each time.
+        left = 1 + ((round * 7) % 12);
+        await victim.dead;
+      }
+    }
+    assert.ok(acknowledged.size >= ROUNDS, `${acknowledged.size} commits were acknowledged before a kill`);
+  } finally {
+    victim?.kill();
+    await victim?.dead;
+    server.closeAllConnections();
+    server.close();
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+});
