@@ -49,3 +49,7 @@ pub const SEQ_MAX: u64 = (1 << 48) - 1;
 pub const SEGMENT_BYTES_MIN: u64 = 4096;
 /// Default size at which the log rotates to a new segment: 64 MiB.
 pub const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
+
+/// The highest epoch, number of a segment, generation of a snapshot and counter of an anchor with which a store is opened
+/// for writing (rule F-2).
+pub const NUMBER_MAX: u64 = 1 << 63;

@@ -14,6 +14,8 @@ mod segments;
 mod shared;
 mod snapshots;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod verify;
 mod view;

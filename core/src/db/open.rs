@@ -14,9 +14,10 @@ use crate::{
     Error, Result, StoreId,
     engine::{Engine, LogWriter, MEMORY_SEGMENT},
     host::{Host, SteppedHost},
+    limits::NUMBER_MAX,
     log::{FrameType, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name},
     planted::{self, Planted},
-    recovery::{Progress, Recovered, RecoveryMode, RecoveryReport, RecoverySettings, recover},
+    recovery::{Progress, Recovered, RecoveryMode, RecoveryReport, RecoverySettings, log::Survey, recover},
     state::RunStatus,
     storage::{MemStorage, Storage, StorageFile},
 };
@@ -69,6 +70,9 @@ impl<S: Storage> Db<S> {
             });
         }
         let salvaged = options.recovery == RecoveryMode::Salvage;
+        if !salvaged {
+            check_numbers(&recovered.survey)?;
+        }
         let (shared, report, tail) = assemble(storage, host, options, files, recovered);
         if salvaged {
             let cause = Error::Unsupported {
@@ -80,6 +84,24 @@ impl<S: Storage> Db<S> {
             shared.complete_recovery(&tail)?;
         }
         Ok(Db { recovery: report.finish(&shared), shared: Arc::new(shared), timer: None })
+    }
+}
+
+/// No number of the store is so high that counting on could come to its end. No store gets there by itself, at a million
+/// openings a second neither; a file with such a name or header does, and the commit that takes the last number would be
+/// the last one that anybody can read.
+fn check_numbers(survey: &Survey) -> Result<()> {
+    let counter = survey.anchor.map_or(0, |(_, anchor)| anchor.counter);
+    let generation = survey.snapshots.last().copied().unwrap_or(0);
+    let numbers = [
+        ("the epoch of this store", survey.epoch),
+        ("the counter of its anchor", counter),
+        ("its next segment", survey.next_segment),
+        ("its newest snapshot", generation),
+    ];
+    match numbers.into_iter().find(|(_, number)| *number > NUMBER_MAX) {
+        Some((what, size)) => Err(Error::Limit { what, size, limit: NUMBER_MAX }),
+        None => Ok(()),
     }
 }
 
@@ -101,7 +123,8 @@ fn assemble<S: Storage>(
     let Recovered { state, survey, outcome, loaded, report } = recovered;
     let store = survey.store.unwrap_or_else(|| StoreId::generate(&*host));
     let in_memory = options.durability == Durability::InMemory;
-    let log = LogWriter::new(store, survey.epoch + 1, options.segment_bytes, survey.next_segment, outcome.continuation);
+    let epoch = survey.epoch.saturating_add(1);
+    let log = LogWriter::new(store, epoch, options.segment_bytes, survey.next_segment, outcome.continuation);
     let tail = Tail {
         records: outcome.tail,
         unanchored: survey.newest().filter(|_| !survey.newest_is_anchored).map(|newest| newest.header.clone()),
@@ -119,7 +142,7 @@ fn assemble<S: Storage>(
         anchor_slot: survey.next_anchor_slot(),
         log_bytes_at_snapshot: 0,
         log_bytes: outcome.report.bytes,
-        next_generation: survey.snapshots.last().map_or(1, |newest| newest + 1),
+        next_generation: survey.snapshots.last().map_or(1, |newest| newest.saturating_add(1)),
         garbage: survey.garbage,
         closed: false,
     };

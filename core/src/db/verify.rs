@@ -13,11 +13,11 @@ use super::{Db, SpaceView, View, shared::Shared, view::StateReads};
 use crate::{
     Error, Result, RunId,
     log::LogPosition,
-    primitive::{Events, ScanOptions, access::Through},
+    primitive::{Events, ScanOptions, access::Through, check_entry},
     recovery::{Progress, verify_log},
     replay::{Diff, Digest, Replayed, digest_space, replay},
     snapshot,
-    state::{DEFAULT_SPACE, SpaceNumber, entry_bytes, entry_kind, readable_tree_key},
+    state::{DEFAULT_SPACE, SpaceNumber, entry_kind, readable_tree_key},
     storage::Storage,
     tree::{Direction, KeyRange},
 };
@@ -225,11 +225,9 @@ fn verify_values<S: Storage>(view: &View<'_, S>, space: SpaceNumber, name: &str,
     let (mut entries, mut values, mut damaged) = (0, 0, Vec::new());
     let visited = live.tree().visit(&KeyRange::all(), Direction::Forward, view.source(), &mut |key, entry| {
         entries += 1;
-        if entry.kind == entry_kind::POINTER {
-            match entry_bytes(&entry, view.source()) {
-                Ok(_) => values += 1,
-                Err(error) => damaged.push(format!("{}: {error}", readable_tree_key(key))),
-            }
+        match check_entry(live.tree(), key, &entry, view.source()) {
+            Ok(()) => values += u64::from(entry.kind == entry_kind::POINTER),
+            Err(error) => damaged.push(format!("{}: {error}", readable_tree_key(key))),
         }
         ControlFlow::Continue(())
     });

@@ -156,6 +156,9 @@ impl SegmentHeader {
         if self.segment == 0 || self.segment == u64::MAX {
             return corrupt("F-6", at::SEGMENT.start, format!("segment number {} does not exist", self.segment));
         }
+        if self.epoch == u64::MAX {
+            return corrupt("F-6", at::EPOCH.start, "there is no opening behind this epoch".into());
+        }
         if self.first_seq == 0 || self.first_seq > SEQ_MAX {
             return corrupt("F-7", at::FIRST_SEQ.start, format!("first seq {} is out of range", self.first_seq));
         }

@@ -22,6 +22,7 @@ use crate::{
     log::OpCode,
     state::{Family, SpaceNumber, readable},
     tree::KeyRange,
+    value::nested_too_deeply,
 };
 
 /// The JSON documents of a space, reached through a store, a run, a transaction or a view.
@@ -277,7 +278,10 @@ impl<A: AccessMut> Documents<A> {
 /// The document that a type describes.
 fn described<T: Serialize>(value: &T) -> Result<Json> {
     let invalid = |why: String| Error::Invalid { what: "document", why };
-    finite::check(value).map_err(|error| invalid(format!("{error}")))?;
+    finite::check(value).map_err(|error| {
+        let message = format!("{error}");
+        nested_too_deeply(&message).unwrap_or_else(|| invalid(message))
+    })?;
     serde_json::to_value(value).map_err(|error| invalid(format!("{error}")))
 }
 

@@ -11,11 +11,11 @@ mod events;
 mod kv;
 mod scan;
 mod trace;
+mod verify;
 
 #[cfg(all(test, feature = "std"))]
 mod tests;
 
-pub(crate) use self::trace::trace_index;
 pub use self::{
     cells::{Cell, CellEntry, Cells},
     documents::{DocumentEntry, Documents},
@@ -24,3 +24,4 @@ pub use self::{
     scan::ScanOptions,
     trace::{Trace, TraceEntry, TraceId, TraceKind, TraceRecord},
 };
+pub(crate) use self::{trace::trace_index, verify::check_entry};

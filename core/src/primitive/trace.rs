@@ -12,7 +12,7 @@ mod id;
 mod record;
 mod stored;
 
-pub(crate) use self::stored::trace_index;
+pub(crate) use self::stored::{check_stored, trace_index};
 use self::{
     id::TIME_MICROS_END,
     stored::{NO_PARENT, Stored},
@@ -281,7 +281,7 @@ fn indexed(
 }
 
 /// The id that a key of the entries or of an index ends with.
-fn id_at_end(key: &[u8]) -> Result<TraceId> {
+pub(crate) fn id_at_end(key: &[u8]) -> Result<TraceId> {
     let id = key.last_chunk().ok_or_else(|| missing("id of trace entry", key))?;
     Ok(TraceId::from_bytes(*id))
 }

@@ -11,7 +11,7 @@ use alloc::{
 use super::{
     Damage, ProgressCallback, RecoveryMode,
     import::refuse_unfinished_import,
-    log::{LogOutcome, LogReport, LogStart, Survey, fold, survey},
+    log::{LogOutcome, LogReport, LogStart, Survey, TailFrame, fold, survey},
     report_progress,
 };
 use crate::{
@@ -110,6 +110,9 @@ pub fn recover<S: Storage>(
             Err(error) => return Err(error),
         }
     };
+    if mode != RecoveryMode::Salvage {
+        check_tail(&state, &outcome, pages)?;
+    }
     check_nothing_is_missing(&survey, loaded.as_ref(), &state, &outcome, mode)?;
     report.snapshot = loaded.as_ref().map(|meta| (meta.generation, meta.seq));
     report.log = outcome.report.clone();
@@ -250,6 +253,21 @@ fn check_nothing_is_missing(
     }
     let file = survey.newest().map_or_else(String::new, |segment| crate::log::segment_name(segment.number));
     Err(corrupt(file, "F-22", alloc::format!("commit {proven} was durable, and the log ends at {reached}")))
+}
+
+/// Whether the tail can be folded, tried on a clone: it will be written again before it is applied, and an opening that
+/// fails must have changed nothing.
+fn check_tail(state: &State, outcome: &LogOutcome, pages: &dyn PageSource) -> Result<()> {
+    let mut state = state.clone();
+    let mut appended = Vec::new();
+    for record in &outcome.tail {
+        let frames = record.frames.iter().map(TailFrame::record).collect::<Result<Vec<_>>>()?;
+        // A transaction has at least one frame.
+        let Some(first) = frames.first() else { continue };
+        appended.clear();
+        state.apply(&LoggedTransaction { at: first.at(), frames: &frames }, pages, &mut appended)?;
+    }
+    Ok(())
 }
 
 /// What a check of the whole log came to.

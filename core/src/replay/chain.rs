@@ -125,11 +125,12 @@ impl<'a> FrameReader<'a> {
         let mut next = at;
         loop {
             let (frame_type, payload, end) = self.frame(next)?;
+            check_part(&payload, frame_type, next, frames.len())?;
             frames.push((next, frame_type, payload));
             match frame_type {
                 FrameType::Transaction | FrameType::Commit => return Ok(StoredTransaction { at, frames }),
                 FrameType::Part => next.offset = end,
-                FrameType::Mark => return Err(corrupt(next, "F-18", "a mark inside a transaction")),
+                FrameType::Mark => return Err(corrupt(next, "F-19", "a mark inside a transaction")),
             }
         }
     }
@@ -163,6 +164,23 @@ impl<'a> FrameReader<'a> {
 }
 
 /// Type, payload and end of the frame at the front of some bytes.
+/// Whether a frame is the one that comes next in a transaction of which `before` frames were read. A chain that leads
+/// into the middle of a transaction would have its end read once for each of its parts.
+fn check_part(payload: &[u8], frame_type: FrameType, at: LogPosition, before: usize) -> Result<()> {
+    let number = match frame_type {
+        FrameType::Mark => return Ok(()),
+        FrameType::Transaction => Some(0),
+        FrameType::Part | FrameType::Commit => {
+            let part = RecordView::parse(payload, frame_type, at)?.header().part;
+            part.and_then(|part| usize::try_from(part).ok()).filter(|part| frame_type == FrameType::Part || *part > 0)
+        }
+    };
+    if number == Some(before) {
+        return Ok(());
+    }
+    Err(corrupt(at, "F-19", "a frame that does not belong here in a transaction"))
+}
+
 fn checked_frame(bytes: &[u8], at: LogPosition, seal: &FrameSeal) -> Result<(FrameType, Vec<u8>, u64)> {
     match read_frame(bytes, at.offset, seal) {
         FrameOutcome::Frame(frame) => Ok((frame.frame_type, frame.payload.to_vec(), frame.next)),

@@ -9,8 +9,9 @@ use super::{SnapshotMeta, fields::Fields, layout::wide};
 use crate::{
     Result, StoreId,
     limits::{IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_WINDOW, SEQ_MAX},
-    log::{LogPosition, varint},
+    log::{FRAME_ALIGNMENT, LogPosition, SEGMENT_HEADER_BYTES, varint},
     state::{Ended, Ending, IdempotencyWindow, Run, RunBegun, RunRecord, Space, SpaceNumber, State},
+    transaction::PROVISIONAL,
     tree::Tree,
     value::Value,
 };
@@ -107,8 +108,8 @@ pub(super) fn decode(mut fields: Fields<'_>, tree: &mut dyn FnMut() -> Result<Tr
     }
     let log = read_position(&mut fields)?;
     state.next_number = fields.varint32()?;
-    if state.next_number == 0 {
-        return Err(fields.corrupt("the next run cannot have number 0".into()));
+    if !(1..=PROVISIONAL).contains(&state.next_number) {
+        return Err(fields.corrupt(format!("the next run cannot have number {}", state.next_number)));
     }
     state.default = read_space(&mut fields, state.seq, tree)?;
     read_runs(&mut fields, &mut state, tree)?;
@@ -121,7 +122,12 @@ fn read_position(fields: &mut Fields<'_>) -> Result<Option<LogPosition>> {
     if !fields.flag()? {
         return Ok(None);
     }
-    Ok(Some(LogPosition { segment: fields.varint()?, offset: fields.varint()? }))
+    let (segment, offset) = (fields.varint()?, fields.varint()?);
+    // Records will refer to it, and a place where no frame can be would make them unreadable.
+    if segment == 0 || offset < SEGMENT_HEADER_BYTES || !offset.is_multiple_of(FRAME_ALIGNMENT) {
+        return Err(fields.corrupt(format!("no frame begins at offset {offset} of segment {segment}")));
+    }
+    Ok(Some(LogPosition { segment, offset }))
 }
 
 fn read_runs(fields: &mut Fields<'_>, state: &mut State, tree: &mut dyn FnMut() -> Result<Tree>) -> Result<()> {

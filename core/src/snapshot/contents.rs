@@ -4,7 +4,7 @@
 //! each has its checksum, and the file's checksum follows from them and from what the end section says of the pages. The
 //! pages themselves have not been read.
 
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, vec::Vec};
 use core::ops::Range;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
         SectionType, corrupt, part, read_section_header, wide,
     },
 };
-use crate::{Result, log::parse_snapshot_name, state::State, storage::StorageFile, tree::Tree};
+use crate::{Error, Result, log::parse_snapshot_name, state::State, storage::StorageFile, tree::Tree};
 
 /// Front of the file, the five sections behind the pages with a checksum each, and the file's checksum.
 const FILE_BYTES_MIN: u64 = PAGES_OFFSET + 5 * (9 + 4) + 4;
@@ -52,8 +52,7 @@ impl<'a> Contents<'a> {
             Fields::new(name, PAGES_OFFSET - wide(fields.remaining()), fields.bytes(SECTION_HEADER_BYTES)?, "F-42");
         let pages = read_section_header(&mut fields, SectionType::Pages, |_| len - PAGES_OFFSET - behind)?;
         let pages_end = PAGES_OFFSET + pages;
-        // On a target whose memory is smaller than the file the length may not fit; there is no room for it then.
-        let mut tail = vec![0; usize::try_from(len - pages_end).unwrap_or(usize::MAX)];
+        let mut tail = room(len - pages_end)?;
         read_exact(file, name, pages_end, &mut tail)?;
         Self::prove(name, &front, pages_end, tail)
     }
@@ -167,6 +166,20 @@ impl<'a> Contents<'a> {
         state.idempotency = catalog::decode_window(self.section(SectionType::IdempotencyWindow), state.seq)?;
         Ok((state, meta))
     }
+}
+
+/// So many zeros. The number comes from a file system, where a sparse file of terabytes costs nothing.
+fn room(len: u64) -> Result<Vec<u8>> {
+    let too_large = || Error::Limit {
+        what: "the sections of a snapshot in memory",
+        size: len,
+        limit: wide(isize::MAX.unsigned_abs()),
+    };
+    let mut bytes = Vec::new();
+    let len = usize::try_from(len).map_err(|_| too_large())?;
+    bytes.try_reserve_exact(len).map_err(|_| too_large())?;
+    bytes.resize(len, 0);
+    Ok(bytes)
 }
 
 /// Reads a section header and its data, checks the data's checksum, and returns where in `tail` the data is without it.

@@ -12,10 +12,11 @@ use super::{
     State, StreamInfo, batch_key, batch_prefix, decode_body, entry_kind, parse_batch_key, run::Ended,
 };
 use crate::{
-    Error, Result,
+    Error, Result, RunId,
     limits::INLINE_VALUE_BYTES_MAX,
     log::{LogPointer, LogPosition, Op, OpCode, RecordView, segment_name},
     planted::{self, Planted},
+    transaction::PROVISIONAL,
     tree::{Direction, EntryRef, KeyRange, PageSource, TreeBuilder, TreeConfig},
     value::{Delta, apply_delta},
 };
@@ -229,6 +230,10 @@ impl State {
         let began: RunBegun = decode_body("run", op.body)?;
         let id: [u8; 16] =
             op.key.try_into().map_err(|_| place.corrupt(op, "F-36", format!("a run id of {} bytes", op.key.len())))?;
+        if number >= PROVISIONAL || self.numbers.contains_key(&RunId::from_bytes(id)) {
+            let what = format!("run {number} is over the limit, or there is one with id {}", RunId::from_bytes(id));
+            return Err(place.corrupt(op, "F-36", what));
+        }
         let record = RunRecord {
             id,
             began,
@@ -269,7 +274,8 @@ impl State {
                 let RunResumed { epoch } = decode_body("run resume", op.body)?;
                 record.began.epoch = epoch;
                 record.ended = None;
-                record.resumed += 1;
+                // The last number is what a snapshot refuses.
+                record.resumed = record.resumed.saturating_add(1).min(u32::MAX - 1);
             }
             _ => record.annotate(decode_body::<RunAnnotated>("run annotation", op.body)?),
         }
@@ -365,7 +371,7 @@ impl Space {
             return Ok(());
         }
         for (key, first, events) in self.batches(op.key, place.pages)? {
-            if first + events <= keep {
+            if first.saturating_add(events) <= keep {
                 self.unset(&key, place)?;
             }
         }

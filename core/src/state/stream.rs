@@ -17,6 +17,10 @@ const BLOCK_BYTES_MIN: usize = 4096;
 /// Most blocks of one batch, so that the index stays an ordinary inline entry.
 const BLOCKS_MAX: usize = 90;
 
+/// No stream has more events, no more bytes, and no segment is longer: sums of such numbers do not overflow, and whoever
+/// finds a larger one looks at damage.
+const EVENTS_MAX: u64 = 1 << 62;
+
 /// A link of a stream's hash chain: BLAKE3 over the link before it and the batch.
 pub type Link = [u8; 32];
 
@@ -66,6 +70,15 @@ impl StreamInfo {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let info = Self::fields(bytes)?;
+        // What is counted on from here has to leave room, and nobody ever wrote another order.
+        if info.head > EVENTS_MAX || info.bytes > EVENTS_MAX || !(1..=info.head + 1).contains(&info.first) {
+            return Err(malformed("stream info", bytes.len()));
+        }
+        Ok(info)
+    }
+
+    fn fields(bytes: &[u8]) -> Result<Self> {
         let bytes: &[u8; 72] = bytes.try_into().map_err(|_| malformed("stream info", bytes.len()))?;
         let (words, _) = bytes.as_chunks::<8>();
         let word = |at: usize| words.get(at).map_or(0, |chunk| u64::from_le_bytes(*chunk));
@@ -184,6 +197,9 @@ impl BatchIndex {
             let bytes = narrow64(reader.varint()?)?;
             let crc = reader.bytes(4)?.try_into().map_err(|_| malformed("batch index", whole))?;
             blocks.push(Block { events, bytes, crc: u32::from_le_bytes(crc) });
+        }
+        if blocks.is_empty() || blocks.iter().any(|block| block.events == 0) || offset > EVENTS_MAX {
+            return Err(malformed("batch index", whole));
         }
         Ok(BatchIndex { segment, offset, time_micros, link, blocks })
     }

@@ -22,6 +22,7 @@ mod integer;
 mod json;
 mod notation;
 mod order;
+mod serde_depth;
 mod serde_support;
 mod typed;
 
@@ -33,6 +34,7 @@ pub use counter::{CounterKind, Delta, apply_delta};
 pub use encoded::Encoded;
 pub use integer::Integer;
 pub(crate) use json::integer_to_number;
+pub(crate) use serde_depth::{Limited, nested_too_deeply};
 pub use serde_support::Serde;
 pub use typed::{Decode, Encode};
 

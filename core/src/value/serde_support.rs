@@ -10,7 +10,10 @@ use serde::{
     ser::{SerializeMap as _, SerializeTupleVariant as _},
 };
 
-use super::{Decode, Encode, Integer, Value, cbor};
+use super::{
+    Decode, Encode, Integer, Value, cbor,
+    serde_depth::{Limited, nested_too_deeply},
+};
 use crate::{
     Error, Result,
     limits::{VALUE_BYTES_MAX, VALUE_DEPTH_MAX},
@@ -52,11 +55,12 @@ impl<T: Serialize> Encode for Serde<T> {
 
 fn write<T: Serialize>(value: &T, out: &mut Vec<u8>, start: usize) -> Result<()> {
     let end = start.saturating_add(VALUE_BYTES_MAX);
-    ciborium::into_writer(value, Bounded { out, end }).map_err(|error| match error {
+    ciborium::into_writer(&Limited::new(value), Bounded { out, end }).map_err(|error| match error {
         ser::Error::Io(Full) => too_large(),
-        ser::Error::Value(why) => {
-            Error::Invalid { what: "value", why: format!("{} does not serialize: {why}", type_name::<T>()) }
-        }
+        ser::Error::Value(why) => nested_too_deeply(&why).unwrap_or_else(|| Error::Invalid {
+            what: "value",
+            why: format!("{} does not serialize: {why}", type_name::<T>()),
+        }),
     })?;
     let written = out.get(start..).unwrap_or_default();
     match cbor::check(written) {

@@ -11,9 +11,12 @@ use serde::{
     },
 };
 
-/// Fails where a value has a NaN or an infinity anywhere inside, and where its `Serialize` fails.
+use crate::value::Limited;
+
+/// Fails where a value has a NaN or an infinity anywhere inside, where its type is nested without end, and where its
+/// `Serialize` fails.
 pub(super) fn check<T: Serialize + ?Sized>(value: &T) -> Result<(), NotFinite> {
-    value.serialize(Finite)
+    Limited::new(value).serialize(Finite)
 }
 
 /// What is wrong with a value.

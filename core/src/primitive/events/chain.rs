@@ -1,15 +1,16 @@
 //! Proving that a stream is what was appended: its chain of hashes, computed again from the log.
 
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 use core::ops::ControlFlow;
 
 use super::walk::{StreamState, batch_range, first_seq_of};
 use crate::{
     Error, Result,
-    log::segment_name,
+    log::{segment_name, varint::Reader},
     primitive::access::Reads,
-    state::{BatchIndex, Family, Link, Source, SpaceNumber, check_crc, next_link, readable},
+    state::{BatchIndex, Family, Link, Source, SpaceNumber, check_crc, next_link, read_event, readable},
     tree::Direction,
+    value::cbor,
 };
 
 /// What [`Events::verify_chain`](super::Events::verify_chain) has proved.
@@ -47,11 +48,12 @@ pub(super) fn verify(reads: &dyn Reads, space: SpaceNumber, stream: &[u8]) -> Re
             None if first_seq == 1 => Some(ChainEnd { link: [0; 32], next_seq: 1 }),
             None => None,
         };
+        let bytes = check_blocks(&batch, item.source())?;
         if let Some(before) = before {
             if before.next_seq != first_seq {
                 return Err(gap(stream, before.next_seq, first_seq));
             }
-            check_batch(&batch, first_seq, &before.link, item.source())?;
+            check_link(&batch, first_seq, &before.link, &bytes)?;
             report.batches += 1;
             report.events += batch.events();
             report.verified_from.get_or_insert(first_seq);
@@ -69,8 +71,8 @@ pub(super) fn verify(reads: &dyn Reads, space: SpaceNumber, stream: &[u8]) -> Re
     }
 }
 
-/// Reads a whole batch and compares its link with the one that follows from the link before.
-fn check_batch(batch: &BatchIndex, first_seq: u64, before: &Link, source: &dyn Source) -> Result<()> {
+/// Reads a whole batch: every block has its checksum, and every event in it can be read.
+fn check_blocks(batch: &BatchIndex, source: &dyn Source) -> Result<Vec<u8>> {
     let length = usize::try_from(batch.bytes()).unwrap_or(usize::MAX);
     let bytes = source.log_bytes(batch.segment, batch.offset, length)?;
     let (mut rest, mut offset) = (bytes.as_slice(), batch.offset);
@@ -79,10 +81,32 @@ fn check_batch(batch: &BatchIndex, first_seq: u64, before: &Link, source: &dyn S
         let at = usize::try_from(block.bytes).unwrap_or(usize::MAX).min(rest.len());
         let (bytes, behind) = rest.split_at_checked(at).unwrap_or_default();
         check_crc(bytes, block.crc, batch.segment, offset)?;
+        check_events(bytes, block.events)?;
         rest = behind;
         offset = offset.saturating_add(u64::from(block.bytes));
     }
-    if next_link(before, first_seq, batch.time_micros, &bytes) == batch.link {
+    Ok(bytes)
+}
+
+/// So many events, each with a kind and a payload that can be read.
+fn check_events(bytes: &[u8], count: u32) -> Result<()> {
+    let mut reader = Reader::new(bytes);
+    for _ in 0..count {
+        let (kind, payload) = read_event(&mut reader)?;
+        if core::str::from_utf8(kind).is_err() {
+            return Err(Error::Invalid { what: "event kind", why: format!("{kind:?} is not UTF-8") });
+        }
+        cbor::check(payload)?;
+    }
+    match reader.remaining() {
+        0 => Ok(()),
+        left => Err(Error::Invalid { what: "block of events", why: format!("{left} bytes behind its {count} events") }),
+    }
+}
+
+/// Whether a batch with these bytes continues the chain.
+fn check_link(batch: &BatchIndex, first_seq: u64, before: &Link, bytes: &[u8]) -> Result<()> {
+    if next_link(before, first_seq, batch.time_micros, bytes) == batch.link {
         return Ok(());
     }
     Err(broken(

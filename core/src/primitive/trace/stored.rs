@@ -57,11 +57,21 @@ impl Stored {
     }
 }
 
+/// Whether a reader can take an entry with this id and body.
+pub(crate) fn check_stored(id: &[u8], body: &[u8]) -> Result<()> {
+    trace_index(id, body)?;
+    Serde::<Stored>::decode(body).map(|_| ())
+}
+
 /// The tree keys that lead to an entry: one by its parent, one by its kind. A pure function of what is logged.
 ///
 /// Fails with [`Error::Invalid`] or [`Error::Type`] where the body does not begin with kind and parent.
 pub(crate) fn trace_index(id: &[u8], body: &[u8]) -> Result<Vec<Vec<u8>>> {
     let (kind, parent) = indexed_fields(body)?;
+    if id.len() != NO_PARENT.len() {
+        // The indexes could not be led back to an entry.
+        return Err(Error::Invalid { what: "id of a trace entry", why: format!("it has {} bytes", id.len()) });
+    }
     Ok(Vec::from([
         Family::TraceByParent.key(&[parent, id].concat()),
         Family::TraceByType.key(&[kind.as_bytes(), &[0], id].concat()),

@@ -52,7 +52,7 @@ fn range() -> impl Strategy<Value = KeyRange> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 400 }, ..ProptestConfig::default() })]
 
     #[test]
     fn a_difference_is_that_of_the_contents(

@@ -66,7 +66,7 @@ fn every_cut_page_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 3000 }, ..ProptestConfig::default() })]
 
     #[test]
     fn random_bytes_never_panic(mut page in prop::collection::vec(any::<u8>(), 0..600), count in 0..6_u8, prefix_len in 0..20_u8, flags in any::<bool>()) {

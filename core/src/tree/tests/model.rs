@@ -79,7 +79,7 @@ fn with_cursor(tree: &Tree, range: &KeyRange, direction: Direction, shelf: &Shel
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 400 }, ..ProptestConfig::default() })]
 
     #[test]
     fn a_tree_does_what_a_sorted_map_does(config in config(), operations in prop::collection::vec(operation(), 1..250)) {

@@ -173,3 +173,50 @@ fn a_type_that_serializes_wrongly_is_refused_and_leaves_nothing_behind() {
     assert!(error.to_string().contains("not today"), "{error}");
     assert_eq!(out, [9]);
 }
+
+/// A list whose end is as far away as somebody likes, in a type that writes nothing for half of its levels.
+#[derive(Debug, Serialize)]
+struct Node {
+    next: Option<Box<Node>>,
+}
+
+impl Node {
+    fn chain(length: usize) -> Self {
+        (1..length).fold(Node { next: None }, |next, _| Node { next: Some(Box::new(next)) })
+    }
+}
+
+/// Frees a chain from its beginning: its own destructor would be the next overflow.
+fn dismantle(mut node: Node) {
+    while let Some(next) = node.next.take() {
+        node = *next;
+    }
+}
+
+/// A type that leads back to itself.
+struct Circle;
+
+impl Serialize for Circle {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct("Circle", self)
+    }
+}
+
+/// A user kept a log as a linked list. With enough of it, the process ended in an overflow of the stack.
+#[test]
+fn a_type_that_is_nested_without_end_is_an_error_and_leaves_no_bytes() {
+    let long = Node::chain(100_000);
+    let mut out = vec![7];
+    let error = Serde(&long).encode(&mut out).unwrap_err();
+    assert!(matches!(error, Error::Limit { what: "the nesting of a serialized type", .. }), "{error}");
+    assert!(matches!(Serde(Circle).encode(&mut out), Err(Error::Limit { .. })));
+    assert_eq!(out, [7]);
+    let db = crate::Db::memory();
+    assert_eq!(db.json().set_as("key", &long).unwrap_err().kind(), crate::ErrorKind::Limit);
+    assert_eq!(db.json().set_as("key", &Circle).unwrap_err().kind(), crate::ErrorKind::Limit);
+    dismantle(long);
+    // Every depth that a value may have can be reached, with two levels of the type for each.
+    Serde(&Node::chain(VALUE_DEPTH_MAX)).encode(&mut out).unwrap();
+    let error = Serde(&Node::chain(VALUE_DEPTH_MAX + 1)).encode(&mut out).unwrap_err();
+    assert!(matches!(error, Error::Limit { what: "value depth", .. }), "{error}");
+}

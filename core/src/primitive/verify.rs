@@ -1,0 +1,46 @@
+//! Verification of what primitives keep in a tree: everything that a reader would decode can be decoded.
+//!
+//! Invariant: where [`check_entry`] and the chain of a stream find nothing wrong, no read of a primitive fails. A log that
+//! holds is not enough for that: checksums say that bytes are those which were written, not that they are values.
+
+use alloc::format;
+
+use super::{
+    cells::Cell,
+    trace::{check_stored, id_at_end},
+};
+use crate::{
+    Error, Result,
+    json::decode_document,
+    state::{BatchIndex, Family, Source, StreamInfo, entry_bytes, entry_kind},
+    tree::{EntryRef, Tree},
+    value::cbor,
+};
+
+/// Checks one entry of a space: its key, its kind, and the value as its reader takes it. Cost: one pass over the value,
+/// which is read from the log where it is large; for an index entry of a trace, one lookup.
+pub(crate) fn check_entry(tree: &Tree, key: &[u8], entry: &EntryRef<'_>, source: &dyn Source) -> Result<()> {
+    let Some((family, key)) = key.split_first().and_then(|(byte, key)| Some((Family::from_byte(*byte)?, key))) else {
+        return Err(corrupt("F-31", format!("a tree key that begins with {:?}", key.first())));
+    };
+    match family {
+        Family::Kv => cbor::check(&entry_bytes(entry, source)?),
+        Family::Json => decode_document(&entry_bytes(entry, source)?).map(|_| ()),
+        Family::State => Cell::decode(&entry_bytes(entry, source)?).map(|_| ()),
+        Family::Trace => check_stored(key, &entry_bytes(entry, source)?),
+        Family::Stream => StreamInfo::decode(entry.value).map(|_| ()),
+        Family::Batch if entry.kind == entry_kind::BATCH => BatchIndex::decode(entry.value).map(|_| ()),
+        Family::Batch => Err(corrupt("F-34", format!("a batch is of kind {}", entry.kind))),
+        Family::TraceByParent | Family::TraceByType => {
+            let id = id_at_end(key)?;
+            match tree.get(&Family::Trace.key(&id.to_bytes()), source)? {
+                Some(_) => Ok(()),
+                None => Err(corrupt("F-31", format!("an index leads to trace entry {id}, which is not there"))),
+            }
+        }
+    }
+}
+
+fn corrupt(rule: &'static str, what: alloc::string::String) -> Error {
+    Error::Corrupt { file: "tree".into(), offset: 0, rule, what }
+}
