@@ -5,6 +5,7 @@
 //!   can leave it; with injected failures.
 //! - [`exhaustive`]: every crash of a small workload, and every crash of the recovery from it.
 //! - [`sameness`]: one store that every backend has to write and read alike.
+//! - [`fuzzing`]: targets for hostile bytes, for libFuzzer and for the ordinary tests.
 //! - [`SeededHost`] and [`Random`]: a clock and entropy that repeat.
 //!
 //! Invariant: everything here is a function of its seed and of the calls made to it. Nothing reads a clock, entropy, a
@@ -13,6 +14,7 @@
 pub mod conformance;
 pub mod crash;
 pub mod exhaustive;
+pub mod fuzzing;
 mod host;
 mod random;
 pub mod sameness;
