@@ -1,13 +1,17 @@
 //! Tasks of this repository. `cargo xtask test` is all that continuous integration runs; `cargo xtask help` lists the rest.
 
+mod coverage;
 mod crashes;
+mod fuzz;
+mod miri;
 mod npm;
 mod steps;
 mod tidy;
+mod tools;
 mod web;
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -22,6 +26,9 @@ cargo xtask test --list             the steps and their commands
 cargo xtask crashes [--images N]    crashes small workloads everywhere and judges each image; --help says more
 cargo xtask mutants                 plants bugs in the store and looks whether the crashes show each
 cargo xtask npm                     builds the npm package into bindings/dist and prints the size of its parts
+cargo xtask fuzz [--minutes N]      fuzzes whatever reads bytes; --help says more
+cargo xtask miri [--target TRIPLE]  runs tests of core under Miri; --help says more
+cargo xtask coverage [--html]       what of log, snapshot, recovery and engine the tests reach; --help says more
 cargo xtask tidy                    only the checks of the sources and documents themselves
 ";
 
@@ -29,11 +36,17 @@ cargo xtask tidy                    only the checks of the sources and documents
 enum Task {
     Help,
     List,
-    Test { only: Vec<String> },
+    Test {
+        only: Vec<String>,
+    },
     Tidy,
-    Crashes { arguments: Vec<OsString> },
+    Crashes {
+        arguments: Vec<OsString>,
+    },
     Mutants,
     Npm,
+    /// A task that reads its arguments itself.
+    Own(fn(&Path, &[OsString]) -> bool, Vec<OsString>),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +67,7 @@ fn main() -> ExitCode {
             }
         },
         Ok(Task::Mutants) => crashes::mutants(&root),
+        Ok(Task::Own(task, arguments)) => task(&root, &arguments),
         Ok(Task::Crashes { arguments }) => crashes::run(&root, &arguments),
         Err(error) => {
             eprintln!("error: {error}\n\n{HELP}");
@@ -78,7 +92,12 @@ fn parse() -> Result<Task, lexopt::Error> {
             Arg::Value(value) if name.is_none() && value == "crashes" => {
                 return Ok(Task::Crashes { arguments: parser.raw_args()?.collect() });
             }
-            Arg::Value(value) if name.is_none() => name = Some(value.string()?),
+            Arg::Value(value) if name.is_none() => {
+                if let Some(task) = own(&value) {
+                    return Ok(Task::Own(task, parser.raw_args()?.collect()));
+                }
+                name = Some(value.string()?);
+            }
             Arg::Long("list") => list = true,
             Arg::Long("only") => only.push(parser.value()?.string()?),
             Arg::Long("help") | Arg::Short('h') => return Ok(Task::Help),
@@ -93,6 +112,16 @@ fn parse() -> Result<Task, lexopt::Error> {
         Some("npm") => Ok(Task::Npm),
         None | Some("help") => Ok(Task::Help),
         Some(other) => Err(format!("there is no task {other}").into()),
+    }
+}
+
+/// The task of this name, if it is one that reads its arguments itself.
+fn own(name: &OsStr) -> Option<fn(&Path, &[OsString]) -> bool> {
+    match name.to_str()? {
+        "fuzz" => Some(fuzz::run),
+        "miri" => Some(miri::run),
+        "coverage" => Some(coverage::run),
+        _ => None,
     }
 }
 

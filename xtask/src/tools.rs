@@ -1,0 +1,66 @@
+//! Toolchains and programs that a task needs beyond the toolchain that everybody has: installed where they are missing.
+//!
+//! Invariant: nothing is installed that is there, and each command that installs something is printed first, so that a
+//! person can run it.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// The cargo that runs this program, in the root of the repository.
+pub(crate) fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+/// Runs a command and says whether it succeeded.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    match command.status() {
+        Ok(status) => status.success(),
+        Err(error) => {
+            eprintln!("error: {} cannot be started: {error}", command.get_program().display());
+            false
+        }
+    }
+}
+
+fn silent(command: &mut Command) -> &mut Command {
+    command.stdout(Stdio::null()).stderr(Stdio::null())
+}
+
+/// Makes sure that there is a nightly toolchain with these components.
+pub(crate) fn nightly(root: &Path, components: &[&str]) -> bool {
+    let there = succeeds(silent(Command::new("cargo").args(["+nightly", "--version"]).current_dir(root)));
+    if !there && !install(root, "rustup", &["toolchain", "install", "nightly", "--profile", "minimal"]) {
+        return false;
+    }
+    let mut arguments = vec!["+nightly", "component", "add"];
+    let missing = missing_components(root, "nightly", components);
+    arguments.extend(missing.iter().copied());
+    missing.is_empty() || install(root, "rustup", &arguments)
+}
+
+/// The components that a toolchain lacks.
+pub(crate) fn missing_components<'c>(root: &Path, toolchain: &str, components: &[&'c str]) -> Vec<&'c str> {
+    let listed = Command::new("rustup")
+        .args(["component", "list", "--installed", "--toolchain", toolchain])
+        .current_dir(root)
+        .output();
+    let listed = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let has = |component: &str| listed.lines().any(|line| line.starts_with(component));
+    components.iter().copied().filter(|component| !has(component)).collect()
+}
+
+/// Makes sure that `cargo NAME` is there, which the crate `package` has.
+pub(crate) fn cargo_subcommand(root: &Path, name: &str, package: &str) -> bool {
+    let there = succeeds(silent(Command::new("cargo").args([name, "--version"]).current_dir(root)));
+    there || install(root, "cargo", &["install", package, "--locked"])
+}
+
+/// Runs a command that installs something, and prints it.
+pub(crate) fn install(root: &Path, program: &str, arguments: &[&str]) -> bool {
+    println!("$ {program} {}", arguments.join(" "));
+    succeeds(Command::new(program).args(arguments).current_dir(root))
+}
