@@ -74,9 +74,9 @@ fn patch(document: &Json, patch: &Json) {
     }
 }
 
-/// Applying all differences one after the other leads from one document to the other.
+/// There are differences where the documents are not equal, the same number in both directions.
 fn difference(older: &Json, newer: &Json) {
     let changes = json::diff(older, newer);
-    assert_eq!(changes.is_empty(), older == newer || json::matches_at(older, &Path::root(), newer));
+    assert_eq!(changes.is_empty(), older == newer);
     assert_eq!(json::diff(newer, older).len(), changes.len(), "a difference has two directions");
 }
