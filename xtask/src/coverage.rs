@@ -192,6 +192,21 @@ fn explanations(text: &str) -> Vec<Explanation> {
     text.lines().filter_map(row).collect()
 }
 
+/// The line of code with this number, from 1 on. A line that only closes something is named with the one that opens it:
+/// what is not reached there is the end of that, as of an `if` whose condition always holds.
+fn code_at(lines: &[String], number: usize) -> String {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let Some((line, before)) = lines.get(..number).and_then(<[String]>::split_last) else { return String::new() };
+    let code = line.trim();
+    if code.is_empty() || !code.chars().all(|character| "})];".contains(character)) {
+        return code.into();
+    }
+    let opens = |other: &&String| {
+        !other.trim().is_empty() && indent(other) == indent(line) && !other.trim_start().starts_with('}')
+    };
+    before.iter().rev().find(opens).map_or_else(|| code.into(), |opener| format!("{} … {code}", opener.trim()))
+}
+
 fn judge(root: &Path, exported: &Value, as_json: bool) -> bool {
     let counts = regions(root, exported);
     let figures = figures(root, exported, &counts);
@@ -202,10 +217,9 @@ fn judge(root: &Path, exported: &Value, as_json: bool) -> bool {
     for region in counts.iter().filter(|(_, count)| **count == 0).map(|(region, _)| region) {
         let lines = sources.entry(&region.file).or_insert_with(|| {
             let text = fs::read_to_string(root.join(&region.file)).unwrap_or_default();
-            text.lines().map(|line| line.trim().to_owned()).collect()
+            text.lines().map(String::from).collect()
         });
-        let line = usize::try_from(region.start.0).ok().and_then(|line| lines.get(line.checked_sub(1)?));
-        let code = line.cloned().unwrap_or_default();
+        let code = usize::try_from(region.start.0).map_or_else(|_| String::new(), |line| code_at(lines, line));
         let found = explained.iter().position(|row| row.file == region.file && row.code == code);
         match found {
             Some(row) => drop(used.insert(row)),
@@ -302,6 +316,16 @@ mod tests {
         assert_eq!(module("core/src/state/tests.rs"), None);
         assert_eq!(module("core/src/tree/mod.rs"), None);
         assert_eq!(module("src/log/mod.rs"), None);
+    }
+
+    #[test]
+    fn a_closing_bracket_is_named_with_what_it_closes() {
+        let lines: Vec<_> =
+            ["fn f() {", "    if let Some(a) = b {", "        c();", "    }", "}"].map(String::from).into();
+        assert_eq!(code_at(&lines, 3), "c();");
+        assert_eq!(code_at(&lines, 4), "if let Some(a) = b { … }");
+        assert_eq!(code_at(&lines, 5), "fn f() { … }");
+        assert_eq!(code_at(&lines, 6), "");
     }
 
     #[test]

@@ -19,21 +19,19 @@ const MAGIC: [u8; 8] = *b"foldbanc";
 
 /// Offsets of the fields. Normative text: `docs/format.md`, rule F-8.
 mod at {
-    use core::ops::Range;
-
-    pub(super) const MAGIC: Range<usize> = 0..8;
-    pub(super) const VERSION: Range<usize> = 8..12;
-    pub(super) const FEATURES: Range<usize> = 12..16;
-    pub(super) const STORE: Range<usize> = 16..32;
-    pub(super) const COUNTER: Range<usize> = 32..40;
-    pub(super) const NEWEST_SEGMENT: Range<usize> = 40..48;
-    pub(super) const OLDEST_SEGMENT: Range<usize> = 48..56;
-    pub(super) const NEWEST_SNAPSHOT: Range<usize> = 56..64;
-    pub(super) const PROVEN_SEQ: Range<usize> = 64..72;
-    pub(super) const RESERVED: Range<usize> = 72..92;
-    pub(super) const CHECKSUM: Range<usize> = 92..96;
+    pub(super) const MAGIC: usize = 0;
+    pub(super) const VERSION: usize = 8;
+    pub(super) const FEATURES: usize = 12;
+    pub(super) const STORE: usize = 16;
+    pub(super) const COUNTER: usize = 32;
+    pub(super) const NEWEST_SEGMENT: usize = 40;
+    pub(super) const OLDEST_SEGMENT: usize = 48;
+    pub(super) const NEWEST_SNAPSHOT: usize = 56;
+    pub(super) const PROVEN_SEQ: usize = 64;
+    pub(super) const RESERVED: usize = 72;
+    pub(super) const CHECKSUM: usize = 92;
 }
-const _: () = assert!(at::CHECKSUM.end == ANCHOR_BYTES);
+const _: () = assert!(at::CHECKSUM + 4 == ANCHOR_BYTES);
 
 /// One of the two anchor files. They are written in turn, so that a torn write leaves the other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,16 +84,16 @@ impl Anchor {
     /// The stored form.
     pub fn encode(&self) -> [u8; ANCHOR_BYTES] {
         let mut bytes = [0; ANCHOR_BYTES];
-        put(&mut bytes, at::MAGIC, MAGIC);
-        put(&mut bytes, at::VERSION, FORMAT_VERSION.to_le_bytes());
-        put(&mut bytes, at::STORE, self.store.to_bytes());
-        put(&mut bytes, at::COUNTER, self.counter.to_le_bytes());
-        put(&mut bytes, at::NEWEST_SEGMENT, self.newest_segment.to_le_bytes());
-        put(&mut bytes, at::OLDEST_SEGMENT, self.oldest_segment.to_le_bytes());
-        put(&mut bytes, at::NEWEST_SNAPSHOT, self.newest_snapshot.unwrap_or(0).to_le_bytes());
-        put(&mut bytes, at::PROVEN_SEQ, self.proven_seq.to_le_bytes());
-        let checksum = crc32fast::hash(&bytes[..at::CHECKSUM.start]);
-        put(&mut bytes, at::CHECKSUM, checksum.to_le_bytes());
+        put::<{ at::MAGIC }, _, _>(&mut bytes, MAGIC);
+        put::<{ at::VERSION }, _, _>(&mut bytes, FORMAT_VERSION.to_le_bytes());
+        put::<{ at::STORE }, _, _>(&mut bytes, self.store.to_bytes());
+        put::<{ at::COUNTER }, _, _>(&mut bytes, self.counter.to_le_bytes());
+        put::<{ at::NEWEST_SEGMENT }, _, _>(&mut bytes, self.newest_segment.to_le_bytes());
+        put::<{ at::OLDEST_SEGMENT }, _, _>(&mut bytes, self.oldest_segment.to_le_bytes());
+        put::<{ at::NEWEST_SNAPSHOT }, _, _>(&mut bytes, self.newest_snapshot.unwrap_or(0).to_le_bytes());
+        put::<{ at::PROVEN_SEQ }, _, _>(&mut bytes, self.proven_seq.to_le_bytes());
+        let checksum = crc32fast::hash(&bytes[..at::CHECKSUM]);
+        put::<{ at::CHECKSUM }, _, _>(&mut bytes, checksum.to_le_bytes());
         bytes
     }
 
@@ -106,58 +104,57 @@ impl Anchor {
     /// anchor that was written whole breaks a rule.
     pub fn decode(file: &str, bytes: &[u8]) -> Result<Option<Self>> {
         let Some(bytes) = bytes.first_chunk::<ANCHOR_BYTES>() else { return Ok(None) };
-        let checksum = crc32fast::hash(&bytes[..at::CHECKSUM.start]);
-        if u32_at(bytes, at::CHECKSUM) != Some(checksum) || array(bytes, at::MAGIC) != Some(MAGIC) {
+        let checksum = crc32fast::hash(&bytes[..at::CHECKSUM]);
+        if u32_at::<{ at::CHECKSUM }, _>(bytes) != checksum || array::<{ at::MAGIC }, _, _>(bytes) != MAGIC {
             return Ok(None);
         }
         let newer = |what, found, supported: u32| {
             Err(Error::Newer { file: file.into(), what, found: u64::from(found), supported: u64::from(supported) })
         };
-        let version = u32_at(bytes, at::VERSION).unwrap_or(0);
+        let version = u32_at::<{ at::VERSION }, _>(bytes);
         if version > FORMAT_VERSION {
             return newer("anchor format version", version, FORMAT_VERSION);
         }
-        let features = u32_at(bytes, at::FEATURES).unwrap_or(0);
+        let features = u32_at::<{ at::FEATURES }, _>(bytes);
         if features != 0 {
             return newer("anchor feature flags", features, 0);
         }
-        // The ranges are constants inside the array, so that nothing here can be `None`.
-        let Some(anchor) = Self::fields(bytes) else { return Ok(None) };
+        let anchor = Self::fields(bytes);
         anchor.check(file, version, bytes).map(|()| Some(anchor))
     }
 
-    fn fields(bytes: &[u8; ANCHOR_BYTES]) -> Option<Self> {
-        Some(Self {
-            counter: u64_at(bytes, at::COUNTER)?,
-            store: StoreId::from_bytes(array(bytes, at::STORE)?),
-            newest_segment: u64_at(bytes, at::NEWEST_SEGMENT)?,
-            oldest_segment: u64_at(bytes, at::OLDEST_SEGMENT)?,
-            newest_snapshot: Some(u64_at(bytes, at::NEWEST_SNAPSHOT)?).filter(|generation| *generation != 0),
-            proven_seq: u64_at(bytes, at::PROVEN_SEQ)?,
-        })
+    fn fields(bytes: &[u8; ANCHOR_BYTES]) -> Self {
+        Self {
+            counter: u64_at::<{ at::COUNTER }, _>(bytes),
+            store: StoreId::from_bytes(array::<{ at::STORE }, _, _>(bytes)),
+            newest_segment: u64_at::<{ at::NEWEST_SEGMENT }, _>(bytes),
+            oldest_segment: u64_at::<{ at::OLDEST_SEGMENT }, _>(bytes),
+            newest_snapshot: Some(u64_at::<{ at::NEWEST_SNAPSHOT }, _>(bytes)).filter(|generation| *generation != 0),
+            proven_seq: u64_at::<{ at::PROVEN_SEQ }, _>(bytes),
+        }
     }
 
     fn check(&self, file: &str, version: u32, bytes: &[u8; ANCHOR_BYTES]) -> Result<()> {
         let corrupt =
             |offset: usize, what| Err(Error::Corrupt { file: file.into(), offset: wide(offset), rule: "F-8", what });
         if version == 0 {
-            return corrupt(at::VERSION.start, "format version 0 does not exist".into());
+            return corrupt(at::VERSION, "format version 0 does not exist".into());
         }
-        if bytes[at::RESERVED].iter().any(|byte| *byte != 0) {
-            return corrupt(at::RESERVED.start, "reserved bytes are not zero".into());
+        if bytes[at::RESERVED..at::CHECKSUM].iter().any(|byte| *byte != 0) {
+            return corrupt(at::RESERVED, "reserved bytes are not zero".into());
         }
         if self.counter == 0 || self.counter == u64::MAX {
-            return corrupt(at::COUNTER.start, format!("counter {} is out of range", self.counter));
+            return corrupt(at::COUNTER, format!("counter {} is out of range", self.counter));
         }
         if self.oldest_segment == 0 || self.oldest_segment > self.newest_segment || self.newest_segment == u64::MAX {
             let what = format!("segments {} to {} are no range", self.oldest_segment, self.newest_segment);
-            return corrupt(at::NEWEST_SEGMENT.start, what);
+            return corrupt(at::NEWEST_SEGMENT, what);
         }
         if self.newest_snapshot == Some(u64::MAX) {
-            return corrupt(at::NEWEST_SNAPSHOT.start, "the snapshot's generation is out of range".into());
+            return corrupt(at::NEWEST_SNAPSHOT, "the snapshot's generation is out of range".into());
         }
         if self.proven_seq > SEQ_MAX {
-            return corrupt(at::PROVEN_SEQ.start, format!("proven seq {} is out of range", self.proven_seq));
+            return corrupt(at::PROVEN_SEQ, format!("proven seq {} is out of range", self.proven_seq));
         }
         Ok(())
     }

@@ -1,27 +1,28 @@
-//! Fields of fixed offset in headers: little-endian numbers and byte arrays at ranges that a module names once.
+//! Fields of fixed offset in headers: little-endian numbers and byte arrays at offsets that a module names once.
+//!
+//! Invariant: a field that is not inside of its header is an error of the compiler, so that reading one cannot fail.
 
-use core::ops::Range;
-
-/// The `N` bytes at `range`. `None` where the range is not inside `bytes` or not `N` long: callers name constant ranges
-/// inside arrays of constant size, so that it never is.
-pub(super) fn array<const N: usize>(bytes: &[u8], range: Range<usize>) -> Option<[u8; N]> {
-    bytes.get(range)?.try_into().ok()
+/// The `N` bytes from offset `AT` on.
+pub(super) fn array<const AT: usize, const N: usize, const LEN: usize>(bytes: &[u8; LEN]) -> [u8; N] {
+    const { assert!(AT + N <= LEN, "the field ends inside of the header") };
+    core::array::from_fn(|index| bytes[AT + index])
 }
 
-/// The little-endian `u64` at `range`.
-pub(super) fn u64_at(bytes: &[u8], range: Range<usize>) -> Option<u64> {
-    array(bytes, range).map(u64::from_le_bytes)
+/// The little-endian `u64` at offset `AT`.
+pub(super) fn u64_at<const AT: usize, const LEN: usize>(bytes: &[u8; LEN]) -> u64 {
+    u64::from_le_bytes(array::<AT, 8, LEN>(bytes))
 }
 
-/// The little-endian `u32` at `range`.
-pub(super) fn u32_at(bytes: &[u8], range: Range<usize>) -> Option<u32> {
-    array(bytes, range).map(u32::from_le_bytes)
+/// The little-endian `u32` at offset `AT`.
+pub(super) fn u32_at<const AT: usize, const LEN: usize>(bytes: &[u8; LEN]) -> u32 {
+    u32::from_le_bytes(array::<AT, 4, LEN>(bytes))
 }
 
-/// Puts `value` at `range`. Nothing happens where the range does not fit; see [`array`].
-pub(super) fn put<const N: usize>(bytes: &mut [u8], range: Range<usize>, value: [u8; N]) {
-    if let Some(field) = bytes.get_mut(range).and_then(|field| <&mut [u8; N]>::try_from(field).ok()) {
-        *field = value;
+/// Puts `value` at offset `AT`.
+pub(super) fn put<const AT: usize, const N: usize, const LEN: usize>(bytes: &mut [u8; LEN], value: [u8; N]) {
+    const { assert!(AT + N <= LEN, "the field ends inside of the header") };
+    for (index, byte) in value.into_iter().enumerate() {
+        bytes[AT + index] = byte;
     }
 }
 

@@ -139,11 +139,6 @@ impl FrameWriter {
         Self { start }
     }
 
-    /// Where the frame begins in the buffer.
-    pub const fn start(&self) -> usize {
-        self.start
-    }
-
     /// Ends the frame, which will be written at `offset` of the segment of `seal`, and returns its checksum.
     ///
     /// Fails with [`Error::Limit`] where the payload is over

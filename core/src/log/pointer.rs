@@ -43,28 +43,26 @@ impl LogPointer {
     /// The stored form: segment, offset, length, checksum, little-endian.
     pub fn encode(&self) -> [u8; LOG_POINTER_BYTES] {
         let mut bytes = [0; LOG_POINTER_BYTES];
-        put(&mut bytes, 0..8, self.segment.to_le_bytes());
-        put(&mut bytes, 8..16, self.offset.to_le_bytes());
-        put(&mut bytes, 16..20, self.len.to_le_bytes());
-        put(&mut bytes, 20..24, self.crc.to_le_bytes());
+        put::<0, _, _>(&mut bytes, self.segment.to_le_bytes());
+        put::<8, _, _>(&mut bytes, self.offset.to_le_bytes());
+        put::<16, _, _>(&mut bytes, self.len.to_le_bytes());
+        put::<20, _, _>(&mut bytes, self.crc.to_le_bytes());
         bytes
     }
 
     /// Reads the stored form. Fails with [`Error::Corrupt`] where it does not have 24 bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let read = || {
-            Some(Self {
-                segment: u64_at(bytes, 0..8)?,
-                offset: u64_at(bytes, 8..16)?,
-                len: u32_at(bytes, 16..20)?,
-                crc: u32_at(bytes, 20..24)?,
-            })
-        };
-        read().filter(|_| bytes.len() == LOG_POINTER_BYTES).ok_or_else(|| Error::Corrupt {
+        let bytes: &[u8; LOG_POINTER_BYTES] = bytes.try_into().map_err(|_| Error::Corrupt {
             file: "a tree entry".into(),
             offset: 0,
             rule: "F-32",
             what: alloc::format!("a pointer into the log has {LOG_POINTER_BYTES} bytes, this one {}", bytes.len()),
+        })?;
+        Ok(Self {
+            segment: u64_at::<0, _>(bytes),
+            offset: u64_at::<8, _>(bytes),
+            len: u32_at::<16, _>(bytes),
+            crc: u32_at::<20, _>(bytes),
         })
     }
 }

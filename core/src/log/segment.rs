@@ -24,24 +24,22 @@ const MAGIC: [u8; 8] = *b"foldblog";
 
 /// Offsets of the fields. Normative text: `docs/format.md`, rule F-4.
 mod at {
-    use core::ops::Range;
-
-    pub(super) const MAGIC: Range<usize> = 0..8;
-    pub(super) const VERSION: Range<usize> = 8..12;
-    pub(super) const FEATURES: Range<usize> = 12..16;
-    pub(super) const STORE: Range<usize> = 16..32;
-    pub(super) const SEGMENT: Range<usize> = 32..40;
-    pub(super) const EPOCH: Range<usize> = 40..48;
-    pub(super) const SALT: Range<usize> = 48..64;
-    pub(super) const FIRST_SEQ: Range<usize> = 64..72;
-    pub(super) const PREVIOUS_SEGMENT: Range<usize> = 72..80;
-    pub(super) const PREVIOUS_VALID_LEN: Range<usize> = 80..88;
-    pub(super) const PREVIOUS_LAST_SEQ: Range<usize> = 88..96;
-    pub(super) const PREVIOUS_LAST_CRC: Range<usize> = 96..100;
-    pub(super) const RESERVED: Range<usize> = 100..124;
-    pub(super) const CHECKSUM: Range<usize> = 124..128;
+    pub(super) const MAGIC: usize = 0;
+    pub(super) const VERSION: usize = 8;
+    pub(super) const FEATURES: usize = 12;
+    pub(super) const STORE: usize = 16;
+    pub(super) const SEGMENT: usize = 32;
+    pub(super) const EPOCH: usize = 40;
+    pub(super) const SALT: usize = 48;
+    pub(super) const FIRST_SEQ: usize = 64;
+    pub(super) const PREVIOUS_SEGMENT: usize = 72;
+    pub(super) const PREVIOUS_VALID_LEN: usize = 80;
+    pub(super) const PREVIOUS_LAST_SEQ: usize = 88;
+    pub(super) const PREVIOUS_LAST_CRC: usize = 96;
+    pub(super) const RESERVED: usize = 100;
+    pub(super) const CHECKSUM: usize = 124;
 }
-const _: () = assert!(at::CHECKSUM.end == HEADER_BYTES && HEADER_BYTES as u64 == SEGMENT_HEADER_BYTES);
+const _: () = assert!(at::CHECKSUM + 4 == HEADER_BYTES && HEADER_BYTES as u64 == SEGMENT_HEADER_BYTES);
 
 /// What the first bytes of a segment say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,19 +78,19 @@ impl SegmentHeader {
         let none = Previous { segment: 0, valid_len: 0, last_seq: 0, last_crc: 0 };
         let previous = self.previous.unwrap_or(none);
         let mut bytes = [0; HEADER_BYTES];
-        put(&mut bytes, at::MAGIC, MAGIC);
-        put(&mut bytes, at::VERSION, FORMAT_VERSION.to_le_bytes());
-        put(&mut bytes, at::STORE, self.store.to_bytes());
-        put(&mut bytes, at::SEGMENT, self.segment.to_le_bytes());
-        put(&mut bytes, at::EPOCH, self.epoch.to_le_bytes());
-        put(&mut bytes, at::SALT, self.salt);
-        put(&mut bytes, at::FIRST_SEQ, self.first_seq.to_le_bytes());
-        put(&mut bytes, at::PREVIOUS_SEGMENT, previous.segment.to_le_bytes());
-        put(&mut bytes, at::PREVIOUS_VALID_LEN, previous.valid_len.to_le_bytes());
-        put(&mut bytes, at::PREVIOUS_LAST_SEQ, previous.last_seq.to_le_bytes());
-        put(&mut bytes, at::PREVIOUS_LAST_CRC, previous.last_crc.to_le_bytes());
-        let checksum = crc32fast::hash(&bytes[..at::CHECKSUM.start]);
-        put(&mut bytes, at::CHECKSUM, checksum.to_le_bytes());
+        put::<{ at::MAGIC }, _, _>(&mut bytes, MAGIC);
+        put::<{ at::VERSION }, _, _>(&mut bytes, FORMAT_VERSION.to_le_bytes());
+        put::<{ at::STORE }, _, _>(&mut bytes, self.store.to_bytes());
+        put::<{ at::SEGMENT }, _, _>(&mut bytes, self.segment.to_le_bytes());
+        put::<{ at::EPOCH }, _, _>(&mut bytes, self.epoch.to_le_bytes());
+        put::<{ at::SALT }, _, _>(&mut bytes, self.salt);
+        put::<{ at::FIRST_SEQ }, _, _>(&mut bytes, self.first_seq.to_le_bytes());
+        put::<{ at::PREVIOUS_SEGMENT }, _, _>(&mut bytes, previous.segment.to_le_bytes());
+        put::<{ at::PREVIOUS_VALID_LEN }, _, _>(&mut bytes, previous.valid_len.to_le_bytes());
+        put::<{ at::PREVIOUS_LAST_SEQ }, _, _>(&mut bytes, previous.last_seq.to_le_bytes());
+        put::<{ at::PREVIOUS_LAST_CRC }, _, _>(&mut bytes, previous.last_crc.to_le_bytes());
+        let checksum = crc32fast::hash(&bytes[..at::CHECKSUM]);
+        put::<{ at::CHECKSUM }, _, _>(&mut bytes, checksum.to_le_bytes());
         bytes
     }
 
@@ -104,41 +102,40 @@ impl SegmentHeader {
     /// rule.
     pub fn decode(file: &str, bytes: &[u8]) -> Result<Option<Self>> {
         let Some(header) = bytes.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
-        let checksum = crc32fast::hash(&header[..at::CHECKSUM.start]);
-        if u32_at(header, at::CHECKSUM) != Some(checksum) || array(header, at::MAGIC) != Some(MAGIC) {
+        let checksum = crc32fast::hash(&header[..at::CHECKSUM]);
+        if u32_at::<{ at::CHECKSUM }, _>(header) != checksum || array::<{ at::MAGIC }, _, _>(header) != MAGIC {
             return Ok(None);
         }
         let newer = |what, found, supported: u32| {
             Err(Error::Newer { file: file.into(), what, found: u64::from(found), supported: u64::from(supported) })
         };
-        let version = u32_at(header, at::VERSION).unwrap_or(0);
+        let version = u32_at::<{ at::VERSION }, _>(header);
         if version > FORMAT_VERSION {
             return newer("segment format version", version, FORMAT_VERSION);
         }
-        let features = u32_at(header, at::FEATURES).unwrap_or(0);
+        let features = u32_at::<{ at::FEATURES }, _>(header);
         if features != 0 {
             return newer("segment feature flags", features, 0);
         }
-        // The ranges are constants inside the array, so that nothing here can be `None`.
-        let Some(decoded) = Self::fields(header) else { return Ok(None) };
+        let decoded = Self::fields(header);
         decoded.check(file, version, header).map(|()| Some(decoded))
     }
 
-    fn fields(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
+    fn fields(bytes: &[u8; HEADER_BYTES]) -> Self {
         let previous = Previous {
-            segment: u64_at(bytes, at::PREVIOUS_SEGMENT)?,
-            valid_len: u64_at(bytes, at::PREVIOUS_VALID_LEN)?,
-            last_seq: u64_at(bytes, at::PREVIOUS_LAST_SEQ)?,
-            last_crc: u32_at(bytes, at::PREVIOUS_LAST_CRC)?,
+            segment: u64_at::<{ at::PREVIOUS_SEGMENT }, _>(bytes),
+            valid_len: u64_at::<{ at::PREVIOUS_VALID_LEN }, _>(bytes),
+            last_seq: u64_at::<{ at::PREVIOUS_LAST_SEQ }, _>(bytes),
+            last_crc: u32_at::<{ at::PREVIOUS_LAST_CRC }, _>(bytes),
         };
-        Some(Self {
-            store: StoreId::from_bytes(array(bytes, at::STORE)?),
-            segment: u64_at(bytes, at::SEGMENT)?,
-            epoch: u64_at(bytes, at::EPOCH)?,
-            salt: array(bytes, at::SALT)?,
-            first_seq: u64_at(bytes, at::FIRST_SEQ)?,
+        Self {
+            store: StoreId::from_bytes(array::<{ at::STORE }, _, _>(bytes)),
+            segment: u64_at::<{ at::SEGMENT }, _>(bytes),
+            epoch: u64_at::<{ at::EPOCH }, _>(bytes),
+            salt: array::<{ at::SALT }, _, _>(bytes),
+            first_seq: u64_at::<{ at::FIRST_SEQ }, _>(bytes),
             previous: (previous.segment != 0).then_some(previous),
-        })
+        }
     }
 
     /// What must hold of every header by itself. A header whose checksum holds and that breaks this was made by a
@@ -148,42 +145,38 @@ impl SegmentHeader {
             Err(Error::Corrupt { file: file.into(), offset: super::fields::wide(offset), rule, what })
         };
         if version == 0 {
-            return corrupt("F-5", at::VERSION.start, "format version 0 does not exist".into());
+            return corrupt("F-5", at::VERSION, "format version 0 does not exist".into());
         }
-        if bytes[at::RESERVED].iter().any(|byte| *byte != 0) {
-            return corrupt("F-4", at::RESERVED.start, "reserved bytes are not zero".into());
+        if bytes[at::RESERVED..at::CHECKSUM].iter().any(|byte| *byte != 0) {
+            return corrupt("F-4", at::RESERVED, "reserved bytes are not zero".into());
         }
         if self.segment == 0 || self.segment == u64::MAX {
-            return corrupt("F-6", at::SEGMENT.start, format!("segment number {} does not exist", self.segment));
+            return corrupt("F-6", at::SEGMENT, format!("segment number {} does not exist", self.segment));
         }
         if self.epoch == u64::MAX {
-            return corrupt("F-6", at::EPOCH.start, "there is no opening behind this epoch".into());
+            return corrupt("F-6", at::EPOCH, "there is no opening behind this epoch".into());
         }
         if self.first_seq == 0 || self.first_seq > SEQ_MAX {
-            return corrupt("F-7", at::FIRST_SEQ.start, format!("first seq {} is out of range", self.first_seq));
+            return corrupt("F-7", at::FIRST_SEQ, format!("first seq {} is out of range", self.first_seq));
         }
         let Some(previous) = self.previous else {
-            let none = bytes[at::PREVIOUS_VALID_LEN.start..at::PREVIOUS_LAST_CRC.end].iter().all(|byte| *byte == 0);
+            let none = bytes[at::PREVIOUS_VALID_LEN..at::RESERVED].iter().all(|byte| *byte == 0);
             if none && self.first_seq == 1 {
                 return Ok(());
             }
-            return corrupt(
-                "F-7",
-                at::PREVIOUS_SEGMENT.start,
-                "a segment without predecessor begins with seq 1".into(),
-            );
+            return corrupt("F-7", at::PREVIOUS_SEGMENT, "a segment without predecessor begins with seq 1".into());
         };
         if previous.segment >= self.segment {
             let what = format!("segment {} names segment {} as its predecessor", self.segment, previous.segment);
-            return corrupt("F-7", at::PREVIOUS_SEGMENT.start, what);
+            return corrupt("F-7", at::PREVIOUS_SEGMENT, what);
         }
         if previous.valid_len < SEGMENT_HEADER_BYTES || !previous.valid_len.is_multiple_of(FRAME_ALIGNMENT) {
             let what = format!("valid length {} of the predecessor is not the end of a frame", previous.valid_len);
-            return corrupt("F-7", at::PREVIOUS_VALID_LEN.start, what);
+            return corrupt("F-7", at::PREVIOUS_VALID_LEN, what);
         }
         if previous.last_seq.checked_add(1) != Some(self.first_seq) {
             let what = format!("first seq {} does not follow seq {}", self.first_seq, previous.last_seq);
-            return corrupt("F-7", at::FIRST_SEQ.start, what);
+            return corrupt("F-7", at::FIRST_SEQ, what);
         }
         Ok(())
     }

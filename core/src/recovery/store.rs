@@ -110,9 +110,6 @@ pub fn recover<S: Storage>(
             Err(error) => return Err(error),
         }
     };
-    if mode != RecoveryMode::Salvage {
-        check_tail(&state, &outcome, pages)?;
-    }
     check_nothing_is_missing(&survey, loaded.as_ref(), &state, &outcome, mode)?;
     report.snapshot = loaded.as_ref().map(|meta| (meta.generation, meta.seq));
     report.log = outcome.report.clone();
@@ -154,6 +151,7 @@ fn fold_from<S: Storage>(
         appended.clear();
         state.apply(&LoggedTransaction { at: record.at, frames: record.frames }, pages, &mut appended)
     })?;
+    check_tail(&state, &outcome, pages)?;
     Ok((state, outcome, loaded))
 }
 
@@ -194,7 +192,10 @@ fn newest_snapshot<S: Storage>(
         let opened = open_snapshot(storage, &name, settings).and_then(|opened| check_store(opened, survey, &name));
         match opened {
             Ok(opened) => return Ok(Some(opened)),
-            Err(error) if error.kind() == ErrorKind::Corrupt => reject(&name, error, mode, report)?,
+            // One that does not fit into memory is no better than a damaged one.
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Limit) => {
+                reject(&name, error, mode, report)?;
+            }
             Err(error) => return Err(error),
         }
     }
@@ -256,7 +257,8 @@ fn check_nothing_is_missing(
 }
 
 /// Whether the tail can be folded, tried on a clone: it will be written again before it is applied, and an opening that
-/// fails must have changed nothing.
+/// fails must have changed nothing. A page of the snapshot that only the tail touches is read here, so that the older
+/// snapshot stands in for one that is damaged.
 fn check_tail(state: &State, outcome: &LogOutcome, pages: &dyn PageSource) -> Result<()> {
     let mut state = state.clone();
     let mut appended = Vec::new();

@@ -66,11 +66,17 @@ fn a_whole_anchor_that_breaks_a_rule_is_corruption() {
     assert_eq!(rule(&Anchor { newest_segment: u64::MAX, ..anchor() }), "F-8");
     assert_eq!(rule(&Anchor { newest_snapshot: Some(u64::MAX), ..anchor() }), "F-8");
     assert_eq!(rule(&Anchor { proven_seq: SEQ_MAX + 1, ..anchor() }), "F-8");
-    let mut newer = anchor().encode();
-    newer[8] = 2;
-    let crc = crc32fast::hash(&newer[..92]);
-    newer[92..].copy_from_slice(&crc.to_le_bytes());
-    assert!(matches!(Anchor::decode("anchor-a", &newer), Err(Error::Newer { found: 2, supported: 1, .. })));
+    let with = |at: usize, byte: u8| {
+        let mut bytes = anchor().encode();
+        bytes[at] = byte;
+        let crc = crc32fast::hash(&bytes[..92]);
+        bytes[92..].copy_from_slice(&crc.to_le_bytes());
+        Anchor::decode("anchor-a", &bytes)
+    };
+    assert!(matches!(with(8, 2), Err(Error::Newer { found: 2, supported: 1, .. })));
+    assert!(matches!(with(12, 1), Err(Error::Newer { what: "anchor feature flags", found: 1, supported: 0, .. })));
+    assert!(matches!(with(8, 0), Err(Error::Corrupt { offset: 8, .. })), "there is no version 0");
+    assert!(matches!(with(91, 1), Err(Error::Corrupt { offset: 72, .. })), "reserved bytes are zero");
 }
 
 proptest! {

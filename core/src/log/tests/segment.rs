@@ -96,6 +96,7 @@ fn a_whole_header_that_breaks_a_rule_is_corruption() {
     assert_eq!(rule(&with(|bytes| bytes[100] = 1)), "F-4");
     assert_eq!(rule(&with(|bytes| bytes[32..40].fill(0))), "F-6");
     assert_eq!(rule(&with(|bytes| bytes[32..40].fill(0xff))), "F-6");
+    assert_eq!(rule(&with(|bytes| bytes[40..48].fill(0xff))), "F-6");
     let broken = |change: fn(&mut SegmentHeader, &mut Previous)| {
         let (mut broken, mut previous) = (header(), header().previous.unwrap());
         change(&mut broken, &mut previous);
@@ -117,7 +118,7 @@ fn a_whole_header_that_breaks_a_rule_is_corruption() {
 proptest! {
     #[test]
     fn a_header_is_read_as_it_was_written(
-        store: [u8; 16], salt: [u8; 16], segment in 2..u64::MAX, epoch: u64, last_seq in 0..SEQ_MAX, last_crc: u32,
+        store: [u8; 16], salt: [u8; 16], segment in 2..u64::MAX, epoch in 0..u64::MAX, last_seq in 0..SEQ_MAX, last_crc: u32,
         back in 1_u64..100, frames in 0_u64..1 << 40, first: bool,
     ) {
         let previous = Previous { segment: segment.saturating_sub(back).max(1), valid_len: 128 + 8 * frames, last_seq, last_crc };
