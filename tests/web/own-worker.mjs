@@ -36,7 +36,9 @@ commands.times = async () => {
     for (let at = 0; at < keys.length; at += 10_000) db.kv.putMany(keys.slice(at, at + 10_000).map((key) => [key, value]));
   });
   const at = keys.map((_, i) => keys[(i * 7919) % keys.length]);
+  const map = new Map(keys.map((key) => [key, value.slice()]));
   for (let round = 0; round < 3; round++) {
+    time("floor: random get of a Map", at.length, () => at.forEach((key) => map.get(key).slice()));
     time("random get", at.length, () => at.forEach((key) => db.kv.get(key)));
     time("range of 100", 1000, () => keys.slice(0, 1000).forEach((from) => db.kv.scan({ from, limit: 100 })));
     time("1000 puts in one durable transaction", 1, () => db.transaction((tx) => keys.slice(0, 1000).forEach((key) => tx.kv.put(key, value))));
