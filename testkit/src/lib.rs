@@ -4,6 +4,9 @@
 //! - [`crash`]: a disk that keeps apart what was written and what is durable, and shows every state in which a crash
 //!   can leave it; with injected failures.
 //! - [`exhaustive`]: every crash of a small workload, and every crash of the recovery from it.
+//! - [`sim`]: a machine that fails in every way in which real ones do, without a journal, for simulations of hours.
+//! - [`model`]: what every call of a store answers, in plain maps, and what may be left after a crash.
+//! - [`simulation`]: a store that lives on such a machine, beside the model.
 //! - [`sameness`]: one store that every backend has to write and read alike.
 //! - [`fuzzing`]: targets for hostile bytes, for libFuzzer and for the ordinary tests.
 //! - [`SeededHost`] and [`Random`]: a clock and entropy that repeat.
@@ -16,8 +19,11 @@ pub mod crash;
 pub mod exhaustive;
 pub mod fuzzing;
 mod host;
+pub mod model;
 mod random;
 pub mod sameness;
+pub mod sim;
+pub mod simulation;
 
 pub use host::SeededHost;
 pub use random::Random;

@@ -5,6 +5,7 @@ mod crashes;
 mod fuzz;
 mod miri;
 mod npm;
+mod sim;
 mod steps;
 mod tidy;
 mod tools;
@@ -24,6 +25,8 @@ Tasks of the foldb repository.
 cargo xtask test [--only STEP]...   installs what is missing, then runs every check in order, or only these
 cargo xtask test --list             the steps and their commands
 cargo xtask crashes [--images N]    crashes small workloads everywhere and judges each image; --help says more
+cargo xtask sim --seeds A..B        lives through random simulations on a machine that fails; --help says more
+cargo xtask traces                  compares simulations natively and under WebAssembly
 cargo xtask mutants                 plants bugs in the store and looks whether the crashes show each
 cargo xtask npm                     builds the npm package into bindings/dist and prints the size of its parts
 cargo xtask fuzz [--minutes N]      fuzzes whatever reads bytes; --help says more
@@ -43,6 +46,7 @@ enum Task {
     Crashes {
         arguments: Vec<OsString>,
     },
+    Traces,
     Mutants,
     Npm,
     /// A task that reads its arguments itself.
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         Ok(Task::Mutants) => crashes::mutants(&root),
         Ok(Task::Own(task, arguments)) => task(&root, &arguments),
         Ok(Task::Crashes { arguments }) => crashes::run(&root, &arguments),
+        Ok(Task::Traces) => sim::traces(&root).inspect_err(|what| eprintln!("failed: {what}")).is_ok(),
         Err(error) => {
             eprintln!("error: {error}\n\n{HELP}");
             false
@@ -108,6 +113,7 @@ fn parse() -> Result<Task, lexopt::Error> {
         Some("test") if list => Ok(Task::List),
         Some("test") => Ok(Task::Test { only }),
         Some("tidy") => Ok(Task::Tidy),
+        Some("traces") => Ok(Task::Traces),
         Some("mutants") => Ok(Task::Mutants),
         Some("npm") => Ok(Task::Npm),
         None | Some("help") => Ok(Task::Help),
@@ -119,6 +125,7 @@ fn parse() -> Result<Task, lexopt::Error> {
 fn own(name: &OsStr) -> Option<fn(&Path, &[OsString]) -> bool> {
     match name.to_str()? {
         "fuzz" => Some(fuzz::run),
+        "sim" => Some(sim::run),
         "miri" => Some(miri::run),
         "coverage" => Some(coverage::run),
         _ => None,

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{npm, report, tidy, web};
+use crate::{npm, report, sim, tidy, web};
 
 /// The targets that core is built for: one that has no std at all, and the browser.
 const TARGETS: [&str; 2] = ["wasm32v1-none", "wasm32-unknown-unknown"];
@@ -92,6 +92,18 @@ const STEPS: &[Step] = &[
         work: Work::Cargo(&[cargo(
             "run --release --package foldb-testkit --features=programs --bin=foldb-crashes -- --quick",
         )]),
+    },
+    Step {
+        name: "sim",
+        why: "random simulations on a machine that fails, beside a model that does not; every sort of fault happens",
+        work: Work::Cargo(&[cargo(
+            "run --release --package foldb-testkit --features=programs --bin=foldb-sim -- --seeds 0..1500",
+        )]),
+    },
+    Step {
+        name: "traces",
+        why: "a simulation is the same twice natively and under WebAssembly, to the last byte",
+        work: Work::Call(sim::traces),
     },
     Step {
         name: "benches",
@@ -197,15 +209,18 @@ fn perform(root: &Path, work: &Work) -> Result<(), String> {
 }
 
 fn install(root: &Path) -> Result<(), String> {
-    for target in TARGETS.iter().filter(|target| !has_target(root, target)) {
-        rustup(root, &["target", "add", target])?;
-    }
+    TARGETS.iter().try_for_each(|target| install_target(root, target))?;
     for (component, probe) in COMPONENTS {
         if !succeeds(probe.process(root).stdout(Stdio::null()).stderr(Stdio::null())) {
             rustup(root, &["component", "add", component])?;
         }
     }
     Ok(())
+}
+
+/// Installs the library of a target, where it is missing.
+pub(crate) fn install_target(root: &Path, target: &str) -> Result<(), String> {
+    if has_target(root, target) { Ok(()) } else { rustup(root, &["target", "add", target]) }
 }
 
 fn rustup(root: &Path, arguments: &[&str]) -> Result<(), String> {

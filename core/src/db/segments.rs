@@ -11,8 +11,9 @@ use super::shared::{Core, Shared};
 use crate::{
     Error, ErrorKind, Result,
     engine::SpaceNeeded,
-    log::{ANCHOR_BYTES, Anchor, AnchorSlot, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name},
+    log::{ANCHOR_BYTES, Anchor, AnchorSlot, SEGMENT_HEADER_BYTES, SegmentHeader, parse_snapshot_name, segment_name},
     planted::{self, Planted},
+    snapshot,
     storage::{Storage, StorageError, StorageFile},
 };
 
@@ -183,6 +184,9 @@ impl<S: Storage> Shared<S> {
             // The first segment need not be number 1: numbers of interrupted creations are not used again.
             anchor.oldest_segment = anchor.newest_segment;
         }
+        for garbage in core.garbage.iter().filter(|name| parse_snapshot_name(name).is_some()) {
+            self.wipe_snapshot(garbage)?;
+        }
         let file = self.anchor_file(core.anchor_slot)?;
         wipe_torn_anchor(core.anchor_slot.name(), &file)?;
         file.write_at(0, &anchor.encode())?;
@@ -198,6 +202,29 @@ impl<S: Storage> Shared<S> {
             let _ = self.storage.remove(&garbage);
         }
         Ok(())
+    }
+}
+
+impl<S: Storage> Shared<S> {
+    /// Zeroes the header of a snapshot that no anchor names (rule F-51). It may be torn; once a newer snapshot is named it
+    /// would pass for a good one that has rotted, and be kept in the place of one.
+    fn wipe_snapshot(&self, name: &str) -> Result<()> {
+        match self.storage.open(name) {
+            Ok(file) if snapshot::is_unfinished(&file) => Ok(()),
+            Ok(file) => snapshot::wipe(&file),
+            Err(StorageError::Missing { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A snapshot could not be written: what there is of it goes at once, because the disk may be full. Where not even that
+    /// is possible, it goes before the next anchor.
+    pub(crate) fn discard_snapshot(&self, name: &str) {
+        if self.wipe_snapshot(name).is_err() {
+            self.lock().garbage.push(name.into());
+            return;
+        }
+        let _ = self.storage.remove(name);
     }
 }
 

@@ -129,8 +129,7 @@ impl<S: Storage> Shared<S> {
         let info = match written {
             Ok(info) => info,
             Err(error) => {
-                // Without its end it is no snapshot: it only takes space.
-                let _ = self.storage.remove(&name);
+                self.discard_snapshot(&name);
                 return Err(error);
             }
         };

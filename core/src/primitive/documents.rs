@@ -224,7 +224,8 @@ impl<A: AccessMut> Documents<A> {
     /// Sets several documents in one commit. Of two documents for one key the later one counts.
     ///
     /// # Errors
-    /// As [`Documents::set_as`]; nothing is set then. All of them together are one transaction and have its limit.
+    /// As [`Documents::set_as`]; nothing is set then. All of them together are one transaction and have its limit: an explicit
+    /// transaction that meets it has some of them, and can only be rolled back.
     ///
     /// ```
     /// # let db = foldb_core::Db::memory();

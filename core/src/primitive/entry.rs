@@ -7,6 +7,8 @@ use alloc::{format, string::String, vec::Vec};
 use super::access::{Item, Reads};
 use crate::{
     Error, Result,
+    error::check_limit,
+    limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
     state::{Family, SpaceNumber, readable},
     value::{Decode, Encode, ValueRef},
 };
@@ -60,10 +62,14 @@ pub(crate) struct EncodedPairs {
 }
 
 impl EncodedPairs {
+    /// Fails where one of the pairs could not be written: found out only while they are, the pairs before it would stay in
+    /// the transaction.
     pub(crate) fn push<V: Encode + ?Sized>(&mut self, key: &[u8], value: &V) -> Result<()> {
+        check_limit("key bytes", key.len(), KEY_BYTES_MAX)?;
         self.bytes.extend_from_slice(key);
         let key_end = self.bytes.len();
         value.encode(&mut self.bytes)?;
+        check_limit("value bytes", self.bytes.len() - key_end, VALUE_BYTES_MAX)?;
         self.ends.push((key_end, self.bytes.len()));
         Ok(())
     }

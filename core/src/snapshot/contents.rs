@@ -46,7 +46,10 @@ impl<'a> Contents<'a> {
         read_exact(file, name, 0, &mut front)?;
         // Looked at before anything else: who made the file decides what its bytes mean.
         let mut fields = Fields::new(name, 0, &front, "F-41");
-        Header::decode(&mut fields, name)?;
+        match Header::decode(&mut fields, name) {
+            Err(newer @ Error::Newer { .. }) => return Err(check_whole(file, name, len).err().unwrap_or(newer)),
+            header => header?,
+        };
         let behind = FILE_BYTES_MIN - PAGES_OFFSET;
         let mut fields =
             Fields::new(name, PAGES_OFFSET - wide(fields.remaining()), fields.bytes(SECTION_HEADER_BYTES)?, "F-42");
@@ -198,6 +201,30 @@ fn section_range(fields: &mut Fields<'_>, tail: &[u8], section: SectionType) -> 
         return Err(fields.with_rule("F-43").corrupt(what));
     }
     Ok(start..start + data)
+}
+
+/// Compares the checksum of the whole file with its last four bytes, which every version has there. Read to the end only
+/// where the header says that the file is of a newer program: one rotten bit must not pass for one, because nothing can
+/// stand in for a file that this program does not understand, and much for one that is damaged.
+fn check_whole<F: StorageFile>(file: &F, name: &str, len: u64) -> Result<()> {
+    let mut checksum = crc32fast::Hasher::new();
+    let mut buffer = alloc::vec![0; 64 << 10];
+    let (mut offset, end) = (0, len - wide(CHECKSUM_BYTES));
+    while offset < end {
+        let count = usize::try_from(end - offset).unwrap_or(usize::MAX).min(buffer.len());
+        let piece = buffer.get_mut(..count).unwrap_or_default();
+        read_exact(file, name, offset, piece)?;
+        checksum.update(piece);
+        offset += wide(count);
+    }
+    let mut expected = [0; CHECKSUM_BYTES];
+    read_exact(file, name, end, &mut expected)?;
+    let (found, expected) = (checksum.finalize(), u32::from_le_bytes(expected));
+    if found == expected {
+        return Ok(());
+    }
+    let what = format!("the file has checksum {found:08x}, its last bytes say {expected:08x}");
+    Err(corrupt(name, end, "F-43", what))
 }
 
 /// Fills `buffer`, or says that the file became shorter than it was.

@@ -135,6 +135,15 @@ pub fn is_unfinished(file: &impl StorageFile) -> bool {
     file.read_at(0, &mut magic).is_ok() && magic.iter().all(|byte| *byte == 0)
 }
 
+/// Makes a file that was never named as a snapshot look like one that was never finished, for good. Rule F-51.
+///
+/// # Errors
+/// What the storage reports.
+pub(crate) fn wipe(file: &impl StorageFile) -> Result<()> {
+    file.write_at(0, &[0; FRONT_BYTES])?;
+    Ok(file.sync()?)
+}
+
 impl Header {
     pub(super) fn of(meta: &SnapshotMeta) -> Self {
         Self {

@@ -15,30 +15,30 @@ const _: () = assert!(PAGE_BYTES as u64 == PAGE_BYTES_WIDE);
 
 /// Bytes of a file. A page that is not there is all zeros, and so is everything at and after the length.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Contents {
+pub(crate) struct Contents {
     len: u64,
     pages: BTreeMap<u64, Arc<[u8; PAGE_BYTES]>>,
 }
 
 impl Contents {
-    pub(super) fn new(bytes: &[u8]) -> Self {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
         let mut contents = Self::default();
         contents.write(0, bytes);
         contents
     }
 
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    pub(super) fn to_vec(&self) -> Vec<u8> {
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
         let mut bytes = vec![0; usize::try_from(self.len).expect("a file of a test fits the memory")];
         self.read(0, &mut bytes);
         bytes
     }
 
     /// Copies what there is from `offset` on and returns how many bytes that was.
-    pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> usize {
+    pub(crate) fn read(&self, offset: u64, buffer: &mut [u8]) -> usize {
         let available = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
         let count = available.min(buffer.len());
         for (page, start, range) in pieces(offset, count) {
@@ -52,7 +52,7 @@ impl Contents {
     }
 
     /// Writes all of `bytes`; `offset` plus their number must fit 64 bits.
-    pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) {
         for (page, start, range) in pieces(offset, bytes.len()) {
             let part = &bytes[range];
             let target = self.pages.entry(page).or_insert_with(|| Arc::new([0; PAGE_BYTES]));
@@ -63,7 +63,7 @@ impl Contents {
         }
     }
 
-    pub(super) fn set_len(&mut self, len: u64) {
+    pub(crate) fn set_len(&mut self, len: u64) {
         if len < self.len {
             let (page, start) = position(len);
             self.pages.split_off(&(page + u64::from(start > 0)));
@@ -121,6 +121,6 @@ fn position(offset: u64) -> (u64, usize) {
 }
 
 /// A size in memory as a size in a file.
-pub(super) fn wide(size: usize) -> u64 {
+pub(crate) fn wide(size: usize) -> u64 {
     u64::try_from(size).unwrap_or(u64::MAX)
 }

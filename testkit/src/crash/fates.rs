@@ -70,7 +70,7 @@ pub struct CrashPoint {
 }
 
 impl CrashPoint {
-    pub(super) fn new(medium: Medium) -> Self {
+    pub(crate) fn new(medium: Medium) -> Self {
         let pending = medium.pending();
         Self { medium, pending }
     }

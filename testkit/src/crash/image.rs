@@ -16,7 +16,7 @@ use super::contents::Contents;
 /// because a test that damages nothing proves nothing.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Image {
-    pub(super) files: BTreeMap<String, Contents>,
+    pub(crate) files: BTreeMap<String, Contents>,
 }
 
 impl Image {

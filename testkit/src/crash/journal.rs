@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 
 /// A file in the life of a disk. A name that is created again is another file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FileId(pub(super) usize);
+pub struct FileId(pub(crate) usize);
 
 /// What was asked of the disk.
 #[derive(Clone, PartialEq, Eq)]

@@ -26,7 +26,7 @@ pub struct Pending {
 
 /// The files on the medium.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Medium {
+pub(crate) struct Medium {
     files: BTreeMap<FileId, MediumFile>,
 }
 
@@ -65,7 +65,7 @@ enum Standing {
 
 impl Medium {
     /// Everything in the image is durable.
-    pub(super) fn new(image: &Image) -> Self {
+    pub(crate) fn new(image: &Image) -> Self {
         let file = |(number, (name, contents)): (usize, (&String, &Contents))| {
             let file =
                 MediumFile { created: None, durable: contents.clone(), ..MediumFile::created(name.as_str().into(), 0) };
@@ -75,7 +75,7 @@ impl Medium {
     }
 
     /// Takes in the operation at `index` of the journal.
-    pub(super) fn apply(&mut self, index: usize, operation: &Operation) {
+    pub(crate) fn apply(&mut self, index: usize, operation: &Operation) {
         if operation.action == Action::Create {
             self.files.insert(operation.file, MediumFile::created(Arc::clone(&operation.name), index));
             return;

@@ -31,12 +31,12 @@
 //! # Ok::<(), foldb_core::storage::StorageError>(())
 //! ```
 
-mod contents;
+pub(crate) mod contents;
 mod fates;
 mod fault;
 mod image;
 mod journal;
-mod medium;
+pub(crate) mod medium;
 mod storage;
 
 pub use fates::{CrashPoint, Fate};

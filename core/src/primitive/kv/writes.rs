@@ -37,7 +37,8 @@ impl<A: AccessMut> Kv<A> {
     /// Sets several keys in one commit. Of two values for one key the later one counts.
     ///
     /// # Errors
-    /// As [`Kv::put`]; nothing is set then. All of them together are one transaction and have its limit.
+    /// As [`Kv::put`]; nothing is set then. All of them together are one transaction and have its limit: an explicit
+    /// transaction that meets it has some of them, and can only be rolled back.
     ///
     /// ```
     /// # let db = foldb_core::Db::memory();

@@ -48,7 +48,7 @@ fn every_flipped_bit_is_found_when_opening_or_in_a_page_when_it_is_touched() {
                 assert_eq!(rule_of(&verify(&file, &snapshot_name(1)).unwrap_err()), "F-40");
             } else {
                 let error = opened.err().expect("damage outside of the pages shows when opening");
-                assert!(matches!(error, Error::Corrupt { .. } | Error::Newer { .. }), "{place}: {error}");
+                assert!(matches!(error, Error::Corrupt { .. }), "{place}: {error}");
             }
             bytes[place] ^= 1 << bit;
         }
@@ -185,6 +185,15 @@ fn a_newer_version_is_named_as_such() {
     assert_eq!(read_all(&parts.seal()), Err(expected));
     parts.front[10] = 0;
     assert_eq!(rule_of(&read_all(&parts.seal()).unwrap_err()), "F-41");
+}
+
+/// A bit of the version had rotted, and the store was refused as one of a newer program, although an older snapshot and
+/// the log could have stood in. Found by the random simulation, seed 30.
+#[test]
+fn a_rotten_version_is_damage_and_not_a_newer_program() {
+    let mut bytes = small();
+    bytes[10] ^= 0x40;
+    assert_eq!(rule_of(&refusal(&bytes)), "F-43");
 }
 
 #[test]

@@ -1,0 +1,94 @@
+//! `cargo xtask sim` and `cargo xtask traces`: build the programs of the random simulation, optimized, and run them.
+//!
+//! Invariant: this builds, starts and compares what they print. What is simulated is the business of `foldb-testkit`.
+
+use std::{
+    ffi::OsString,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use crate::steps::install_target;
+
+/// The target that has a standard library, files and clocks, and needs no browser: Node runs it.
+const TARGET: &str = "wasm32-wasip1";
+/// First and last seed whose traces are compared, the last one exclusive, and how many steps each of them has.
+const SEEDS: [&str; 3] = ["0", "16", "400"];
+
+/// Lives through simulations with these arguments. Returns whether every promise was kept.
+pub(crate) fn run(root: &Path, arguments: &[OsString]) -> bool {
+    let mut command = cargo(root);
+    command.args(["run", "--release", "--quiet", "--package", "foldb-testkit", "--features=programs"]);
+    command.args(["--bin", "foldb-sim", "--"]).args(arguments);
+    match command.status() {
+        Ok(status) => status.success(),
+        Err(error) => {
+            eprintln!("error: cargo cannot be started: {error}");
+            false
+        }
+    }
+}
+
+/// Runs the same seeds twice natively and once under WebAssembly, and compares every digest.
+pub(crate) fn traces(root: &Path) -> Result<(), String> {
+    let build = ["build", "--release", "--package", "foldb-testkit", "--bin", "foldb-traces"];
+    succeed(cargo(root).args(build))?;
+    let first = lines(Command::new(program(root, &["release", NATIVE_NAME])).args(SEEDS))?;
+    let second = lines(Command::new(program(root, &["release", NATIVE_NAME])).args(SEEDS))?;
+    same("run twice", &first, &second)?;
+
+    install_target(root, TARGET)?;
+    succeed(cargo(root).args(build).args(["--target", TARGET]))?;
+    let module = program(root, &[TARGET, "release", "foldb-traces.wasm"]);
+    let mut node = Command::new("node");
+    node.current_dir(root).args(["--no-warnings", "xtask/src/wasi.mjs"]).arg(module).args(SEEDS);
+    let wasm = lines(&mut node).map_err(|error| format!("{error} (the traces need Node 20 or newer)"))?;
+    same("run under WebAssembly", &first, &wasm)?;
+    println!("{} seeds have the same trace and contents, twice natively and under WebAssembly", first.len());
+    Ok(())
+}
+
+const NATIVE_NAME: &str = if cfg!(windows) { "foldb-traces.exe" } else { "foldb-traces" };
+
+fn program(root: &Path, parts: &[&str]) -> std::path::PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    parts.iter().fold(target, |path, part| path.join(part))
+}
+
+fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+fn succeed(command: &mut Command) -> Result<(), String> {
+    let line = format!("{command:?}");
+    println!("$ {line}");
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(line),
+        Err(error) => Err(format!("{line}: {error}")),
+    }
+}
+
+/// What a command prints, line by line.
+fn lines(command: &mut Command) -> Result<Vec<String>, String> {
+    let line = format!("{command:?}");
+    println!("$ {line}");
+    let output = command.stderr(Stdio::inherit()).output().map_err(|error| format!("{line}: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() { Ok(text.lines().map(String::from).collect()) } else { Err(format!("{line}: {text}")) }
+}
+
+fn same(how: &str, one: &[String], other: &[String]) -> Result<(), String> {
+    if one.is_empty() {
+        return Err("no seed has a trace".into());
+    }
+    match one.iter().zip(other).find(|(one, other)| one != other) {
+        Some((one, other)) => Err(format!("{how}, a simulation differs:\n{one}\n{other}")),
+        None if one.len() != other.len() => {
+            Err(format!("{how}, there are {} traces and not {}", other.len(), one.len()))
+        }
+        None => Ok(()),
+    }
+}
