@@ -32,6 +32,7 @@ cargo xtask npm                     builds the npm package into bindings/dist an
 cargo xtask fuzz [--minutes N]      fuzzes whatever reads bytes; --help says more
 cargo xtask miri [--target TRIPLE]  runs tests of core under Miri; --help says more
 cargo xtask coverage [--html]       what of log, snapshot, recovery and engine the tests reach; --help says more
+cargo xtask bench-web [--rounds N]  measures the npm package in Chromium beside its peers; benches/web/README.md says more
 cargo xtask tidy                    only the checks of the sources and documents themselves
 ";
 
@@ -63,13 +64,7 @@ fn main() -> ExitCode {
         Ok(Task::List) => steps::list(),
         Ok(Task::Test { only }) => steps::run(&root, &only),
         Ok(Task::Tidy) => report(&tidy::problems(&root)),
-        Ok(Task::Npm) => match npm::build(&root) {
-            Ok(()) => true,
-            Err(what) => {
-                eprintln!("failed: {what}");
-                false
-            }
-        },
+        Ok(Task::Npm) => done(npm::build(&root)),
         Ok(Task::Mutants) => crashes::mutants(&root),
         Ok(Task::Own(task, arguments)) => task(&root, &arguments),
         Ok(Task::Crashes { arguments }) => crashes::run(&root, &arguments),
@@ -128,8 +123,17 @@ fn own(name: &OsStr) -> Option<fn(&Path, &[OsString]) -> bool> {
         "sim" => Some(sim::run),
         "miri" => Some(miri::run),
         "coverage" => Some(coverage::run),
+        "bench-web" => Some(web::bench),
         _ => None,
     }
+}
+
+/// Says what failed, and returns whether nothing did.
+pub(crate) fn done(outcome: Result<(), String>) -> bool {
+    if let Err(what) = &outcome {
+        eprintln!("failed: {what}");
+    }
+    outcome.is_ok()
 }
 
 /// Prints the problems and returns whether there are none.

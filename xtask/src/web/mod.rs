@@ -3,6 +3,7 @@
 //! Invariant: the tools have the versions that are named here, or that `Cargo.lock` fixes, wherever they come from. So a
 //! test that fails on one machine fails on the next one.
 
+mod bench;
 mod browsers;
 mod tools;
 
@@ -13,6 +14,7 @@ use std::{
     process::Command,
 };
 
+pub(crate) use bench::bench;
 use browsers::Browser;
 
 /// The crates whose tests run in browsers, in a dedicated worker.
@@ -24,10 +26,11 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
     browsers::install()
 }
 
-/// The lints of what exists in browsers only.
+/// The lints of what exists in browsers only, and whether the benchmark there can be parsed.
 pub(crate) fn lint(root: &Path) -> Result<(), String> {
     let arguments = "clippy -p foldb-web -p foldb-wasm --all-targets --target wasm32-unknown-unknown -- -D warnings";
-    run(cargo(root).args(arguments.split(' ')))
+    run(cargo(root).args(arguments.split(' ')))?;
+    bench::check(root)
 }
 
 /// The tests of [`TESTED`] in Chromium and in Firefox.
