@@ -2,6 +2,7 @@
 //!
 //! Invariant: kinds and codes are part of the API. A kind says what to do, a code names the exact case; neither changes.
 
+use foldb_archive::ArchiveError;
 use foldb_core::{Error, ErrorKind, storage::StorageError};
 use wasm_bindgen::JsValue;
 
@@ -41,6 +42,7 @@ fn code(error: &Error) -> &'static str {
         Error::Type { .. } => "Type",
         Error::CounterOverflow { .. } => "CounterOverflow",
         Error::UnknownRun(_) => "UnknownRun",
+        Error::ImportUnfinished => "ImportUnfinished",
         other => kind(other.kind()),
     }
 }
@@ -55,4 +57,20 @@ pub(crate) fn write(error: &Error, out: &mut Output) {
 /// The error as what a call throws: kind, code and message, apart by line feeds. `ts/errors.ts` makes a `FoldbError` of it.
 pub(crate) fn thrown(error: &Error) -> JsValue {
     JsValue::from_str(&format!("{}\n{}\n{error}", kind(error.kind()), code(error)))
+}
+
+/// The same for archives.
+pub(crate) fn archive_thrown(error: &ArchiveError) -> JsValue {
+    let code = match error {
+        ArchiveError::Store(error) => return thrown(error),
+        ArchiveError::NotAnArchive { .. } => "NotAnArchive",
+        ArchiveError::Newer { .. } => "Newer",
+        ArchiveError::Damaged { .. } => "ArchiveDamaged",
+        ArchiveError::Refused { .. } => "ArchiveRefused",
+        ArchiveError::Truncated { .. } => "ArchiveTruncated",
+        ArchiveError::NotEmpty { .. } => "NotEmpty",
+        ArchiveError::Changed { .. } => "Changed",
+        _ => "Archive",
+    };
+    JsValue::from_str(&format!("{}\n{code}\n{error}", kind(error.kind())))
 }

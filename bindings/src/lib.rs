@@ -9,6 +9,7 @@
 
 mod access;
 mod announce;
+mod archive;
 mod execute;
 mod failure;
 mod handles;
@@ -25,6 +26,7 @@ mod reports;
 mod store;
 mod wire;
 
+pub use archive::{StoreExport, StoreImport};
 pub use node::NodeFiles;
 pub use operation::Operation;
 #[cfg(target_family = "wasm")]

@@ -10,8 +10,9 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     announce::Journal,
+    archive::StoreExport,
     execute::Executor,
-    failure::thrown,
+    failure::{archive_thrown, thrown},
     handles::Handles,
     host::JsHost,
     node::{NodeFiles, NodeStorage},
@@ -156,6 +157,13 @@ impl Store {
     /// What a timer calls: see [`Ticker::tick`].
     pub fn tick(&self) -> Result<bool, JsValue> {
         self.ticker.tick().map_err(|error| thrown(&error))
+    }
+
+    /// An archive of the store as of now, to be pulled.
+    pub fn export(&self) -> Result<StoreExport, JsValue> {
+        let Some(db) = &self.db else { return Err(thrown(&closed())) };
+        let checkpoint = db.checkpoint().map_err(|error| thrown(&error))?;
+        StoreExport::new(checkpoint).map_err(|error| archive_thrown(&error))
     }
 
     /// Closes the store. Nothing can be asked afterwards.

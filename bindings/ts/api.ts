@@ -739,6 +739,11 @@ export interface Db<M extends Mode> extends Space<M> {
    * megabytes without an `await` needs it, after `NotReady`.
    */
   ready(): Promise<void>;
+  /**
+   * The store as one file, as of now: a plain tar of its files with SHA-256 sums, the same for the same store. `importStore`
+   * makes a store of it, and so does `foldb import-store`. Everything is synced first.
+   */
+  export(): Promise<Blob>;
   /** Syncs, writes a snapshot where it pays, and lets go of the store. */
   close(): Promise<void>;
 }

@@ -38,10 +38,14 @@ function missing(): string | undefined {
   return undefined;
 }
 
-/** A store of this origin, locked and open in this worker. */
-export async function openHere(name: string, options: OpenOptions, encoded: Uint8Array): Promise<{ store: Store; memory: WebAssembly.Memory; release: () => void; persisted: boolean | undefined }> {
+export function checkPlatform(): void {
   const why = missing();
   if (why) throw new FoldbError("Unsupported", "Platform", `this place cannot open a store: ${why}`);
+}
+
+/** A store of this origin, locked and open in this worker. */
+export async function openHere(name: string, options: OpenOptions, encoded: Uint8Array): Promise<{ store: Store; memory: WebAssembly.Memory; release: () => void; persisted: boolean | undefined }> {
+  checkPlatform();
   const wait = options.lockTimeoutMs ?? LOCK_WAIT_MILLIS;
   const [{ memory }, release] = await Promise.all([load(), hold(lockName(name), wait)]);
   if (!release) {

@@ -4,6 +4,7 @@
 // gone, whatever was in flight is rejected, and so is everything later; nothing waits for ever.
 
 import type { Announcement, AsyncDb, OpenOptions, Stats } from "./api.js";
+import { blobOf, type ArchiveSource, type Imported } from "./archive.js";
 import { Listeners, readCommits } from "./commits.js";
 import { FoldbError, invalid } from "./errors.js";
 import type { Operation } from "./operation.js";
@@ -46,6 +47,7 @@ class Connection {
   #gone: FoldbError | undefined;
   #handles = 0;
   #started!: { resolve: () => void; reject: (error: unknown) => void };
+  #exports: { resolve: (archive: Blob) => void; reject: (error: unknown) => void }[] = [];
   #stats: ((stats: FromWorker & { type: "stats" }) => void)[] = [];
   #closed: (() => void) | undefined;
   #closing: FoldbError | undefined;
@@ -150,6 +152,10 @@ class Connection {
         return this.listeners.tell(readCommits(Reader.of(new Uint8Array(message.bytes))));
       case "stats":
         return this.#stats.shift()?.(message);
+      case "exported": {
+        const asked = this.#exports.shift();
+        return message.archive ? asked?.resolve(message.archive) : asked?.reject(message.error && received(message.error));
+      }
       case "crashed":
         return this.#fail(received(message.error));
       case "closed":
@@ -191,6 +197,7 @@ class Connection {
     this.#worker.terminate();
     this.#started.reject(error);
     for (const { reject } of this.#waiting.slice(this.#answered)) reject(error);
+    for (const { reject } of this.#exports.splice(0)) reject(error);
     this.#waiting = [];
     this.#answered = 0;
     this.#closed?.();
@@ -208,6 +215,16 @@ class Connection {
     });
     const { type: _, ...platform } = more;
     return { ...stats, ...platform };
+  }
+
+  /** The store as one file, with everything that was asked for before. */
+  export(): Promise<Blob> {
+    if (this.#gone) return Promise.reject(this.#gone);
+    this.#send();
+    return new Promise((resolve, reject) => {
+      this.#exports.push({ resolve, reject });
+      this.#post({ type: "export" });
+    });
   }
 
   /** The last of the page lets go: the store is closed and the worker ends. */
@@ -285,6 +302,10 @@ class Client implements Caller {
     // The worker sees to that between two messages.
   }
 
+  export(): Promise<Blob> {
+    return this.#closed ? Promise.reject(closed(this.name)) : this.#connection.export();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const end of this.#subscriptions) end();
@@ -351,6 +372,12 @@ export async function listByWorker(): Promise<string[]> {
 /** Destroys a store by a worker. */
 export async function destroyByWorker(name: string): Promise<boolean> {
   return (await askWorker({ type: "destroy", name }, "destroyed")).existed;
+}
+
+/** Makes a store of an archive by a worker. */
+export async function importByWorker(name: string, source: ArchiveSource): Promise<Imported> {
+  const { seq, bytes } = await askWorker({ type: "import", name, archive: await blobOf(source) }, "imported");
+  return { seq, bytes };
 }
 
 /** Whether the browser was asked in this page for persistent storage. */

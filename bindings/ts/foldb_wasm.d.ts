@@ -15,7 +15,25 @@ export class Store {
   dropClient(client: number): void;
   tick(): boolean;
   replenish(): Promise<void>;
+  export(): StoreExport;
   close(): void;
+}
+
+export class StoreExport {
+  private constructor();
+  free(): void;
+  read(): Uint8Array;
+}
+
+export class StoreImport {
+  private constructor();
+  free(): void;
+  static intoNode(files: object): StoreImport;
+  static intoOpfs(name: string, lockWaitMillis: number): Promise<StoreImport>;
+  write(bytes: Uint8Array): number;
+  reserve(): Promise<void>;
+  finish(): number;
+  cancel(): void;
 }
 
 export function listStores(): Promise<string[]>;

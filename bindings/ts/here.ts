@@ -1,10 +1,11 @@
 // Stores in this very thread, and what can be done with stores that are not open.
 
 import type { OpenOptions, SyncDb } from "./api.js";
-import { hold, openHere, withQuota } from "./browser.js";
+import { pour, type ArchiveSource, type Imported } from "./archive.js";
+import { checkPlatform, hold, openHere, withQuota } from "./browser.js";
 import { FoldbError, thrown } from "./errors.js";
 import { localDb } from "./local.js";
-import { destroyStore, listStores, load, Store } from "./module.js";
+import { destroyStore, listStores, load, Store, StoreImport } from "./module.js";
 import { encodeOptions } from "./options.js";
 
 export async function memory(options: OpenOptions): Promise<SyncDb> {
@@ -31,6 +32,27 @@ export async function destroy(name: string): Promise<boolean> {
   if (!release) throw new FoldbError("Locked", "Locked", `the store ${name} is open; close it before it is destroyed`);
   try {
     return await destroyStore(name);
+  } catch (error) {
+    throw thrown(error);
+  } finally {
+    release();
+  }
+}
+
+/** Makes a store of an archive. One that was not there before is not there after a failure either. */
+export async function importStore(name: string, source: ArchiveSource): Promise<Imported> {
+  checkPlatform();
+  await load();
+  const release = await hold(`foldb:${name}`, 0);
+  if (!release) throw new FoldbError("Locked", "Locked", `the store ${name} is open; import under another name`);
+  try {
+    const existed = (await listStores()).includes(name);
+    try {
+      return await pour(source, await StoreImport.intoOpfs(name, 0));
+    } catch (error) {
+      if (!existed) await destroyStore(name).catch(() => {});
+      throw error;
+    }
   } catch (error) {
     throw thrown(error);
   } finally {

@@ -2,9 +2,11 @@
 
 import type { OpenOptions, SyncDb } from "./api.js";
 
-import { destroyByWorker, listByWorker } from "./client.js";
+import type { ArchiveSource, Imported } from "./archive.js";
+import { destroyByWorker, importByWorker, listByWorker } from "./client.js";
 
 export type * from "./api.js";
+export type { ArchiveSource, Imported } from "./archive.js";
 export { open } from "./client.js";
 export { FoldbError } from "./errors.js";
 export { Tagged, U256 } from "./values.js";
@@ -39,4 +41,15 @@ export async function list(): Promise<string[]> {
  */
 export async function destroy(name: string): Promise<boolean> {
   return inPage ? destroyByWorker(name) : (await import("./here.js")).destroy(name);
+}
+
+/**
+ * Makes a store of this origin of an archive: what `db.export()` gives, and `foldb export` writes.
+ *
+ * Every checksum is checked, and the store recovered, before it counts as one; whatever fails, no part of it opens. Throws
+ * `Precondition` (code `NotEmpty`) where there is a store of this name, `Corrupt` for a damaged or cut archive, `Invalid`
+ * (code `NotAnArchive`) for something else, `Locked`, `StorageFull`.
+ */
+export async function importStore(name: string, source: ArchiveSource): Promise<Imported> {
+  return inPage ? importByWorker(name, source) : (await import("./here.js")).importStore(name, source);
 }

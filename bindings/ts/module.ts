@@ -2,7 +2,7 @@
 
 import init, { type InitOutput } from "./foldb_wasm.js";
 
-export { Store, destroyStore, listStores } from "./foldb_wasm.js";
+export { Store, StoreImport, destroyStore, listStores } from "./foldb_wasm.js";
 
 let bytes: (() => Promise<BufferSource>) | undefined;
 let loading: Promise<InitOutput> | undefined;

@@ -9,12 +9,14 @@ import { readFile } from "node:fs/promises";
 import * as path from "node:path";
 
 import type { OpenOptions, SyncDb } from "./api.js";
+import { pour, type ArchiveSource, type Imported } from "./archive.js";
 import { FoldbError, thrown } from "./errors.js";
 import { localDb } from "./local.js";
-import { load, readModuleWith, Store } from "./module.js";
+import { load, readModuleWith, Store, StoreImport } from "./module.js";
 import { encodeOptions } from "./options.js";
 
 export type * from "./api.js";
+export type { ArchiveSource, Imported } from "./archive.js";
 export { FoldbError } from "./errors.js";
 export { Tagged, U256 } from "./values.js";
 
@@ -49,6 +51,25 @@ export async function openDirectory(directory: string, options: OpenOptions = {}
   } catch (error) {
     released();
     throw thrown(error);
+  }
+}
+
+/**
+ * Makes a store in a new or empty directory of an archive: what `db.export()` gives, and `foldb export` writes. Throws what
+ * `importStore` of `foldb` throws.
+ */
+export async function importStore(directory: string, source: ArchiveSource): Promise<Imported> {
+  await load();
+  const place = existing(directory, true);
+  const lock = takeLock(place, true);
+  const files = new Files(place);
+  try {
+    return await pour(source, StoreImport.intoNode(files));
+  } catch (error) {
+    throw thrown(error);
+  } finally {
+    files.closeAll();
+    fs.closeSync(lock);
   }
 }
 

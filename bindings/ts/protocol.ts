@@ -27,10 +27,13 @@ export type ToWorker =
   /** The page may be going: what is buffered should not wait for the timer. */
   | { type: "flush" }
   | { type: "stats" }
+  /** Asks for the store as one file. */
+  | { type: "export" }
   | { type: "close" }
   /** What needs no open store. */
   | { type: "list" }
-  | { type: "destroy"; name: string };
+  | { type: "destroy"; name: string }
+  | { type: "import"; name: string; archive: Blob };
 
 /** From the worker to a client. */
 export type FromWorker =
@@ -44,7 +47,9 @@ export type FromWorker =
   | { type: "crashed"; error: SentError }
   | { type: "closed"; error: SentError | undefined }
   | { type: "listed"; names: string[] }
-  | { type: "destroyed"; existed: boolean };
+  | { type: "destroyed"; existed: boolean }
+  | { type: "exported"; archive: Blob | undefined; error: SentError | undefined }
+  | { type: "imported"; seq: number; bytes: number };
 
 type Fields = Record<string, unknown>;
 
@@ -57,8 +62,10 @@ const TO_WORKER: Record<ToWorker["type"], (message: Fields) => boolean> = {
   flush: () => true,
   stats: () => true,
   close: () => true,
+  export: () => true,
   list: () => true,
   destroy: ({ name }) => typeof name === "string",
+  import: ({ name, archive }) => typeof name === "string" && archive instanceof Blob,
 };
 
 const FROM_WORKER: Record<FromWorker["type"], (message: Fields) => boolean> = {
@@ -71,6 +78,8 @@ const FROM_WORKER: Record<FromWorker["type"], (message: Fields) => boolean> = {
   closed: ({ error }) => error === undefined || isError(error),
   listed: ({ names }) => Array.isArray(names) && names.every((name) => typeof name === "string"),
   destroyed: ({ existed }) => typeof existed === "boolean",
+  exported: ({ archive, error }) => archive instanceof Blob || isError(error),
+  imported: ({ seq, bytes }) => typeof seq === "number" && typeof bytes === "number",
 };
 
 /** By its name: what comes from another window has another class. */

@@ -40,6 +40,8 @@ export interface Caller {
   stats(stats: api.Stats): Now<api.Stats> | Promise<api.Stats>;
   /** Waits until files are ready for the log to grow into. */
   ready(): Promise<void>;
+  /** The store as one file. */
+  export(): Promise<Blob>;
   close(): Promise<void>;
 }
 
@@ -1317,6 +1319,10 @@ export class Db extends Space implements api.Db<api.Mode> {
 
   ready(): Promise<void> {
     return this.caller.ready();
+  }
+
+  export(): Promise<Blob> {
+    return this.caller.export();
   }
 
   close(): Promise<void> {

@@ -1,9 +1,10 @@
 // The worker that holds a store for a page. It is started by `open` and does nothing by itself.
 
 import type { Stats } from "./api.js";
+import { exported } from "./archive.js";
 import { hold, openHere, withQuota } from "./browser.js";
 import { FoldbError, thrown } from "./errors.js";
-import { destroy, list } from "./here.js";
+import { destroy, importStore, list } from "./here.js";
 import { Memory, startTicking } from "./local.js";
 import { encodeOptions } from "./options.js";
 import { PROTOCOL_VERSION, sendable, toWorker, type FromWorker, type ToWorker } from "./protocol.js";
@@ -85,6 +86,10 @@ class Session {
       }
       case "close":
         return this.#close();
+      case "export":
+        return this.#export();
+      case "import":
+        return this.#say({ ...(await importStore(message.name, message.archive)), type: "imported" });
       case "list":
         return this.#say({ type: "listed", names: await list() });
       case "destroy":
@@ -118,6 +123,16 @@ class Session {
     // Where few files are left, the next message waits until there are more: no burst of a page can use them up.
     const refilled = memory.refill(returned);
     if (refilled) this.#wait(() => refilled);
+  }
+
+  #export(): void {
+    try {
+      const memory = this.#held?.memory;
+      if (!memory) throw new FoldbError("Closed", "Closed", "the store is not open");
+      this.#say({ type: "exported", archive: memory.guard(() => exported(memory.store)), error: undefined });
+    } catch (error) {
+      this.#say({ type: "exported", archive: undefined, error: sendable(thrown(error)) });
+    }
   }
 
   #close(): void {
