@@ -5,6 +5,7 @@ mod crashes;
 mod fuzz;
 mod miri;
 mod npm;
+mod pages;
 mod sim;
 mod steps;
 mod tidy;
@@ -28,6 +29,7 @@ cargo xtask crashes [--images N]    crashes small workloads everywhere and judge
 cargo xtask sim --seeds A..B        lives through random simulations on a machine that fails; --help says more
 cargo xtask traces                  compares simulations natively and under WebAssembly
 cargo xtask mutants                 plants bugs in the store and looks whether the crashes show each
+cargo xtask web [PORT]              builds the npm package and serves the page of examples/web, at port 8080
 cargo xtask npm                     builds the npm package into bindings/dist and prints the size of its parts
 cargo xtask fuzz [--minutes N]      fuzzes whatever reads bytes; --help says more
 cargo xtask miri [--target TRIPLE]  runs tests of core under Miri; --help says more
@@ -124,6 +126,7 @@ fn own(name: &OsStr) -> Option<fn(&Path, &[OsString]) -> bool> {
         "miri" => Some(miri::run),
         "coverage" => Some(coverage::run),
         "bench-web" => Some(web::bench),
+        "web" => Some(pages::run),
         _ => None,
     }
 }

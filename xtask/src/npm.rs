@@ -62,7 +62,7 @@ const OPTIMIZE: [&str; 9] = [
 pub(crate) fn test(root: &Path) -> Result<(), String> {
     build(root)?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(cargo).args(["build", "--package", "foldb-cli"]).current_dir(root))?;
+    run(Command::new(&cargo).args(["build", "--package", "foldb-cli"]).current_dir(root))?;
     let folder = root.join("target/web-package");
     let packed = pack(root, &folder)?;
     let mut tests = Vec::new();
@@ -74,6 +74,10 @@ pub(crate) fn test(root: &Path) -> Result<(), String> {
         }
     }
     tests.sort();
+    // The store that all backends share, written natively.
+    let mut command = Command::new(&cargo);
+    command.args(["run", "--quiet", "--package", "foldb-archive", "--example", "same_store", "--"]).arg(&folder);
+    run(command.current_dir(root))?;
     let mut command = Command::new("npm");
     command.args(["install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock"]).arg(&packed);
     run(command.current_dir(&folder))?;
@@ -82,6 +86,7 @@ pub(crate) fn test(root: &Path) -> Result<(), String> {
     command.args(["--test", "--test-concurrency=1"]).args(tests).env("FOLDB_PROGRAM", program);
     // geckodriver is among the tools.
     command.env("PATH", web::path(root)?);
+    command.env("FOLDB_REPOSITORY", root);
     run(command.current_dir(&folder))
 }
 
