@@ -36,10 +36,15 @@ pub mod replay;
 pub mod snapshot;
 pub mod state;
 pub mod storage;
+#[cfg(feature = "std")]
+mod sync;
 mod transaction;
 pub mod tree;
 pub mod value;
 
+#[cfg(all(feature = "std", foldb_loom))]
+#[doc(hidden)]
+pub use db::models;
 #[cfg(feature = "std")]
 pub use db::{
     Checkpoint, CheckpointFile, Db, DetachedReplay, DetachedTransaction, DetachedView, Durability, Options, Receipt,
@@ -51,3 +56,6 @@ pub use id::{RunId, StoreId};
 pub use recovery::{Progress, RecoveryMode, RecoveryReport};
 pub use replay::{Diff, Digest};
 pub use state::{RunInfo, RunStatus};
+#[cfg(all(feature = "std", any(foldb_shuttle, foldb_loom)))]
+#[doc(hidden)]
+pub use sync::defect;

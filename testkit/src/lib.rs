@@ -9,6 +9,7 @@
 //! - [`simulation`]: a store that lives on such a machine, beside the model.
 //! - [`sameness`]: one store that every backend has to write and read alike.
 //! - [`fuzzing`]: targets for hostile bytes, for libFuzzer and for the ordinary tests.
+//! - `schedules` (with `--cfg foldb_shuttle`): a whole store under schedules that a test decides.
 //! - [`SeededHost`] and [`Random`]: a clock and entropy that repeat.
 //!
 //! Invariant: everything here is a function of its seed and of the calls made to it. Nothing reads a clock, entropy, a
@@ -22,6 +23,8 @@ mod host;
 pub mod model;
 mod random;
 pub mod sameness;
+#[cfg(foldb_shuttle)]
+pub mod schedules;
 pub mod sim;
 pub mod simulation;
 

@@ -152,3 +152,32 @@ fn an_error_of_the_closure_is_returned_at_once_and_nothing_is_committed() {
     assert_kind(result, ErrorKind::Invalid);
     assert_eq!((attempts, get(&db, "a"), db.view().seq()), (1, None, 0));
 }
+
+/// A retry used to come back at once to the version that had just been found too old: what is committed strictly shows only
+/// after its sync, and sixty-four attempts were over long before that. The user got a conflict that was none.
+#[test]
+fn strict_closures_that_meet_wait_for_what_they_lost_to_and_all_commit() {
+    let storage = durability::Gated::default();
+    let db = open(storage.clone(), options().durability(Durability::Strict));
+    db.kv().put("sum", 0).unwrap();
+    storage.gate.close();
+    let add = || db.kv().update("sum", |sum: Option<i64>| sum.unwrap_or(0) + 1).map(drop);
+    thread::scope(|scope| {
+        let first = scope.spawn(add);
+        storage.gate.wait_for_a_sync();
+        // The first is committed and does not show yet: whatever the second reads is out of date until the sync returns.
+        let second = scope.spawn(add);
+        while db.stats().unwrap().conflicts == 0 {
+            thread::yield_now();
+        }
+        // Time enough for all the attempts that there are, if nobody waits.
+        for _ in 0..10_000 {
+            thread::yield_now();
+        }
+        storage.gate.open();
+        first.join().unwrap().unwrap();
+        second.join().unwrap().unwrap();
+    });
+    assert_eq!(get(&db, "sum"), Some(2));
+    assert!(db.stats().unwrap().conflicts <= 2, "nobody tries again before it can succeed");
+}

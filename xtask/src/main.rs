@@ -6,6 +6,7 @@ mod fuzz;
 mod miri;
 mod npm;
 mod pages;
+mod schedules;
 mod sim;
 mod steps;
 mod tidy;
@@ -28,6 +29,8 @@ cargo xtask test --list             the steps and their commands
 cargo xtask crashes [--images N]    crashes small workloads everywhere and judges each image; --help says more
 cargo xtask sim --seeds A..B        lives through random simulations on a machine that fails; --help says more
 cargo xtask traces                  compares simulations natively and under WebAssembly
+cargo xtask schedules [--iterations N]   decides which thread runs when, over and over, and judges; --help says more
+cargo xtask kills [--rounds N]      kills processes that work on a store, and looks what is left; --help says more
 cargo xtask mutants                 plants bugs in the store and looks whether the crashes show each
 cargo xtask web [PORT]              builds the npm package and serves the page of examples/web, at port 8080
 cargo xtask npm                     builds the npm package into bindings/dist and prints the size of its parts
@@ -121,6 +124,8 @@ fn parse() -> Result<Task, lexopt::Error> {
 /// The task of this name, if it is one that reads its arguments itself.
 fn own(name: &OsStr) -> Option<fn(&Path, &[OsString]) -> bool> {
     match name.to_str()? {
+        "schedules" => Some(schedules::run),
+        "kills" => Some(schedules::kills),
         "fuzz" => Some(fuzz::run),
         "sim" => Some(sim::run),
         "miri" => Some(miri::run),

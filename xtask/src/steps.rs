@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{npm, report, sim, tidy, web};
+use crate::{npm, report, schedules, sim, tidy, web};
 
 /// The targets that core is built for: one that has no std at all, and the browser.
 const TARGETS: [&str; 2] = ["wasm32v1-none", "wasm32-unknown-unknown"];
@@ -104,6 +104,11 @@ const STEPS: &[Step] = &[
         name: "traces",
         why: "a simulation is the same twice natively and under WebAssembly, to the last byte",
         work: Work::Call(sim::traces),
+    },
+    Step {
+        name: "schedules",
+        why: "whole stores under schedules that a test decides, and every schedule of their small protocols",
+        work: Work::Call(schedules::share),
     },
     Step {
         name: "benches",

@@ -12,7 +12,7 @@ use alloc::{
     vec,
     vec::Vec,
 };
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::{
     Db,
@@ -22,6 +22,7 @@ use crate::{
     Error, Result, StoreId,
     log::{ANCHOR_BYTES, AnchorSlot, parse_segment_name, parse_snapshot_name, segment_name, snapshot_name},
     storage::{Storage, StorageError, StorageFile},
+    sync::MutexGuard,
 };
 
 /// The files of a store as of one moment: see [`Db::checkpoint`].

@@ -8,19 +8,21 @@
 //! - A failed write or sync poisons the engine before anybody is woken, so nobody takes a failure for a success.
 
 use alloc::{string::ToString, sync::Arc, vec::Vec};
-use core::sync::atomic::Ordering;
-use std::sync::MutexGuard;
 
 use super::{
     Durability,
     shared::{Core, Shared},
 };
 use crate::{
-    Error, Result,
+    Error, ErrorKind, Result,
     engine::{Batch, Outcome, Prepared},
     planted::{self, Planted},
     state::{Appended, State},
     storage::{Storage, StorageFile},
+    sync::{
+        MutexGuard, Ordering,
+        defect::{Defect, active},
+    },
     transaction::{ReadSet, WriteSet},
 };
 
@@ -73,6 +75,9 @@ impl<S: Storage> Shared<S> {
                 Ok(outcome) => break outcome,
                 Err(error) => {
                     self.metrics.failed_commit(&error);
+                    if error.kind() == ErrorKind::Conflict {
+                        self.wait_until_all_shows(core);
+                    }
                     return Err(error);
                 }
             }
@@ -97,11 +102,19 @@ impl<S: Storage> Shared<S> {
         Ok((self.answer(core, seq, deduplicated), appended))
     }
 
+    /// After a conflict: waits until the commit that was lost to can be read. Before its sync returns it does not show, and
+    /// whoever begins again reads what is out of date once more.
+    fn wait_until_all_shows(&self, core: MutexGuard<'_, Core>) {
+        let hidden = core.engine.strict_seq();
+        // Where that fails the handle is poisoned, and the next commit says so.
+        drop(self.wait_durable_locked(core, hidden));
+    }
+
     /// Writes and syncs a large strict transaction first and applies it afterwards. Applied before, it would have to
     /// leave alone every node that readers may still see, and copy it; applied after, it changes them in place. Nobody
     /// else commits meanwhile: they would not see it.
     fn commit_deferred(&self, mut core: MutexGuard<'_, Core>, seq: u64) -> Result<(Receipt, Vec<Appended>)> {
-        core.exclusive = true;
+        core.exclusive = !active(Defect::NotExclusive);
         core.flushing = true;
         let batch = core.engine.take_pending();
         drop(core);
@@ -117,7 +130,7 @@ impl<S: Storage> Shared<S> {
         if let Err(error) = &written {
             core.engine.poison(error);
         }
-        self.wake.notify_all();
+        self.wake_all();
         let unknown = |error: Error| Error::OutcomeUnknown { seq, cause: error.to_string() };
         written.map_err(unknown)?;
         let Some(batch) = batch else { return Err(super::closed()) };
@@ -135,7 +148,7 @@ impl<S: Storage> Shared<S> {
     /// The receipt of a commit that is done, after the snapshot that it may have brought about.
     fn answer(&self, core: MutexGuard<'_, Core>, seq: u64, deduplicated: bool) -> Receipt {
         let receipt = self.receipt(&core, seq, deduplicated);
-        let snapshot_due = self.is_snapshot_due(&core);
+        let snapshot_due = !core.snapshotting && self.is_snapshot_due(&core);
         drop(core);
         if snapshot_due {
             self.snapshot_in_passing();
@@ -184,6 +197,9 @@ impl<S: Storage> Shared<S> {
             }
             if core.flushing {
                 core = self.wait(core);
+                if active(Defect::ForeignSyncTrusted) {
+                    return Ok(core);
+                }
                 continue;
             }
             core = self.flush(core, true).map_err(|error| Error::OutcomeUnknown { seq, cause: error.to_string() })?;
@@ -204,7 +220,13 @@ impl<S: Storage> Shared<S> {
         let result = self.write_batch(segment, batch.as_ref(), sync);
 
         let mut core = self.lock();
+        let seq = if active(Defect::SyncCoversTooMuch) { core.engine.logged_seq() } else { seq };
         core.flushing = false;
+        if result.is_err() && active(Defect::PoisonedTooLate) {
+            self.wake_all();
+            drop(core);
+            core = self.lock();
+        }
         match &result {
             Ok(()) => {
                 if let Some(batch) = batch {
@@ -218,7 +240,7 @@ impl<S: Storage> Shared<S> {
             }
             Err(error) => core.engine.poison(error),
         }
-        self.wake.notify_all();
+        self.wake_all();
         result.map(|()| core)
     }
 
@@ -226,7 +248,7 @@ impl<S: Storage> Shared<S> {
         let file = self.files.segment(&self.storage, segment)?;
         if let Some(batch) = batch {
             file.write_at(batch.offset, &batch.bytes)?;
-            self.files.written(batch.segment, batch.offset + batch.bytes.len() as u64);
+            self.files.handed_over.advance(batch.segment, batch.offset + batch.bytes.len() as u64);
         }
         if sync && !planted::active(Planted::CommitWithoutSync) {
             let before = self.host.now_micros();

@@ -131,7 +131,7 @@ fn assemble<S: Storage>(
         next_segment: survey.next_segment,
     };
     if in_memory {
-        files.written(MEMORY_SEGMENT, 0);
+        files.handed_over.advance(MEMORY_SEGMENT, 0);
     }
     let core = Core {
         engine: Engine::new(state, log, in_memory),
@@ -160,7 +160,7 @@ impl<S: Storage> Shared<S> {
             self.carry_tail(tail)?;
         }
         let core = self.lock();
-        self.visible.store(core.engine.working_state().seq(), core::sync::atomic::Ordering::Release);
+        self.published.show(core.engine.working_state());
         Ok(())
     }
 
@@ -228,7 +228,7 @@ impl<S: Storage> Shared<S> {
                 file.sync()?;
             }
             self.files.insert_segment(header.segment, file);
-            self.files.written(header.segment, end);
+            self.files.handed_over.advance(header.segment, end);
             core.engine.extended(end);
             core.engine.synced(batch.seq);
             core.engine.wrote(batch);

@@ -5,7 +5,7 @@
 //! - A new segment's header is on stable media, and an anchor names it, before the first commit goes into it.
 //! - A full disk shows here, before a commit is encoded: nothing is lost and the store stays usable.
 
-use std::sync::MutexGuard;
+use alloc::string::ToString;
 
 use super::shared::{Core, Shared};
 use crate::{
@@ -15,6 +15,10 @@ use crate::{
     planted::{self, Planted},
     snapshot,
     storage::{Storage, StorageError, StorageFile},
+    sync::{
+        MutexGuard,
+        defect::{Defect, active},
+    },
 };
 
 /// Zeros are written in pieces of this size.
@@ -29,7 +33,7 @@ impl<S: Storage> Shared<S> {
         core: MutexGuard<'a, Core>,
         needed: &SpaceNeeded,
     ) -> Result<MutexGuard<'a, Core>> {
-        if core.flushing {
+        if core.flushing && !active(Defect::RotationDoesNotWait) {
             return Ok(self.wait(core));
         }
         match needed {
@@ -74,7 +78,7 @@ impl<S: Storage> Shared<S> {
     fn full_or_poison(&self, core: &mut Core, error: Error) -> Error {
         if !matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::NotReady) {
             core.engine.poison(&error);
-            self.wake.notify_all();
+            self.wake_all();
         }
         error
     }
@@ -86,47 +90,77 @@ impl<S: Storage> Shared<S> {
         write_end: u64,
         len: u64,
     ) -> Result<MutexGuard<'a, Core>> {
-        if let Some((_, end)) = core.engine.active_segment() {
-            if core.engine.pending_bytes() > 0 || core.engine.is_dirty() {
-                // Others may commit while this is written: the caller looks again.
-                return self.flush(core, true);
-            }
-            self.release_unused(&core, end);
+        if core.engine.active_segment().is_some() && (core.engine.pending_bytes() > 0 || core.engine.is_dirty()) {
+            // Others may commit while this is written: the caller looks again.
+            return self.flush(core, true);
         }
         let mut header = header.clone();
         self.host.fill_random(&mut header.salt);
         let file = match self.make_room_for_segment(&core, &header, write_end, len) {
             Ok(file) => file,
-            Err(error) => {
-                // No header was written: what is left of it is an interrupted creation, whose number is tried again.
-                let _ = self.storage.remove(&segment_name(header.segment));
-                return Err(self.full_or_poison(&mut core, error));
-            }
+            Err(error) => return Err(self.full_or_poison(&mut core, error)),
         };
+        // Only now: where there is no room for the new segment, smaller commits still count on what the old one has reserved.
+        if let Some((_, end)) = core.engine.active_segment() {
+            self.release_unused(&core, end);
+        }
         // From here on the new segment may be on the disk, and its header says where the old one ends. Whatever fails
         // now, nothing may be appended to the old one any more: it would be cut off there.
         if let Err(error) = self.begin_segment(&mut core, &header, &file) {
             core.engine.poison(&error);
-            self.wake.notify_all();
-            return Err(error);
+            self.wake_all();
+            // A full disk is otherwise something that a store survives; this one it does not.
+            let full = error.kind() == ErrorKind::StorageFull;
+            return Err(if full { Error::Poisoned { cause: error.to_string() } } else { error });
         }
         self.files.insert_segment(header.segment, file);
-        self.files.written(header.segment, SEGMENT_HEADER_BYTES);
+        self.files.handed_over.advance(header.segment, SEGMENT_HEADER_BYTES);
         core.engine.rotated(&header, len);
         Ok(core)
     }
 
     /// Creates the file of the next segment, and the anchor's where there is none, with all the room that will be needed.
-    /// A full disk shows here.
+    /// A full disk shows here, and then neither is left.
     fn make_room_for_segment(&self, core: &Core, header: &SegmentHeader, write_end: u64, len: u64) -> Result<S::File> {
-        let anchor = self.anchor_file(core.anchor_slot)?;
-        let anchor_len = ANCHOR_BYTES as u64;
-        if anchor.len()? < anchor_len {
-            anchor.set_len(anchor_len)?;
+        let anchor_is_new = self.make_room_for_anchor(core)?;
+        let name = segment_name(header.segment);
+        let created = self.create_again(&name).and_then(|file| {
+            self.reserve(&file, write_end, len)?;
+            Ok(file)
+        });
+        if created.is_err() {
+            // No header was written: what is left of it is an interrupted creation, whose number is tried again.
+            let _ = self.storage.remove(&name);
+            if anchor_is_new {
+                let _ = self.storage.remove(core.anchor_slot.name());
+            }
         }
-        let file = self.create_again(&segment_name(header.segment))?;
-        self.reserve(&file, write_end, len)?;
-        Ok(file)
+        created
+    }
+
+    /// Creates the file of the next anchor, with its length, where there is none. Returns whether there was none. Where there
+    /// is no room for it none is left: an empty anchor in a store that was closed cleanly would look like a damaged one.
+    pub(crate) fn make_room_for_anchor(&self, core: &Core) -> Result<bool> {
+        let (name, len) = (core.anchor_slot.name(), ANCHOR_BYTES as u64);
+        match self.storage.open(name) {
+            Err(StorageError::Missing { .. }) => {
+                let file = self.storage.create(name)?;
+                let reserved = file.set_len(len);
+                drop(file);
+                if let Err(error) = reserved {
+                    let _ = self.storage.remove(name);
+                    return Err(error.into());
+                }
+                Ok(true)
+            }
+            opened => {
+                let file = opened?;
+                if file.len()? < len {
+                    file.set_len(len)?;
+                }
+                Ok(false)
+            }
+        }
     }
 
     fn begin_segment(&self, core: &mut Core, header: &SegmentHeader, file: &S::File) -> Result<()> {

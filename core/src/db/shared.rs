@@ -2,23 +2,28 @@
 //!
 //! Invariants:
 //! - The engine is changed under the lock of [`Core`] only.
-//! - Readers never take that lock while `published` is as new as `visible`.
-//! - `visible` names a seq only after a state of at least that seq can be had.
+//! - Readers never take that lock while what is [published](Published) is as new as they may see.
 
 use alloc::{collections::BTreeMap, sync::Arc, vec, vec::Vec};
-use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::PoisonError;
 
-use arc_swap::ArcSwapOption;
-
-use super::{Durability, Options, metrics::Metrics};
+use super::{
+    Durability, Options,
+    handed_over::HandedOver,
+    metrics::Metrics,
+    published::{Published, Version},
+};
 use crate::{
     Error, Result,
     engine::Engine,
     host::Host,
     log::{Anchor, AnchorSlot, segment_name, snapshot_name},
     state::{Source, State},
-    storage::{Storage, StorageFile},
+    storage::{Storage, StorageError, StorageFile},
+    sync::{
+        Condvar, Mutex, MutexGuard, RwLock,
+        defect::{Defect, active},
+    },
     tree::{PageRef, PageSource},
 };
 
@@ -33,12 +38,9 @@ pub(crate) struct Shared<S: Storage> {
     /// Snapshots that checkpoints still read, and how many do. Whoever removes a snapshot holds the lock meanwhile.
     pub(crate) pinned: Mutex<BTreeMap<u64, u64>>,
     core: Mutex<Core>,
-    pub(crate) wake: Condvar,
-    /// The newest state that readers may see, or `None` until one asks for it. Writers take it back before they change
-    /// the working state: as long as nobody reads, nothing is shared and every change is made in place.
-    pub(crate) published: ArcSwapOption<State>,
-    /// Seq of the newest commit that readers may see.
-    pub(crate) visible: AtomicU64,
+    wake: Condvar,
+    /// What readers may see.
+    pub(crate) published: Published<State>,
     pub(crate) files: Files<S>,
     pub(crate) metrics: Metrics,
 }
@@ -71,19 +73,13 @@ pub(crate) struct Core {
 pub(crate) struct Files<S: Storage> {
     segments: RwLock<BTreeMap<u64, Arc<S::File>>>,
     snapshots: RwLock<BTreeMap<u64, Arc<S::File>>>,
-    /// Everything of older segments, and of this one up to `written_offset`, is with the storage.
-    written_segment: AtomicU64,
-    written_offset: AtomicU64,
+    /// How far the storage has the log.
+    pub(crate) handed_over: HandedOver,
 }
 
 impl<S: Storage> Files<S> {
     pub(crate) fn new() -> Self {
-        Files {
-            segments: RwLock::default(),
-            snapshots: RwLock::default(),
-            written_segment: AtomicU64::new(u64::MAX),
-            written_offset: AtomicU64::new(0),
-        }
+        Files { segments: RwLock::default(), snapshots: RwLock::default(), handed_over: HandedOver::everything() }
     }
 
     pub(crate) fn insert_segment(&self, number: u64, file: S::File) -> Arc<S::File> {
@@ -104,28 +100,11 @@ impl<S: Storage> Files<S> {
         self.snapshots.write().unwrap_or_else(PoisonError::into_inner).remove(&generation);
     }
 
-    /// Says how far the storage has the active segment. Called by the one who writes, after the write.
-    pub(crate) fn written(&self, segment: u64, offset: u64) {
-        // Offset first: a reader that sees the new segment must not see the old segment's offset with it.
-        if self.written_segment.load(Ordering::Acquire) != segment {
-            self.written_offset.store(0, Ordering::Release);
-            self.written_segment.store(segment, Ordering::Release);
-        }
-        self.written_offset.store(offset, Ordering::Release);
-    }
-
-    /// How far the storage has a segment; `None` where it has all of it.
-    fn written_end(&self, segment: u64) -> Option<u64> {
-        let active = self.written_segment.load(Ordering::Acquire);
-        (segment >= active).then(|| self.written_offset.load(Ordering::Acquire))
-    }
-
-    fn is_written(&self, segment: u64, end: u64) -> bool {
-        let active = self.written_segment.load(Ordering::Acquire);
-        segment < active || (segment == active && end <= self.written_offset.load(Ordering::Acquire))
-    }
-
     pub(crate) fn segment(&self, storage: &S, number: u64) -> Result<Arc<S::File>> {
+        Ok(self.segment_file(storage, number)?)
+    }
+
+    pub(crate) fn segment_file(&self, storage: &S, number: u64) -> Result<Arc<S::File>, StorageError> {
         if let Some(file) = self.segments.read().unwrap_or_else(PoisonError::into_inner).get(&number) {
             return Ok(Arc::clone(file));
         }
@@ -150,7 +129,7 @@ impl<S: Storage> Shared<S> {
         files: Files<S>,
         loaded_generation: Option<u64>,
     ) -> Self {
-        let visible = AtomicU64::new(core.engine.working_state().seq());
+        let published = Published::new(core.engine.working_state().seq());
         Shared {
             storage,
             host,
@@ -160,8 +139,7 @@ impl<S: Storage> Shared<S> {
             pinned: Mutex::default(),
             core: Mutex::new(core),
             wake: Condvar::new(),
-            published: ArcSwapOption::empty(),
-            visible,
+            published,
             files,
             metrics: Metrics::default(),
         }
@@ -177,6 +155,16 @@ impl<S: Storage> Shared<S> {
         self.wake.wait(core).unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Wakes whoever waits for the end of a flush, of a snapshot, or of an exclusive commit: all of them, because each waits
+    /// for something else.
+    pub(crate) fn wake_all(&self) {
+        if active(Defect::OneWoken) {
+            self.wake.notify_one();
+        } else if !active(Defect::WakeForgotten) {
+            self.wake.notify_all();
+        }
+    }
+
     pub(crate) fn is_strict(&self) -> bool {
         self.options.durability == Durability::Strict
     }
@@ -187,66 +175,34 @@ impl<S: Storage> Shared<S> {
 
     /// The newest state that readers may see.
     pub(crate) fn state(&self) -> Arc<State> {
-        if let Some(state) = self.published.load_full()
-            && state.seq() >= self.visible.load(Ordering::Acquire)
-        {
-            return state;
-        }
-        self.publish()
+        self.published.newest_full().unwrap_or_else(|| self.publish())
     }
 
     /// Runs `read` on the newest state that readers may see, without touching a counter that threads share.
     pub(crate) fn with_state<T>(&self, read: impl FnOnce(&State) -> Result<T>) -> Result<T> {
         {
-            let published = self.published.load();
-            if let Some(state) = published.as_ref()
-                && state.seq() >= self.visible.load(Ordering::Acquire)
-            {
+            let loaded = self.published.load();
+            if let Some(state) = self.published.newest(&loaded) {
                 return read(state);
             }
         }
         read(&self.publish())
     }
 
-    /// Publishes the working state for readers: a handful of counters, no copy.
     fn publish(&self) -> Arc<State> {
         let core = self.lock();
-        let visible = self.visible.load(Ordering::Acquire);
-        if let Some(state) = self.published.load_full()
-            && state.seq() >= visible
-        {
-            return state;
-        }
-        // Where the working state is ahead of what readers may see, what they may see stays published (see
-        // `before_commit`), and this line is not reached.
-        debug_assert_eq!(core.engine.working_state().seq(), visible, "what is visible can be had");
-        let state = Arc::new(core.engine.working_state().clone());
-        self.published.store(Some(Arc::clone(&state)));
-        state
+        self.published.publish(core.engine.working_state())
     }
 
-    /// Before the working state changes: keeps what readers may see where the change must stay hidden, and takes it back
-    /// where the change shows at once, so that it can be made in place.
+    /// Before the working state changes; `hidden` where the change must not show before it is durable.
     pub(crate) fn before_commit(&self, core: &Core, hidden: bool) {
-        let visible = self.visible.load(Ordering::Acquire);
-        let is_current = core.engine.working_state().seq() == visible;
-        if !is_current {
-            return;
-        }
-        if !hidden {
-            // Looking is much cheaper than storing, and mostly nobody has asked for a state since the last commit.
-            if self.published.load().is_some() {
-                self.published.store(None);
-            }
-        } else if self.published.load().as_ref().is_none_or(|state| state.seq() < visible) {
-            self.published.store(Some(Arc::new(core.engine.working_state().clone())));
-        }
+        self.published.before_commit(core.engine.working_state(), hidden);
     }
 
     /// After a commit that need not be durable first: it shows now, unless one before it is still hidden.
     pub(crate) fn after_commit(&self, core: &Core) {
-        if core.engine.strict_seq() <= core.engine.durable_seq() {
-            self.visible.store(core.engine.working_state().seq(), Ordering::Release);
+        if core.engine.strict_seq() <= core.engine.durable_seq() || active(Defect::ShownEarly) {
+            self.published.show(core.engine.working_state());
         }
     }
 
@@ -255,14 +211,19 @@ impl<S: Storage> Shared<S> {
         let working = core.engine.working_state();
         if core.engine.strict_seq() <= core.engine.durable_seq() {
             if working.seq() == core.engine.durable_seq() && state.is_some() {
-                self.published.store(Some(Arc::new(working.clone())));
+                self.published.show_published(working);
+            } else {
+                self.published.show(working);
             }
-            self.visible.store(working.seq(), Ordering::Release);
         } else if let Some(state) = state {
-            let seq = state.seq();
-            self.published.store(Some(Arc::new(state)));
-            self.visible.store(seq, Ordering::Release);
+            self.published.show_version(state);
         }
+    }
+}
+
+impl Version for State {
+    fn seq(&self) -> u64 {
+        State::seq(self)
     }
 }
 
@@ -313,7 +274,7 @@ impl<S: Storage> PageSource for Shared<S> {
 impl<S: Storage> Source for Shared<S> {
     fn log_bytes(&self, segment: u64, offset: u64, len: usize) -> Result<Vec<u8>> {
         let end = offset.saturating_add(len as u64);
-        if !self.files.is_written(segment, end)
+        if !self.files.handed_over.has(segment, end)
             && let Some(bytes) = self.lock().engine.read_log(segment, offset, len)
         {
             return Ok(bytes);
@@ -323,7 +284,11 @@ impl<S: Storage> Source for Shared<S> {
     }
 
     fn log_len(&self, segment: u64) -> Result<u64> {
-        match self.files.written_end(segment) {
+        let end = {
+            let _core = self.lock();
+            self.files.handed_over.end(segment)
+        };
+        match end {
             Some(end) => Ok(end),
             None => Ok(self.files.segment(&self.storage, segment)?.len()?),
         }

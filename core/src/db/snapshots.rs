@@ -19,6 +19,10 @@ use crate::{
     planted::{self, Planted},
     snapshot::{self, SnapshotMeta},
     storage::Storage,
+    sync::{
+        MutexGuard,
+        defect::{Defect, active},
+    },
 };
 
 /// At a clean close a snapshot pays once this much log has come since the last one: reading it would take longer than
@@ -44,10 +48,21 @@ impl<S: Storage> Db<S> {
     }
 }
 
+/// The right to write and remove snapshots, until it is dropped.
+struct SnapshotTurn<'a, S: Storage>(&'a Shared<S>);
+
+impl<S: Storage> Drop for SnapshotTurn<'_, S> {
+    fn drop(&mut self) {
+        self.0.lock().snapshotting = false;
+        self.0.wake_all();
+    }
+}
+
 impl<S: Storage> Shared<S> {
+    /// Whether enough log has come since the last snapshot.
     pub(crate) fn is_snapshot_due(&self, core: &Core) -> bool {
         let Some(threshold) = self.options.snapshot_log_bytes else { return false };
-        !core.snapshotting && !core.closed && core.log_bytes - core.log_bytes_at_snapshot >= threshold
+        !core.closed && core.log_bytes - core.log_bytes_at_snapshot >= threshold
     }
 
     pub(crate) fn is_closing_snapshot_due(&self, core: &Core) -> bool {
@@ -57,7 +72,12 @@ impl<S: Storage> Shared<S> {
     /// A snapshot that nobody asked for by name. It may fail (for want of space, say) without harm to the commit that
     /// happened to trigger it: the log has everything.
     pub(crate) fn snapshot_in_passing(&self) {
-        let _ = self.snapshot();
+        self.with_snapshot_turn(|core| {
+            // Several commits may have found it due together, and one of them has written it by now.
+            if self.is_snapshot_due(&core) && core.engine.check_usable().is_ok() {
+                let _ = self.write_snapshot(core, &mut |_, _| ControlFlow::Continue(()));
+            }
+        });
     }
 
     pub(crate) fn snapshot(&self) -> Result<SnapshotInfo> {
@@ -71,24 +91,27 @@ impl<S: Storage> Shared<S> {
                 why: "the store was opened in memory; open it buffered or strict".into(),
             });
         }
+        self.with_snapshot_turn(|core| {
+            core.engine.check_usable()?;
+            self.write_snapshot(core, progress)
+        })
+    }
+
+    /// Does `work` while nobody else writes or removes snapshots: two at once would name each other's files in the anchor.
+    /// The turn ends also where `work` panics, in a callback of the caller: whoever closes the store waits for it.
+    pub(crate) fn with_snapshot_turn<R>(&self, work: impl FnOnce(MutexGuard<'_, Core>) -> R) -> R {
         let mut core = self.lock();
         while core.snapshotting {
             core = self.wait(core);
         }
-        core.engine.check_usable()?;
-        // From here on: two at once would name each other's files in the anchor.
-        core.snapshotting = true;
-        let result = self.write_snapshot(core, progress);
-        let mut core = self.lock();
-        core.snapshotting = false;
-        self.wake.notify_all();
-        drop(core);
-        result
+        core.snapshotting = !active(Defect::TwoSnapshots);
+        let _turn = SnapshotTurn(self);
+        work(core)
     }
 
     fn write_snapshot<'a>(
         &'a self,
-        mut core: std::sync::MutexGuard<'a, Core>,
+        mut core: MutexGuard<'a, Core>,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<SnapshotInfo> {
         // The log must have what the snapshot has, or a crash would leave a snapshot from the future.
@@ -134,6 +157,11 @@ impl<S: Storage> Shared<S> {
             }
         };
         let mut core = self.lock();
+        if let Err(error) = self.make_room_for_anchor(&core) {
+            // No anchor names it, so it is no snapshot either.
+            let _ = self.storage.remove(&name);
+            return Err(error);
+        }
         self.write_anchor(&mut core, |anchor| anchor.newest_snapshot = Some(generation))?;
         core.log_bytes_at_snapshot = log_bytes;
         drop(core);
@@ -153,7 +181,8 @@ impl<S: Storage> Shared<S> {
             generations.into_iter().partition(|generation| self.is_unfinished(*generation));
         let old = finished.len().saturating_sub(KEPT);
         for generation in unfinished.into_iter().chain(finished.into_iter().take(old)) {
-            if self.loaded_generation == Some(generation) || pinned.contains_key(&generation) {
+            let loaded = self.loaded_generation == Some(generation) && !active(Defect::LoadedSnapshotRemoved);
+            if loaded || pinned.contains_key(&generation) {
                 continue;
             }
             self.files.forget_snapshot(generation);

@@ -8,7 +8,7 @@ use crate::{
     Result, StoreId,
     log::{parse_segment_name, parse_snapshot_name},
     state::DEFAULT_SPACE,
-    storage::{Storage, StorageFile},
+    storage::{Storage, StorageError, StorageFile},
 };
 
 /// Figures about an open store, as of one moment. Counters count from its opening.
@@ -73,13 +73,20 @@ impl<S: Storage> Db<S> {
         let live = state.live_bytes();
         let (mut segments, mut snapshots) = (Vec::new(), Vec::new());
         for name in shared.storage.list()? {
-            let bytes = || -> Result<u64> { Ok(shared.storage.open(&name)?.len()?) };
-            if let Some(number) = parse_segment_name(&name) {
-                let live_bytes = live.get(&number).copied().unwrap_or(0);
-                segments.push(SegmentStats { number, bytes: bytes()?, live_bytes });
-            } else if let Some(generation) = parse_snapshot_name(&name) {
-                snapshots.push((generation, bytes()?));
+            let (segment, generation) = (parse_segment_name(&name), parse_snapshot_name(&name));
+            if segment.is_none() && generation.is_none() {
+                continue;
             }
+            let bytes = match shared.storage.open(&name) {
+                Ok(file) => file.len()?,
+                // Removed since it was listed: an old snapshot, or a segment for which there was no room.
+                Err(StorageError::Missing { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if let Some(number) = segment {
+                segments.push(SegmentStats { number, bytes, live_bytes: live.get(&number).copied().unwrap_or(0) });
+            }
+            snapshots.extend(generation.map(|generation| (generation, bytes)));
         }
         segments.sort_by_key(|segment| segment.number);
         snapshots.sort_unstable();

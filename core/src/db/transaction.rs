@@ -151,7 +151,8 @@ impl<'db, S: Storage> Transaction<'db, S> {
         Ok(())
     }
 
-    /// Commits. Fails with [`Error::Conflict`] where something that was read has changed: begin again then. After
+    /// Commits. Fails with [`Error::Conflict`] where something that was read has changed: begin again then. The change can be
+    /// read by that time; where it is a strict commit whose sync has not returned yet, the error waits for that. After
     /// [`Error::OutcomeUnknown`] only reopening the store tells whether the commit is there.
     pub fn commit(self) -> Result<Receipt> {
         self.commit_with_seqs().map(|(receipt, _)| receipt)

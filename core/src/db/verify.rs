@@ -84,7 +84,7 @@ impl<S: Storage> Db<S> {
         self.sync()?;
         let mut report = VerifyReport::default();
         let view = self.view();
-        match verify_log(&shared.storage, progress) {
+        match shared.still().and_then(|log| verify_log(&log, progress)) {
             Ok(log) => {
                 report.segments = log.segments;
                 report.records = log.records;
@@ -246,23 +246,27 @@ impl<S: Storage> View<'_, S> {
 }
 
 impl<S: Storage> Shared<S> {
+    /// Verifies the snapshots that count, while none comes or goes.
     fn verify_snapshots(&self, report: &mut VerifyReport) {
-        let Some(names) = report.check("storage", self.storage.list().map_err(Error::from)) else { return };
-        // A newer one is being written, or was when a process died: it does not count yet, or never will. Nor does an older
-        // one that was never finished.
-        let newest = self.lock().anchor.and_then(|anchor| anchor.newest_snapshot).unwrap_or(0);
-        let counts = |name: &&String| {
-            crate::log::parse_snapshot_name(name)
-                .is_some_and(|number| number == newest || (number < newest && !self.is_unfinished(number)))
-        };
-        for name in names.iter().filter(counts) {
-            let verified = match self.storage.open(name) {
-                Ok(file) => snapshot::verify(&file, name).map(|_| ()),
-                Err(error) => Err(error.into()),
+        self.with_snapshot_turn(|core| {
+            let newest = core.anchor.and_then(|anchor| anchor.newest_snapshot).unwrap_or(0);
+            drop(core);
+            let Some(names) = report.check("storage", self.storage.list().map_err(Error::from)) else { return };
+            // A newer one was being written when a process died: it never will count. Nor does an older one that was never
+            // finished.
+            let counts = |name: &&String| {
+                crate::log::parse_snapshot_name(name)
+                    .is_some_and(|number| number == newest || (number < newest && !self.is_unfinished(number)))
             };
-            if report.check(name, verified).is_some() {
-                report.snapshots += 1;
+            for name in names.iter().filter(counts) {
+                let verified = match self.storage.open(name) {
+                    Ok(file) => snapshot::verify(&file, name).map(|_| ()),
+                    Err(error) => Err(error.into()),
+                };
+                if report.check(name, verified).is_some() {
+                    report.snapshots += 1;
+                }
             }
-        }
+        });
     }
 }

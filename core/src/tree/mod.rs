@@ -45,6 +45,8 @@ mod source;
 mod tests;
 mod walk;
 
+#[cfg(foldb_loom)]
+pub(crate) use self::page_cell::fill_a_page_cell_twice;
 pub use builder::TreeBuilder;
 pub use cursor::Cursor;
 pub use diff::DiffVisitor;

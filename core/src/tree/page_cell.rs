@@ -11,7 +11,7 @@ use super::leaf::Page;
 #[cfg(not(feature = "std"))]
 type Cell = once_cell::race::OnceBox<Page>;
 #[cfg(feature = "std")]
-type Cell = std::sync::OnceLock<Page>;
+type Cell = crate::sync::OnceLock<Page>;
 
 /// A place for one page.
 #[derive(Clone, Default)]
@@ -30,4 +30,24 @@ impl PageCell {
         let page = Box::new(page);
         drop(self.0.set(page));
     }
+}
+
+/// Every schedule of two readers that read the same page: see `crate::db::models`.
+#[cfg(foldb_loom)]
+pub(crate) fn fill_a_page_cell_twice() {
+    loom::model(|| {
+        let cell = alloc::sync::Arc::new(PageCell::default());
+        let read = |cell: &PageCell| {
+            if cell.page().is_none() {
+                cell.fill(Page::from([1_u8, 2, 3].as_slice()));
+            }
+            Page::clone(cell.page().expect("it was filled"))
+        };
+        let other = loom::thread::spawn({
+            let cell = alloc::sync::Arc::clone(&cell);
+            move || read(&cell)
+        });
+        let (mine, others) = (read(&cell), other.join().expect("the other reader"));
+        assert!(alloc::sync::Arc::ptr_eq(&mine, &others), "one page, however many have read it");
+    });
 }

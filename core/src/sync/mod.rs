@@ -1,0 +1,54 @@
+//! The primitives of synchronization that the driver is built of, named in one place.
+//!
+//! Invariant: whatever a thread of the driver can wait for, or see from another thread, goes through this module. So a test
+//! can decide who runs when: `--cfg foldb_shuttle` puts the scheduler of shuttle behind these names (random schedules of
+//! a whole store), `--cfg foldb_loom` that of loom (every schedule, and every order of memory, of a small protocol). In
+//! all other builds they are the standard library's and arc-swap's, at no cost. `cargo xtask schedules` sets the flags.
+//!
+//! Not here: counters that nothing decides by, and locks inside of a storage. The latter are held for one copy of bytes and
+//! never while anything else is waited for, so no schedule can show a difference.
+
+#[cfg(any(foldb_shuttle, foldb_loom))]
+pub mod defect;
+#[cfg(not(any(foldb_shuttle, foldb_loom)))]
+pub(crate) mod defect;
+#[cfg(any(foldb_shuttle, foldb_loom))]
+mod stand_ins;
+
+#[cfg(not(any(foldb_shuttle, foldb_loom)))]
+mod names {
+    pub(crate) use core::sync::atomic::AtomicU64;
+    pub(crate) use std::{
+        sync::{Condvar, Mutex, MutexGuard, OnceLock, RwLock},
+        thread::yield_now,
+    };
+
+    /// A value that readers take without touching a lock or a counter that threads share.
+    pub(crate) type SharedOption<T> = arc_swap::ArcSwapOption<T>;
+    /// What [`SharedOption::load`] gives.
+    pub(crate) type Loaded<T> = arc_swap::Guard<Option<alloc::sync::Arc<T>>>;
+}
+
+#[cfg(foldb_shuttle)]
+mod names {
+    pub(crate) use shuttle::{
+        sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64},
+        thread::yield_now,
+    };
+
+    pub(crate) use super::stand_ins::{Loaded, OnceLock, SharedOption};
+}
+
+#[cfg(all(foldb_loom, not(foldb_shuttle)))]
+mod names {
+    pub(crate) use loom::{
+        sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64},
+        thread::yield_now,
+    };
+
+    pub(crate) use super::stand_ins::{Loaded, OnceLock, SharedOption};
+}
+
+pub(crate) use core::sync::atomic::Ordering;
+
+pub(crate) use names::{AtomicU64, Condvar, Loaded, Mutex, MutexGuard, OnceLock, RwLock, SharedOption, yield_now};

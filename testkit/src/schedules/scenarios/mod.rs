@@ -1,0 +1,34 @@
+//! The scenarios, by what they are about.
+
+mod commits;
+mod endings;
+mod readers;
+mod snapshots;
+
+use super::Scenario;
+
+/// All of them.
+pub const SCENARIOS: &[Scenario] = &[
+    commits::STRICT_COMMITS,
+    commits::FAILED_SYNC,
+    commits::FAILED_WRITE,
+    commits::BUFFERED_COMMITS,
+    commits::BOTH_SORTS,
+    commits::LARGE_BESIDE_SMALL,
+    commits::LARGE_FAILS,
+    commits::CONTENTION,
+    commits::ONE_KEY,
+    commits::ROTATION,
+    commits::FULL_DISK,
+    readers::MONOTONIC_READERS,
+    readers::LOG_RESIDENT_VALUES,
+    readers::REPLAY_AND_VERIFY,
+    readers::ABSENT_LEAVES,
+    snapshots::SNAPSHOT_DURING_COMMITS,
+    snapshots::SNAPSHOTS_IN_PASSING,
+    snapshots::OLD_FILES_GO,
+    snapshots::CHECKPOINT,
+    endings::CLOSE_AND_TICK,
+    endings::WAIT_DURABLE_AND_POISON,
+    endings::TICKS,
+];
