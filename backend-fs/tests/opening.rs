@@ -172,26 +172,70 @@ fn another_process_is_kept_out_until_the_store_is_dropped() {
 
 #[cfg(unix)]
 #[test]
-fn a_directory_without_permission_is_denied_by_name() {
+fn a_directory_or_file_without_permission_is_denied_by_name() {
     use std::os::unix::fs::PermissionsExt;
     let parent = tempdir().unwrap();
     let path = parent.path().join("store");
     drop(FsStorage::open(&path, true).unwrap());
-    fs::write(path.join("log-1"), "bytes").unwrap();
-    let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-    mode(0o555);
-    // The superuser may do everything, and then there is nothing to see here.
-    if File::create(path.join("probe")).is_err() {
-        let storage = FsStorage::open(&path, false).unwrap();
-        assert!(matches!(storage.create("log-2"), Err(StorageError::Denied { .. })));
-        assert!(matches!(storage.remove("log-1"), Err(StorageError::Denied { .. })));
-        drop(storage);
-        mode(0o000);
-        let error = FsStorage::open(&path, false).unwrap_err();
-        assert!(matches!(error, Error::Storage(StorageError::Denied { .. })), "{error:?}");
-        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    let file = path.join("log-1");
+    fs::write(&file, "bytes").unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(&path, 0o555);
+    if File::create(path.join("probe")).is_ok() {
+        // The superuser may do everything, and then there is nothing to see here.
+        drop(parent);
+        return again_without_privileges("a_directory_or_file_without_permission_is_denied_by_name");
     }
-    mode(0o755);
+    let storage = FsStorage::open(&path, false).unwrap();
+    let denied = |error: &StorageError, path: &Path| {
+        assert!(matches!(error, StorageError::Denied { .. }), "{error:?}");
+        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    };
+    denied(&storage.create("log-2").map(drop).unwrap_err(), &path.join("log-2"));
+    denied(&storage.remove("log-1").unwrap_err(), &file);
+    mode(&path, 0o755);
+    for unusable in [0o000, 0o444] {
+        mode(&file, unusable);
+        denied(&storage.open("log-1").map(drop).unwrap_err(), &file);
+    }
+    mode(&file, 0o644);
+    assert_eq!(fs::read(&file).unwrap(), b"bytes");
+    drop(storage);
+    mode(&path, 0o000);
+    match FsStorage::open(&path, false).unwrap_err() {
+        Error::Storage(error) => denied(&error, &path),
+        error => panic!("{error}"),
+    }
+    mode(&path, 0o755);
+    // And a whole store says the same: nothing of it is changed.
+    mode(&path.join("lock"), 0o444);
+    match FsStorage::open(&path, false).unwrap_err() {
+        Error::Storage(error) => denied(&error, &path.join("lock")),
+        error => panic!("{error}"),
+    }
+}
+
+/// Runs a test of this program again as a user who may not do everything.
+#[cfg(unix)]
+fn again_without_privileges(test: &str) {
+    use std::os::unix::{fs::PermissionsExt, fs::chown, process::CommandExt};
+    const NOBODY: u32 = 65_534;
+    let home = tempdir().unwrap();
+    // The program itself may lie where that user may not look.
+    let program = home.path().join("program");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    chown(home.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let output = Command::new(&program)
+        .args([test, "--exact"])
+        .env("TMPDIR", home.path())
+        .current_dir(home.path())
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[cfg(target_os = "linux")]
