@@ -11,7 +11,7 @@ use std::{
 
 use super::{cargo, run};
 
-/// Where the folder is, if not in `target/tools`: a machine that builds often keeps it somewhere else.
+/// Where the folder is, if not in the user's cache.
 const FOLDER_VARIABLE: &str = "FOLDB_TOOLS";
 
 struct Tool {
@@ -33,9 +33,15 @@ fn tools(root: &Path) -> Result<Vec<Tool>, String> {
     ])
 }
 
-/// The folder of the tools; the programs are in its `bin`.
+/// The folder of the tools; the programs are in its `bin`. In the user's cache, because building them takes minutes and
+/// every clone of the repository wants the same ones; in `target` where there is no such cache.
 pub(super) fn folder(root: &Path) -> PathBuf {
-    env::var_os(FOLDER_VARIABLE).map_or_else(|| root.join("target").join("tools"), PathBuf::from)
+    if let Some(folder) = env::var_os(FOLDER_VARIABLE) {
+        return folder.into();
+    }
+    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = env::var_os("XDG_CACHE_HOME").or_else(|| env::var_os("LOCALAPPDATA")).map(PathBuf::from).or_else(home);
+    cache.unwrap_or_else(|| root.join("target")).join("foldb-tools")
 }
 
 /// The path of a program of the tools.
