@@ -47,11 +47,15 @@ export function checkPlatform(): void {
 export async function openHere(name: string, options: OpenOptions, encoded: Uint8Array): Promise<{ store: Store; memory: WebAssembly.Memory; release: () => void; persisted: boolean | undefined }> {
   checkPlatform();
   const wait = options.lockTimeoutMs ?? LOCK_WAIT_MILLIS;
-  const [{ memory }, release] = await Promise.all([load(), hold(lockName(name), wait)]);
+  // The module arrives while the lock is waited for. Should it fail to, that is told below, with the lock given back.
+  const loading = load();
+  loading.catch(() => {});
+  const release = await hold(lockName(name), wait);
   if (!release) {
     throw new FoldbError("Locked", "Locked", `another tab or worker has the store ${name} open; close it there, or use the store through it`);
   }
   try {
+    const { memory } = await loading;
     const store = await Store.openOpfs(name, wait, encoded);
     return { store, memory, release, persisted: await persisted() };
   } catch (error) {
