@@ -101,16 +101,6 @@ const STEPS: &[Step] = &[
         )]),
     },
     Step {
-        name: "traces",
-        why: "a simulation is the same twice natively and under WebAssembly, to the last byte",
-        work: Work::Call(sim::traces),
-    },
-    Step {
-        name: "schedules",
-        why: "whole stores under schedules that a test decides, and every schedule of their small protocols",
-        work: Work::Call(schedules::share),
-    },
-    Step {
         name: "benches",
         why: "the benchmarks compile as they will be run",
         work: Work::Cargo(&[cargo("check --workspace --benches")]),
