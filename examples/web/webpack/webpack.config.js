@@ -3,5 +3,5 @@ export default {
   mode: "production",
   entry: "./app.js",
   experiments: { outputModule: true },
-  output: { module: true, clean: true },
+  output: { module: true, filename: "[name].js", clean: true },
 };
