@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{npm, report, schedules, sim, tidy, web};
+use crate::{npm, report, schedules, tidy, web};
 
 /// The targets that core is built for: one that has no std at all, and the browser.
 const TARGETS: [&str; 2] = ["wasm32v1-none", "wasm32-unknown-unknown"];
@@ -99,6 +99,11 @@ const STEPS: &[Step] = &[
         work: Work::Cargo(&[cargo(
             "run --release --package foldb-testkit --features=programs --bin=foldb-sim -- --seeds 0..1500",
         )]),
+    },
+    Step {
+        name: "schedules",
+        why: "whole stores under schedules that a test decides, and every schedule of their small protocols",
+        work: Work::Call(schedules::share),
     },
     Step {
         name: "benches",
