@@ -162,9 +162,9 @@ fn missing(arguments: &Arguments, run: &Run) -> Vec<FaultClass> {
 fn report(arguments: &Arguments, run: &Run, elapsed: Duration) -> ExitCode {
     let missing = missing(arguments, run);
     if arguments.json {
-        print_json(arguments, run, elapsed)
+        print_json(arguments, run, elapsed);
     } else {
-        print_tables(run, elapsed)
+        print_tables(run, elapsed);
     }
     for violation in &run.violations {
         eprintln!("\nviolation: {violation}");

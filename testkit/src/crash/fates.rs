@@ -1,6 +1,6 @@
 //! [`Fate`] and [`CrashPoint`]: choosing what a crash leaves of the pending operations.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, iter, ops::Range};
 
 use super::{
     contents::{Contents, wide},
@@ -24,7 +24,8 @@ pub enum Fate {
     Whole,
     /// So many of the first bytes were written.
     Prefix(usize),
-    /// These sectors were written: the nth says whether the nth 512 bytes of the write are there; missing ones are not.
+    /// These sectors were written: the nth says whether what falls into the nth sector of the disk that the write touches
+    /// is there; missing ones are not.
     Sectors(Vec<bool>),
 }
 
@@ -38,9 +39,9 @@ impl Fate {
                 contents.write(*offset, &bytes[..bytes.len().min(*count)]);
             }
             (Action::Write { offset, bytes }, Fate::Sectors(kept)) => {
-                for (number, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
+                for (number, range) in sectors(*offset, bytes.len()).enumerate() {
                     if kept.get(number) == Some(&true) {
-                        contents.write(offset + wide(number * SECTOR_BYTES), sector);
+                        contents.write(offset + wide(range.start), &bytes[range]);
                     }
                 }
             }
@@ -50,16 +51,27 @@ impl Fate {
 
     /// A fate for this action as bad luck deals it.
     fn random(action: &Action, random: &mut Random) -> Self {
-        let Action::Write { bytes, .. } = action else {
+        let Action::Write { offset, bytes } = action else {
             return if random.chance(1, 2) { Fate::Whole } else { Fate::Lost };
         };
         match random.below(8) {
             0..3 => Fate::Lost,
             3..6 => Fate::Whole,
             6 => Fate::Prefix(random.index(bytes.len())),
-            _ => Fate::Sectors(bytes.chunks(SECTOR_BYTES).map(|_| random.chance(1, 2)).collect()),
+            _ => Fate::Sectors(sectors(*offset, bytes.len()).map(|_| random.chance(1, 2)).collect()),
         }
     }
+}
+
+/// Cuts `count` bytes that are written at `offset` where sectors of the disk begin.
+pub(crate) fn sectors(offset: u64, count: usize) -> impl Iterator<Item = Range<usize>> {
+    let before = usize::try_from(offset % wide(SECTOR_BYTES)).unwrap_or(0);
+    let mut done = 0;
+    iter::from_fn(move || {
+        let start = done;
+        done = count.min((before + start) / SECTOR_BYTES * SECTOR_BYTES + SECTOR_BYTES - before);
+        (start < count).then_some(start..done)
+    })
 }
 
 /// The moment of a crash: what is durable, and what is pending.
@@ -87,9 +99,14 @@ impl CrashPoint {
 
     /// The files if each pending operation meets the fate at the same place of `fates`. Where there is none, it is lost.
     pub fn image(&self, fates: &[Fate]) -> Image {
+        self.image_with(|place| fates.get(place).unwrap_or(&Fate::Lost))
+    }
+
+    /// The files if the pending operation at each place meets this fate.
+    fn image_with<'f>(&self, fate: impl Fn(usize) -> &'f Fate) -> Image {
         self.medium.image(|index| {
             let place = self.pending.binary_search_by_key(&index, |pending| pending.index);
-            place.ok().and_then(|place| fates.get(place)).cloned().unwrap_or(Fate::Lost)
+            place.map_or(&Fate::Lost, &fate)
         })
     }
 
@@ -100,13 +117,12 @@ impl CrashPoint {
 
     /// The files if every pending operation is there, as after the death of the process alone.
     pub fn everything_survives(&self) -> Image {
-        self.image(&vec![Fate::Whole; self.pending.len()])
+        self.image_with(|_| &Fate::Whole)
     }
 
     /// The files if exactly the pending operations survive whose bit is set, the first one being bit 0.
     pub fn subset(&self, bits: u64) -> Image {
-        let fate = |place| if place < 64 && bits >> place & 1 == 1 { Fate::Whole } else { Fate::Lost };
-        self.image(&(0..self.pending.len()).map(fate).collect::<Vec<_>>())
+        self.image_with(|place| if place < 64 && bits >> place & 1 == 1 { &Fate::Whole } else { &Fate::Lost })
     }
 
     /// How many bytes the last pending write has, if there is one.

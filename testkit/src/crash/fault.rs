@@ -91,6 +91,8 @@ pub struct Fault {
     for_ever: bool,
     failure: Failure,
     effect: Effect,
+    /// Nothing is reported: a write that the device loses.
+    unnoticed: bool,
 }
 
 impl Fault {
@@ -108,7 +110,13 @@ impl Fault {
             for_ever: false,
             failure: Failure::Io,
             effect: Effect::Nothing,
+            unnoticed: false,
         }
+    }
+
+    /// The next write is reported as done and was not: what a device does that loses it, or puts it elsewhere.
+    pub fn lost_write() -> Self {
+        Self { unnoticed: true, ..Self::on(OperationKind::Write) }
     }
 
     /// Only operations on files whose names begin like this count.
@@ -177,8 +185,20 @@ impl Faults {
 
     /// Whether this operation fails, and how. Every planned fault counts it; the first one that is due decides.
     pub(super) fn strike(&mut self, kind: OperationKind, name: &str) -> Option<(StorageError, Effect)> {
+        let fault = self.due(kind, name, false)?;
+        *self.fired.entry((kind, fault.failure)).or_default() += 1;
+        Some((fault.error(kind, name), fault.effect))
+    }
+
+    /// Whether this write is lost without a word.
+    pub(super) fn loses(&mut self, name: &str) -> bool {
+        self.due(OperationKind::Write, name, true).is_some()
+    }
+
+    fn due(&mut self, kind: OperationKind, name: &str, unnoticed: bool) -> Option<Fault> {
         let mut due = None;
-        for (place, fault) in self.planned.iter_mut().enumerate().filter(|(_, fault)| fault.matches(kind, name)) {
+        let matches = |fault: &Fault| fault.unnoticed == unnoticed && fault.matches(kind, name);
+        for (place, fault) in self.planned.iter_mut().enumerate().filter(|(_, fault)| matches(fault)) {
             match fault.skipped.checked_sub(1) {
                 Some(skipped) => fault.skipped = skipped,
                 None if due.is_none() => due = Some(place),
@@ -186,8 +206,6 @@ impl Faults {
             }
         }
         let place = due?;
-        let fault = if self.planned[place].for_ever { self.planned[place].clone() } else { self.planned.remove(place) };
-        *self.fired.entry((kind, fault.failure)).or_default() += 1;
-        Some((fault.error(kind, name), fault.effect))
+        Some(if self.planned[place].for_ever { self.planned[place].clone() } else { self.planned.remove(place) })
     }
 }

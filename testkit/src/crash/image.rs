@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, btree_map::Entry},
     fmt,
     ops::Range,
+    sync::Arc,
 };
 
 use foldb_core::storage::MemStorage;
@@ -16,19 +17,19 @@ use super::contents::Contents;
 /// because a test that damages nothing proves nothing.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Image {
-    pub(crate) files: BTreeMap<String, Contents>,
+    pub(crate) files: BTreeMap<Arc<str>, Contents>,
 }
 
 impl Image {
     /// An image of these files.
     pub fn from_files<N: Into<String>, B: AsRef<[u8]>>(files: impl IntoIterator<Item = (N, B)>) -> Self {
-        let files = files.into_iter().map(|(name, bytes)| (name.into(), Contents::new(bytes.as_ref())));
+        let files = files.into_iter().map(|(name, bytes)| (name.into().into(), Contents::new(bytes.as_ref())));
         Self { files: files.collect() }
     }
 
     /// All files with their bytes.
     pub fn to_files(&self) -> BTreeMap<String, Vec<u8>> {
-        self.files.iter().map(|(name, contents)| (name.clone(), contents.to_vec())).collect()
+        self.files.iter().map(|(name, contents)| (name.to_string(), contents.to_vec())).collect()
     }
 
     /// The files as an ordinary storage, for work that should not be journaled.
@@ -38,7 +39,7 @@ impl Image {
 
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.files.keys().map(String::as_str)
+        self.files.keys().map(|name| &**name)
     }
 
     /// The bytes of a file.

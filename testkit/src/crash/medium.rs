@@ -66,9 +66,9 @@ enum Standing {
 impl Medium {
     /// Everything in the image is durable.
     pub(crate) fn new(image: &Image) -> Self {
-        let file = |(number, (name, contents)): (usize, (&String, &Contents))| {
+        let file = |(number, (name, contents)): (usize, (&Arc<str>, &Contents))| {
             let file =
-                MediumFile { created: None, durable: contents.clone(), ..MediumFile::created(name.as_str().into(), 0) };
+                MediumFile { created: None, durable: contents.clone(), ..MediumFile::created(Arc::clone(name), 0) };
             (FileId(number), file)
         };
         Self { files: image.files.iter().enumerate().map(file).collect() }
@@ -117,8 +117,8 @@ impl Medium {
     }
 
     /// The files after a crash that gives each pending operation, by its index in the journal, this fate.
-    pub(super) fn image(&self, fate: impl Fn(usize) -> Fate) -> Image {
-        let survives = |index: usize| fate(index) != Fate::Lost;
+    pub(super) fn image<'f>(&self, fate: impl Fn(usize) -> &'f Fate) -> Image {
+        let survives = |index: usize| *fate(index) != Fate::Lost;
         let mut image = Image::default();
         // In the order of creation: where two files of one name survive, the newer has the name.
         for file in self.files.values() {
@@ -128,7 +128,7 @@ impl Medium {
             if file.removed.is_some_and(survives) {
                 image.files.remove(&*file.name);
             } else {
-                image.files.insert(file.name.to_string(), file.contents(&fate));
+                image.files.insert(Arc::clone(&file.name), file.contents(&fate));
             }
         }
         image
@@ -184,10 +184,10 @@ impl MediumFile {
         created.into_iter().chain(changes).chain(removed)
     }
 
-    fn contents(&self, fate: &impl Fn(usize) -> Fate) -> Contents {
+    fn contents<'f>(&self, fate: &impl Fn(usize) -> &'f Fate) -> Contents {
         let mut contents = self.durable.clone();
         for change in &self.changes {
-            let fate = if change.standing == Standing::Durable { Fate::Whole } else { fate(change.index) };
+            let fate = if change.standing == Standing::Durable { &Fate::Whole } else { fate(change.index) };
             fate.apply(&change.action, &mut contents);
         }
         contents

@@ -39,6 +39,7 @@ mod journal;
 pub(crate) mod medium;
 mod storage;
 
+pub(crate) use fates::sectors;
 pub use fates::{CrashPoint, Fate};
 pub use fault::{Effect, Failure, Fault, OperationKind};
 pub use image::Image;

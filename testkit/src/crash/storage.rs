@@ -59,7 +59,7 @@ pub struct CrashFile {
 #[derive(Default)]
 struct Disk {
     initial: Image,
-    names: BTreeMap<String, FileId>,
+    names: BTreeMap<Arc<str>, FileId>,
     /// By id. Files without a name stay: handles may be open.
     files: Vec<Contents>,
     journal: Vec<Operation>,
@@ -117,6 +117,26 @@ impl CrashStorage {
         self.with(|disk| disk.capacity = bytes);
     }
 
+    /// A disk as it was after the first `count` operations, for another process: what was not synced by then is still in the
+    /// page cache, and still pending. What the store that goes on with it does follows in its journal.
+    pub fn as_of(&self, count: usize) -> Self {
+        let disk = self.with(|disk| {
+            let Self { disk: earlier, .. } = Self::from_image(&disk.initial);
+            let mut earlier = Arc::into_inner(earlier).map(Mutex::into_inner).and_then(Result::ok).unwrap_or_default();
+            for operation in disk.journal.iter().take(count) {
+                earlier.again(operation);
+            }
+            earlier
+        });
+        Self { disk: Arc::new(Mutex::new(disk)), process: Process::default() }
+    }
+
+    /// Whether anything was asked of the disk that can change what is on it. A sync alone keeps what was there.
+    pub fn is_changed(&self) -> bool {
+        let changes = |operation: &Operation| !matches!(operation.action, Action::Sync | Action::SyncFailed);
+        self.with(|disk| disk.journal.iter().any(changes))
+    }
+
     /// How many operations the journal has. Taken before and after a call of the store, it tells between which
     /// operations the call happened.
     pub fn operation_count(&self) -> usize {
@@ -163,8 +183,8 @@ impl CrashStorage {
         look(&mut self.disk.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn file(&self, id: FileId, name: &str) -> CrashFile {
-        CrashFile { disk: Arc::clone(&self.disk), process: self.process.clone(), id, name: name.into() }
+    fn file(&self, id: FileId, name: Arc<str>) -> CrashFile {
+        CrashFile { disk: Arc::clone(&self.disk), process: self.process.clone(), id, name }
     }
 }
 
@@ -190,30 +210,46 @@ impl Disk {
         }
     }
 
-    fn record(&mut self, file: FileId, name: &str, action: Action) {
-        self.journal.push(Operation { file, name: name.into(), action });
+    fn record(&mut self, file: FileId, name: &Arc<str>, action: Action) {
+        self.journal.push(Operation { file, name: Arc::clone(name), action });
     }
 
-    fn create(&mut self, name: &str) -> Result<FileId, StorageError> {
+    /// Does an operation of another disk's journal.
+    fn again(&mut self, operation: &Operation) {
+        match &operation.action {
+            Action::Create => {
+                self.files.push(Contents::default());
+                self.names.insert(Arc::clone(&operation.name), operation.file);
+            }
+            Action::Remove => drop(self.names.remove(&operation.name)),
+            Action::Write { offset, bytes } => self.files[operation.file.0].write(*offset, bytes),
+            Action::SetLen { len } => self.files[operation.file.0].set_len(*len),
+            Action::Sync | Action::SyncFailed => {}
+        }
+        self.journal.push(operation.clone());
+    }
+
+    fn create(&mut self, name: &str) -> Result<(FileId, Arc<str>), StorageError> {
         if self.names.contains_key(name) {
             return Err(StorageError::Exists { name: name.into() });
         }
         let id = FileId(self.files.len());
         self.files.push(Contents::default());
-        self.names.insert(name.into(), id);
-        self.record(id, name, Action::Create);
-        Ok(id)
+        let name: Arc<str> = name.into();
+        self.names.insert(Arc::clone(&name), id);
+        self.record(id, &name, Action::Create);
+        Ok((id, name))
     }
 
     fn remove(&mut self, name: &str) -> Result<(), StorageError> {
-        let id = self.names.remove(name).ok_or_else(|| StorageError::Missing { name: name.into() })?;
-        self.record(id, name, Action::Remove);
+        let (name, id) = self.names.remove_entry(name).ok_or_else(|| StorageError::Missing { name: name.into() })?;
+        self.record(id, &name, Action::Remove);
         Ok(())
     }
 
-    fn write(&mut self, id: FileId, name: &str, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+    fn write(&mut self, id: FileId, name: &Arc<str>, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
         let end = offset.checked_add(wide(bytes.len()));
-        let full = || StorageError::Full { name: name.into(), action: "writing" };
+        let full = || StorageError::Full { name: name.to_string(), action: "writing" };
         self.check_room(id, end.ok_or_else(full)?).map_err(|()| full())?;
         if !bytes.is_empty() {
             self.files[id.0].write(offset, bytes);
@@ -222,8 +258,8 @@ impl Disk {
         Ok(())
     }
 
-    fn set_len(&mut self, id: FileId, name: &str, len: u64) -> Result<(), StorageError> {
-        self.check_room(id, len).map_err(|()| StorageError::Full { name: name.into(), action: "extending" })?;
+    fn set_len(&mut self, id: FileId, name: &Arc<str>, len: u64) -> Result<(), StorageError> {
+        self.check_room(id, len).map_err(|()| StorageError::Full { name: name.to_string(), action: "extending" })?;
         self.files[id.0].set_len(len);
         self.record(id, name, Action::SetLen { len });
         Ok(())
@@ -231,12 +267,10 @@ impl Disk {
 
     /// Whether the file may be so long.
     fn check_room(&self, id: FileId, len: u64) -> Result<(), ()> {
+        let Some(capacity) = self.capacity else { return Ok(()) };
         let own = self.files[id.0].len();
         let all: u64 = self.names.values().map(|id| self.files[id.0].len()).sum();
-        match self.capacity {
-            Some(capacity) if len > own && all.saturating_add(len - own) > capacity => Err(()),
-            _ => Ok(()),
-        }
+        if len > own && all.saturating_add(len - own) > capacity { Err(()) } else { Ok(()) }
     }
 }
 
@@ -245,13 +279,17 @@ impl Storage for CrashStorage {
 
     fn list(&self) -> Result<Vec<String>, StorageError> {
         self.process.check("the disk")?;
-        self.with(|disk| disk.attempt(OperationKind::List, "", |disk, _| Ok(disk.names.keys().cloned().collect())))
+        self.with(|disk| {
+            disk.attempt(OperationKind::List, "", |disk, _| {
+                Ok(disk.names.keys().map(|name| name.to_string()).collect())
+            })
+        })
     }
 
     fn create(&self, name: &str) -> Result<CrashFile, StorageError> {
         check_name(name)?;
         self.process.check(name)?;
-        let id = self.with(|disk| disk.attempt(OperationKind::Create, name, |disk, _| disk.create(name)))?;
+        let (id, name) = self.with(|disk| disk.attempt(OperationKind::Create, name, |disk, _| disk.create(name)))?;
         Ok(self.file(id, name))
     }
 
@@ -259,8 +297,10 @@ impl Storage for CrashStorage {
         check_name(name)?;
         self.process.check(name)?;
         let missing = || StorageError::Missing { name: name.into() };
-        let find = |disk: &mut Disk, _| disk.names.get(name).copied().ok_or_else(missing);
-        let id = self.with(|disk| disk.attempt(OperationKind::Open, name, find))?;
+        let find = |disk: &mut Disk, _| {
+            disk.names.get_key_value(name).map(|(name, id)| (*id, Arc::clone(name))).ok_or_else(missing)
+        };
+        let (id, name) = self.with(|disk| disk.attempt(OperationKind::Open, name, find))?;
         Ok(self.file(id, name))
     }
 
@@ -293,6 +333,9 @@ impl StorageFile for CrashFile {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
         self.attempt(OperationKind::Write, |disk, prefix| {
+            if disk.faults.loses(&self.name) {
+                return Ok(());
+            }
             let count = prefix.map_or(bytes.len(), |prefix| prefix.min(bytes.len()));
             disk.write(self.id, &self.name, offset, &bytes[..count])
         })

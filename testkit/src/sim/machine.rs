@@ -114,9 +114,10 @@ impl Machine {
 
     /// The machine starts with these files, all of them durable.
     pub(super) fn start_from(&mut self, image: &Image) {
-        self.names = image.files.keys().cloned().enumerate().map(|(id, name)| (name, FileId(id))).collect();
-        let file =
-            |(id, (name, contents)): (usize, (&String, &Contents))| (FileId(id), LiveFile::new(name, contents.clone()));
+        self.names = image.files.keys().enumerate().map(|(id, name)| (name.to_string(), FileId(id))).collect();
+        let file = |(id, (name, contents)): (usize, (&Arc<str>, &Contents))| {
+            (FileId(id), LiveFile::new(name, contents.clone()))
+        };
         self.files = image.files.iter().enumerate().map(file).collect();
         self.next_file = self.files.len();
         self.medium = Medium::new(image);
@@ -441,7 +442,7 @@ impl Machine {
     }
 
     fn image_of(&self, contents: impl Fn(&LiveFile) -> Contents) -> Image {
-        let file = |(name, id): (&String, &FileId)| Some((name.clone(), contents(self.files.get(id)?)));
+        let file = |(name, id): (&String, &FileId)| Some((name.as_str().into(), contents(self.files.get(id)?)));
         Image { files: self.names.iter().filter_map(file).collect() }
     }
 
