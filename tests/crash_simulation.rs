@@ -312,3 +312,30 @@ fn a_torn_anchor_is_zeroed_and_synced_before_another_one_is_written_over_it() {
     assert_eq!(actions.next(), Some(&Action::Sync));
     assert!(matches!(actions.next(), Some(Action::Write { .. })), "then with the anchor");
 }
+
+#[test]
+fn a_snapshot_whose_last_sync_failed_is_disowned_before_the_store_goes_on() {
+    // The enumeration of crashes found this: the header was written, its sync failed, and so did the removal of the file. The
+    // next power failure left a part of the header. From then on that file counted as one of the two snapshots that are
+    // kept, and verification complained about a snapshot that never was.
+    let disk = CrashStorage::new();
+    let db = open(disk.clone(), STRICT, 1 << 20, 1).unwrap();
+    db.kv().put("key", 1).unwrap();
+    db.snapshot().unwrap();
+    db.kv().put("key", 2).unwrap();
+    disk.inject(Fault::on(OperationKind::Sync).of_files("snap-").nth(2));
+    disk.inject(Fault::on(OperationKind::Remove).of_files("snap-"));
+    assert_eq!(db.snapshot().unwrap_err().kind(), ErrorKind::Io);
+    db.kv().put("key", 3).unwrap();
+    db.snapshot().unwrap();
+    let names = |disk: &CrashStorage| disk.live_image().names().filter(|name| name.starts_with("snap-")).count();
+    assert_eq!(names(&disk), 2, "the first and the third are the two that are kept");
+    drop(db);
+
+    for image in disk.crash_point(disk.operation_count()).images(4096, 1) {
+        let db = open(image.to_memory(), STRICT, 1 << 20, 2).unwrap();
+        let report = db.verify(&mut |_| std::ops::ControlFlow::Continue(())).unwrap();
+        assert!(report.is_ok(), "{:?}", report.violations);
+        assert_eq!(db.recovery_report().snapshot.map(|(generation, _)| generation), Some(3));
+    }
+}

@@ -27,8 +27,6 @@ macro_rules! defects {
     };
 }
 
-// Not here: no anchor at rotation. A crash alone never shows that (F-28 anchors the segment at the next opening); only a
-// newest segment that goes missing at rest does, and the tests of damage cover that.
 defects! {
     /// A commit is reported durable without a sync.
     CommitWithoutSync,
@@ -70,6 +68,100 @@ defects! {
     DeletionForgotten,
     /// What a run's end says is not folded.
     RunEndForgotten,
+    /// What an addition adds to is forgotten.
+    AdditionReplaces,
+    /// A trim is not folded.
+    TrimForgotten,
+    /// The chain of a stream's batches does not go on from the last link (rule F-35).
+    EventLinkForgotten,
+    /// Keys that a transaction has read are not compared when it commits.
+    PointReadsIgnored,
+    /// Ranges that a transaction has read are not compared when it commits.
+    RangeReadsIgnored,
+    /// Going back to a savepoint keeps what was written since.
+    RollbackForgotten,
+    /// Idempotency keys do not get into the window.
+    IdempotencyKeyForgotten,
+    /// The window of idempotency keys is left out of snapshots.
+    IdempotencyWindowNotSaved,
+    /// A full window forgets the newest key instead of the oldest.
+    NewestKeyEvicted,
+    /// A strict commit shows before it is durable.
+    ShownBeforeDurable,
+    /// Large strict transactions, which are applied after their sync, are not synced.
+    ManyWithoutSync,
+    /// Bytes that were handed over to the system count as durable.
+    HandedOverCountsAsDurable,
+    /// A sync that failed is tried again, and believed when it succeeds.
+    SyncTriedAgain,
+    /// What a write of the log reports is ignored.
+    FailedWriteIgnored,
+    /// A full disk poisons the handle.
+    FullDiskPoisons,
+    /// A segment is left before it is synced (rule F-26).
+    RotationWithoutSync,
+    /// No anchor names a new segment (rule F-26).
+    RotationWithoutAnchor,
+    /// A complete segment is cut before its last bytes.
+    SegmentTrimmedTooShort,
+    /// An opening has the epoch of the one before (rule F-6).
+    EpochNotRaised,
+    /// The number of the newest segment is given again (rule F-26).
+    SegmentNumberUsedAgain,
+    /// An opening appends to the segment that it found (rule F-25).
+    AppendedToRecovered,
+    /// The first anchor of an opening goes over the older one (rule F-9).
+    OlderAnchorOverwritten,
+    /// What is left of a torn anchor is not zeroed before it is written over (rule F-9).
+    TornAnchorNotWiped,
+    /// Anchors are believed as the page cache shows them (rule F-28).
+    AnchorReadUnsynced,
+    /// The newest segment is believed as the page cache shows it (rule F-28).
+    SegmentReadUnsynced,
+    /// No clean close is marked in the log (rule F-20).
+    CloseWithoutMark,
+    /// A mark in the page cache counts as a part of the segment that it is in (rule F-25).
+    MarkCountedInSeal,
+    /// Checksums of segment headers are not compared.
+    SegmentChecksumSkipped,
+    /// Checksums of anchors are not compared.
+    AnchorChecksumSkipped,
+    /// Checksums of snapshots are not compared, but for those of pages.
+    SnapshotChecksumsSkipped,
+    /// Checksums of pages are not compared.
+    PageChecksumSkipped,
+    /// Checksums of values in the log are not compared.
+    ValueChecksumSkipped,
+    /// Salt and segment number are not in the checksums of frames (rule F-11).
+    SaltForgotten,
+    /// The log is cut at any damage, whatever was promised (rule F-22).
+    CutAtAnyDamage,
+    /// Good frames behind a bad one are taken for corruption, whatever was promised (rule F-22).
+    FramesBehindRefused,
+    /// Zeros end the log, whatever is behind them (rule F-12).
+    ZerosEndTheLog,
+    /// The first part of a transaction in parts is not folded.
+    PartSkipped,
+    /// Parts without their commit count (rule F-19).
+    OpenPartsCounted,
+    /// A segment that is missing in the middle ends the chain (rule F-7).
+    GapInChainAccepted,
+    /// A second segment behind the same one is ignored (rule F-7).
+    ForkAccepted,
+    /// Files of another store are accepted (rule F-6).
+    ForeignFileAccepted,
+    /// A snapshot is not read back before it counts (rule F-51).
+    SnapshotNotReadBack,
+    /// No anchor names a new snapshot.
+    SnapshotWithoutAnchor,
+    /// One snapshot is kept instead of two (rule F-54).
+    OneSnapshotKept,
+    /// Snapshots are removed newest first.
+    NewestSnapshotRemoved,
+    /// Where the newest snapshot is damaged, the older one is not looked at.
+    OlderSnapshotIgnored,
+    /// The log is removed that the newest snapshot does not need, without a thought for the older one (rule F-54).
+    LogKeptFromNewerSnapshot,
 }
 
 #[cfg(foldb_planted)]

@@ -69,7 +69,7 @@ impl<S: Storage> Shared<S> {
                 core = self.wait(core);
                 continue;
             }
-            self.before_commit(&core, strict && !deferred);
+            self.before_commit(&core, strict && !deferred && !planted::active(Planted::ShownBeforeDurable));
             match core.engine.commit(&mut prepared, now, self) {
                 Ok(Outcome::Needs(needed)) => core = self.make_space(core, &needed)?,
                 Ok(outcome) => break outcome,
@@ -120,7 +120,7 @@ impl<S: Storage> Shared<S> {
         drop(core);
 
         let written = match &batch {
-            Some(batch) => self.write_batch(batch.segment, Some(batch), true),
+            Some(batch) => self.write_batch(batch.segment, Some(batch), !planted::active(Planted::ManyWithoutSync)),
             None => Err(super::closed()),
         };
 
@@ -233,7 +233,7 @@ impl<S: Storage> Shared<S> {
                     core.log_bytes += batch.bytes.len() as u64;
                     core.engine.wrote(batch);
                 }
-                if sync {
+                if sync || planted::active(Planted::HandedOverCountsAsDurable) {
                     core.engine.synced(seq);
                     self.after_sync(&core, state);
                 }
@@ -247,12 +247,19 @@ impl<S: Storage> Shared<S> {
     fn write_batch(&self, segment: u64, batch: Option<&Batch>, sync: bool) -> Result<()> {
         let file = self.files.segment(&self.storage, segment)?;
         if let Some(batch) = batch {
-            file.write_at(batch.offset, &batch.bytes)?;
+            let written = file.write_at(batch.offset, &batch.bytes);
+            if !planted::active(Planted::FailedWriteIgnored) {
+                written?;
+            }
             self.files.handed_over.advance(batch.segment, batch.offset + batch.bytes.len() as u64);
         }
         if sync && !planted::active(Planted::CommitWithoutSync) {
             let before = self.host.now_micros();
-            file.sync()?;
+            let synced = file.sync();
+            match planted::active(Planted::SyncTriedAgain) {
+                true => synced.or_else(|_| file.sync())?,
+                false => synced?,
+            }
             self.metrics.synced(self.host.now_micros().saturating_sub(before));
         }
         Ok(())

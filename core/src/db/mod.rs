@@ -371,7 +371,7 @@ impl<S: Storage> Shared<S> {
             self.snapshot()?;
             core = self.lock();
         }
-        if !core.engine.is_marked() {
+        if !core.engine.is_marked() && !planted::active(Planted::CloseWithoutMark) {
             core = self.mark(core)?;
         }
         core.closed = true;

@@ -123,8 +123,20 @@ fn assemble<S: Storage>(
     let Recovered { state, survey, outcome, loaded, report } = recovered;
     let store = survey.store.unwrap_or_else(|| StoreId::generate(&*host));
     let in_memory = options.durability == Durability::InMemory;
-    let epoch = survey.epoch.saturating_add(1);
-    let log = LogWriter::new(store, epoch, options.segment_bytes, survey.next_segment, outcome.continuation);
+    let epoch =
+        if planted::active(Planted::EpochNotRaised) { survey.epoch.max(1) } else { survey.epoch.saturating_add(1) };
+    let next_segment = match planted::active(Planted::SegmentNumberUsedAgain) {
+        true => survey.next_segment.saturating_sub(1).max(1),
+        false => survey.next_segment,
+    };
+    let mut log = LogWriter::new(store, epoch, options.segment_bytes, next_segment, outcome.continuation);
+    if planted::active(Planted::AppendedToRecovered)
+        && outcome.tail.is_empty()
+        && let (Some(newest), Some(end)) = (survey.newest(), outcome.continuation)
+    {
+        log.resume(&newest.header, end, newest.len);
+        files.handed_over.advance(newest.number, end.valid_len);
+    }
     let tail = Tail {
         records: outcome.tail,
         unanchored: survey.newest().filter(|_| !survey.newest_is_anchored).map(|newest| newest.header.clone()),
@@ -134,7 +146,7 @@ fn assemble<S: Storage>(
         files.handed_over.advance(MEMORY_SEGMENT, 0);
     }
     let core = Core {
-        engine: Engine::new(state, log, in_memory),
+        engine: Engine::new(state, log, in_memory, options.part_bytes),
         flushing: false,
         exclusive: false,
         snapshotting: false,
@@ -240,7 +252,9 @@ impl<S: Storage> Shared<S> {
 /// Whether a segment has only zeros behind its header, up to its end.
 fn is_blank_behind_header(file: &impl StorageFile) -> Result<bool> {
     let mut offset = SEGMENT_HEADER_BYTES;
-    let mut buffer = vec![0; 64 << 10];
+    let rest = usize::try_from(file.len()?.saturating_sub(offset)).unwrap_or(usize::MAX);
+    // One byte more, so that the end shows in the first read of a small segment.
+    let mut buffer = vec![0; rest.saturating_add(1).min(64 << 10)];
     loop {
         let count = file.read_at(offset, &mut buffer)?;
         let read = buffer.get(..count).unwrap_or_default();

@@ -4,7 +4,7 @@ use core::{fmt, ops::ControlFlow, time::Duration};
 use std::boxed::Box;
 
 use crate::{
-    limits::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN},
+    limits::{PART_BYTES_TARGET, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN},
     recovery::{Progress, RecoveryMode},
 };
 
@@ -47,6 +47,7 @@ pub struct Options {
     pub(crate) create: bool,
     pub(crate) durability: Durability,
     pub(crate) segment_bytes: u64,
+    pub(crate) part_bytes: usize,
     pub(crate) snapshot_log_bytes: Option<u64>,
     pub(crate) snapshot_on_close: bool,
     pub(crate) recovery: RecoveryMode,
@@ -83,6 +84,7 @@ impl Options {
             create: true,
             durability: Durability::Strict,
             segment_bytes: SEGMENT_BYTES_DEFAULT,
+            part_bytes: PART_BYTES_TARGET,
             snapshot_log_bytes: Some(256 << 20),
             snapshot_on_close: true,
             recovery: RecoveryMode::Default,
@@ -111,6 +113,15 @@ impl Options {
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes.max(SEGMENT_BYTES_MIN);
+        self
+    }
+
+    /// Size in bytes at which a transaction goes on in another part frame (rule F-19). At least 1, at most the default of
+    /// [`PART_BYTES_TARGET`]. For tests, which want to see small transactions in parts; nobody else gains by it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn part_bytes(mut self, bytes: usize) -> Self {
+        self.part_bytes = bytes.clamp(1, PART_BYTES_TARGET);
         self
     }
 

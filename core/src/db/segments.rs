@@ -76,7 +76,8 @@ impl<S: Storage> Shared<S> {
     /// A full disk, or a pool without a file that is ready, is reported and nothing else; whatever else went wrong may have
     /// cost bytes.
     fn full_or_poison(&self, core: &mut Core, error: Error) -> Error {
-        if !matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::NotReady) {
+        let harmless = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::NotReady);
+        if !harmless || planted::active(Planted::FullDiskPoisons) {
             core.engine.poison(&error);
             self.wake_all();
         }
@@ -90,9 +91,11 @@ impl<S: Storage> Shared<S> {
         write_end: u64,
         len: u64,
     ) -> Result<MutexGuard<'a, Core>> {
-        if core.engine.active_segment().is_some() && (core.engine.pending_bytes() > 0 || core.engine.is_dirty()) {
+        let unsynced = planted::active(Planted::RotationWithoutSync);
+        let is_behind = core.engine.pending_bytes() > 0 || (core.engine.is_dirty() && !unsynced);
+        if core.engine.active_segment().is_some() && is_behind {
             // Others may commit while this is written: the caller looks again.
-            return self.flush(core, true);
+            return self.flush(core, !unsynced);
         }
         let mut header = header.clone();
         self.host.fill_random(&mut header.salt);
@@ -168,6 +171,9 @@ impl<S: Storage> Shared<S> {
         if !planted::active(Planted::HeaderWithoutSync) {
             file.sync()?;
         }
+        if planted::active(Planted::RotationWithoutAnchor) && core.anchor.is_some() {
+            return Ok(());
+        }
         self.write_anchor(core, |anchor| anchor.newest_segment = header.segment)
     }
 
@@ -177,7 +183,7 @@ impl<S: Storage> Shared<S> {
             && let Ok(file) = self.files.segment(&self.storage, segment)
             && file.len().is_ok_and(|len| len > end)
         {
-            let _ = file.set_len(end);
+            let _ = file.set_len(if planted::active(Planted::SegmentTrimmedTooShort) { end - 8 } else { end });
         }
     }
 
@@ -267,7 +273,9 @@ impl<S: Storage> Shared<S> {
 fn wipe_torn_anchor(name: &str, file: &impl StorageFile) -> Result<()> {
     let mut bytes = [0; ANCHOR_BYTES];
     file.read_at(0, &mut bytes)?;
-    let torn = bytes.iter().any(|byte| *byte != 0) && Anchor::decode(name, &bytes)?.is_none();
+    let torn = !planted::active(Planted::TornAnchorNotWiped)
+        && bytes.iter().any(|byte| *byte != 0)
+        && Anchor::decode(name, &bytes)?.is_none();
     if torn {
         file.write_at(0, &[0; ANCHOR_BYTES])?;
         file.sync()?;

@@ -18,6 +18,7 @@ use crate::{
     engine::Engine,
     host::Host,
     log::{Anchor, AnchorSlot, segment_name, snapshot_name},
+    planted::{self, Planted},
     state::{Source, State},
     storage::{Storage, StorageError, StorageFile},
     sync::{
@@ -201,7 +202,8 @@ impl<S: Storage> Shared<S> {
 
     /// After a commit that need not be durable first: it shows now, unless one before it is still hidden.
     pub(crate) fn after_commit(&self, core: &Core) {
-        if core.engine.strict_seq() <= core.engine.durable_seq() || active(Defect::ShownEarly) {
+        let early = active(Defect::ShownEarly) || planted::active(Planted::ShownBeforeDurable);
+        if core.engine.strict_seq() <= core.engine.durable_seq() || early {
             self.published.show(core.engine.working_state());
         }
     }

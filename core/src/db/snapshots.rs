@@ -162,7 +162,15 @@ impl<S: Storage> Shared<S> {
             let _ = self.storage.remove(&name);
             return Err(error);
         }
-        self.write_anchor(&mut core, |anchor| anchor.newest_snapshot = Some(generation))?;
+        if !planted::active(Planted::SnapshotWithoutAnchor) {
+            self.write_anchor(&mut core, |anchor| {
+                anchor.newest_snapshot = Some(generation);
+                if planted::active(Planted::LogKeptFromNewerSnapshot) {
+                    anchor.oldest_segment = log.map_or(anchor.oldest_segment, |log| log.segment);
+                }
+            })?;
+        }
+        self.remove_log_before(&core);
         core.log_bytes_at_snapshot = log_bytes;
         drop(core);
         self.remove_old_snapshots();
@@ -179,14 +187,31 @@ impl<S: Storage> Shared<S> {
         generations.sort_unstable();
         let (unfinished, finished): (Vec<u64>, Vec<u64>) =
             generations.into_iter().partition(|generation| self.is_unfinished(*generation));
-        let old = finished.len().saturating_sub(KEPT);
-        for generation in unfinished.into_iter().chain(finished.into_iter().take(old)) {
+        let kept = if planted::active(Planted::OneSnapshotKept) { 1 } else { KEPT };
+        let old = finished.len().saturating_sub(kept);
+        let mut oldest_first = finished;
+        if planted::active(Planted::NewestSnapshotRemoved) {
+            oldest_first.reverse();
+        }
+        for generation in unfinished.into_iter().chain(oldest_first.into_iter().take(old)) {
             let loaded = self.loaded_generation == Some(generation) && !active(Defect::LoadedSnapshotRemoved);
             if loaded || pinned.contains_key(&generation) {
                 continue;
             }
             self.files.forget_snapshot(generation);
             let _ = self.storage.remove(&snapshot_name(generation));
+        }
+    }
+
+    /// What [`Planted::LogKeptFromNewerSnapshot`] does: a plan for the log that only the newest snapshot needs.
+    fn remove_log_before(&self, core: &Core) {
+        let Some(anchor) = core.anchor.filter(|_| planted::active(Planted::LogKeptFromNewerSnapshot)) else { return };
+        let names = self.storage.list().unwrap_or_default();
+        for name in names
+            .iter()
+            .filter(|name| crate::log::parse_segment_name(name).is_some_and(|number| number < anchor.oldest_segment))
+        {
+            let _ = self.storage.remove(name);
         }
     }
 

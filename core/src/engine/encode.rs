@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 
 use crate::{
     Result,
-    limits::PART_BYTES_TARGET,
     log::{FrameSeal, FrameType, FrameWriter, LogPosition, RecordHeader, RecordView, RecordWriter},
     state::{SpaceNumber, State},
     transaction::{PROVISIONAL, Write, WriteBody, WriteSet},
@@ -33,12 +32,13 @@ pub(crate) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(writes: &'a WriteSet, first_new_run: SpaceNumber) -> Self {
+    /// `part_bytes_max`: a part ends behind the operation with which its keys and bodies have so many bytes.
+    pub(crate) fn new(writes: &'a WriteSet, first_new_run: SpaceNumber, part_bytes_max: usize) -> Self {
         let order = operations(writes);
         let (mut ends, mut part_bytes, mut groups, mut last) = (Vec::new(), 0, 0, None);
         for (position, (index, operation)) in order.iter().enumerate() {
             let Some(write) = writes.writes().get(*index) else { continue };
-            if part_bytes >= PART_BYTES_TARGET {
+            if part_bytes >= part_bytes_max {
                 ends.push(position);
                 (part_bytes, last) = (0, None);
             }

@@ -178,6 +178,17 @@ impl LogWriter {
     }
 }
 
+impl LogWriter {
+    /// What [`Planted::AppendedToRecovered`](crate::planted::Planted::AppendedToRecovered) does.
+    pub(crate) fn resume(&mut self, header: &SegmentHeader, end: Previous, len: u64) {
+        self.rotated(header, len);
+        if let Some(active) = &mut self.active {
+            (active.pending_offset, active.transactions_end) = (end.valid_len, end.valid_len);
+            (active.last_seq, active.last_crc) = (end.last_seq, end.last_crc);
+        }
+    }
+}
+
 impl Active {
     /// Where the next frame begins.
     pub(crate) fn end(&self) -> u64 {

@@ -57,6 +57,8 @@ pub struct Engine {
     /// Highest seq of a commit that somebody was promised to be durable before it shows.
     strict_seq: u64,
     poisoned: Option<Error>,
+    /// Where a transaction goes on in another part frame.
+    part_bytes: usize,
     encoded: Vec<Encoded>,
     /// The transaction whose frames are `encoded`, are buffered, and are not applied yet.
     deferred: Option<Deferred>,
@@ -100,7 +102,7 @@ pub(crate) enum Outcome {
 
 impl Engine {
     /// An engine that continues from a recovered state (or from [`State::new`]).
-    pub(crate) fn new(state: State, log: LogWriter, in_memory: bool) -> Self {
+    pub(crate) fn new(state: State, log: LogWriter, in_memory: bool, part_bytes: usize) -> Self {
         let seq = state.seq();
         let mut engine = Engine {
             state,
@@ -110,6 +112,7 @@ impl Engine {
             marked_seq: seq,
             strict_seq: 0,
             poisoned: None,
+            part_bytes,
             encoded: Vec::new(),
             deferred: None,
         };
@@ -217,7 +220,7 @@ impl Engine {
             transaction.reads.validate(base, &self.state, pages)?;
         }
         check(writes, &self.state, pages)?;
-        let plan = Plan::new(writes, self.state.next_number);
+        let plan = Plan::new(writes, self.state.next_number, self.part_bytes);
         let seq = self.next_seq()?;
         if let Some(needed) = self.log.space_needed(plan.bytes_max as u64, seq) {
             return Ok(Outcome::Needs(needed));

@@ -10,7 +10,11 @@ use super::{
     names::ANCHOR_NAMES,
     segment::FORMAT_VERSION,
 };
-use crate::{Error, Result, StoreId, limits::SEQ_MAX};
+use crate::{
+    Error, Result, StoreId,
+    limits::SEQ_MAX,
+    planted::{self, Planted},
+};
 
 /// Bytes of an anchor file.
 pub const ANCHOR_BYTES: usize = 96;
@@ -105,7 +109,8 @@ impl Anchor {
     pub fn decode(file: &str, bytes: &[u8]) -> Result<Option<Self>> {
         let Some(bytes) = bytes.first_chunk::<ANCHOR_BYTES>() else { return Ok(None) };
         let checksum = crc32fast::hash(&bytes[..at::CHECKSUM]);
-        if u32_at::<{ at::CHECKSUM }, _>(bytes) != checksum || array::<{ at::MAGIC }, _, _>(bytes) != MAGIC {
+        let holds = u32_at::<{ at::CHECKSUM }, _>(bytes) == checksum || planted::active(Planted::AnchorChecksumSkipped);
+        if !holds || array::<{ at::MAGIC }, _, _>(bytes) != MAGIC {
             return Ok(None);
         }
         let newer = |what, found, supported: u32| {

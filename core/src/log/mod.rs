@@ -21,11 +21,11 @@ pub mod varint;
 
 pub use anchor::{ANCHOR_BYTES, Anchor, AnchorSlot};
 pub(crate) use fields::wide;
-pub(crate) use frame::is_zero;
 pub use frame::{
     FRAME_ALIGNMENT, FRAME_HEADER_BYTES, FRAME_OVERHEAD_BYTES, FRAME_VERSION, Frame, FrameOutcome, FrameSeal,
     FrameType, FrameWriter, frame_bytes, frame_bytes_for, read_frame,
 };
+pub(crate) use frame::{is_zero, without_zeros_behind};
 pub use names::{ANCHOR_NAMES, parse_segment_name, parse_snapshot_name, segment_name, snapshot_name};
 pub use op::{Op, OpCode};
 pub use pointer::{LOG_POINTER_BYTES, LogPointer, LogPosition};

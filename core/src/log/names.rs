@@ -3,7 +3,7 @@
 //! Invariant: a number and its name determine each other. A name that is not exactly as written here (fewer digits, a
 //! sign, a number out of range) is not ours, so that no two names ever mean the same segment. Rule F-2.
 
-use alloc::{format, string::String};
+use alloc::string::String;
 
 /// Names of the two anchor files, in the order of [`AnchorSlot`](super::AnchorSlot).
 pub const ANCHOR_NAMES: [&str; 2] = ["anchor-a", "anchor-b"];
@@ -19,7 +19,7 @@ const NUMBER_DIGITS: usize = 20;
 /// assert_eq!(foldb_core::log::segment_name(7), "log-00000000000000000007");
 /// ```
 pub fn segment_name(number: u64) -> String {
-    format!("{SEGMENT_PREFIX}{number:020}")
+    numbered(SEGMENT_PREFIX, number)
 }
 
 /// The number of the segment with this name; `None` where the name is not that of a segment (rule F-2).
@@ -35,7 +35,21 @@ pub fn parse_segment_name(name: &str) -> Option<u64> {
 
 /// The name of the snapshot of this generation.
 pub fn snapshot_name(generation: u64) -> String {
-    format!("{SNAPSHOT_PREFIX}{generation:020}")
+    numbered(SNAPSHOT_PREFIX, generation)
+}
+
+/// Written digit by digit: an opening makes a few dozen names, and padding in the standard library goes through a call for
+/// each zero.
+fn numbered(prefix: &str, number: u64) -> String {
+    let mut name = String::with_capacity(prefix.len() + NUMBER_DIGITS);
+    name.push_str(prefix);
+    let mut power = 10_u64.pow(19);
+    while power > 0 {
+        // A digit is below 10.
+        name.push(char::from(b'0' + u8::try_from(number / power % 10).unwrap_or(0)));
+        power /= 10;
+    }
+    name
 }
 
 /// The generation of the snapshot with this name; `None` where the name is not that of a snapshot (rule F-2).

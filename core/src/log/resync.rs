@@ -7,7 +7,7 @@
 use super::{
     FRAME_ALIGNMENT, FRAME_VERSION, Frame, FrameSeal, FrameType,
     fields::wide,
-    frame::{FRAME_HEADER_BYTES, is_zero},
+    frame::{FRAME_HEADER_BYTES, is_zero, without_zeros_behind},
     frame_bytes,
     range_checksum::RangeChecksum,
 };
@@ -25,12 +25,24 @@ pub type Found<'a> = (u64, Frame<'a>);
 /// Cost: one pass over the bytes, and a bounded amount of work for each place that looks like a frame. Memory: nothing,
 /// or a sixteenth of the bytes where they were made to look like frames.
 pub fn resync<'a>(bytes: &'a [u8], offset: u64, seal: &'a FrameSeal) -> Resync<'a> {
-    Resync { bytes, offset, seal, at: 0, direct: wide(bytes.len()).saturating_mul(DIRECT_FACTOR), prefixes: None }
+    // Where only zeros follow, no frame begins.
+    let until = without_zeros_behind(bytes).len();
+    Resync {
+        bytes,
+        until,
+        offset,
+        seal,
+        at: 0,
+        direct: wide(bytes.len()).saturating_mul(DIRECT_FACTOR),
+        prefixes: None,
+    }
 }
 
 /// The good frames behind a bad one, with their offsets; see [`resync`].
 pub struct Resync<'a> {
     bytes: &'a [u8],
+    /// Behind the last byte that is not zero.
+    until: usize,
     offset: u64,
     seal: &'a FrameSeal,
     /// Where to look next, from the start of `bytes`.
@@ -44,7 +56,7 @@ impl<'a> Iterator for Resync<'a> {
     type Item = Found<'a>;
 
     fn next(&mut self) -> Option<Found<'a>> {
-        loop {
+        while self.at < self.until {
             let rest = self.bytes.get(self.at..)?;
             let head = rest.first_chunk::<8>()?;
             let found = candidate(head, wide(rest.len())).and_then(|(kind, total)| self.check(rest, kind, total));
@@ -55,6 +67,7 @@ impl<'a> Iterator for Resync<'a> {
             }
             self.at += 8;
         }
+        None
     }
 }
 

@@ -10,7 +10,11 @@ use super::{
     fields::{array, put, u32_at, u64_at},
     frame::FRAME_ALIGNMENT,
 };
-use crate::{Error, Result, StoreId, limits::SEQ_MAX};
+use crate::{
+    Error, Result, StoreId,
+    limits::SEQ_MAX,
+    planted::{self, Planted},
+};
 
 /// Bytes of a segment header; the first frame begins behind it. Less than the smallest sector, so that a header is
 /// written in one piece on every disk that keeps sectors whole.
@@ -103,7 +107,9 @@ impl SegmentHeader {
     pub fn decode(file: &str, bytes: &[u8]) -> Result<Option<Self>> {
         let Some(header) = bytes.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
         let checksum = crc32fast::hash(&header[..at::CHECKSUM]);
-        if u32_at::<{ at::CHECKSUM }, _>(header) != checksum || array::<{ at::MAGIC }, _, _>(header) != MAGIC {
+        let holds =
+            u32_at::<{ at::CHECKSUM }, _>(header) == checksum || planted::active(Planted::SegmentChecksumSkipped);
+        if !holds || array::<{ at::MAGIC }, _, _>(header) != MAGIC {
             return Ok(None);
         }
         let newer = |what, found, supported: u32| {

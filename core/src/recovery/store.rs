@@ -18,6 +18,7 @@ use crate::{
     Error, ErrorKind, Result, RunId,
     host::Host,
     log::{parse_snapshot_name, snapshot_name},
+    planted::{self, Planted},
     snapshot::{self, SnapshotMeta},
     state::{LoggedTransaction, State},
     storage::Storage,
@@ -195,6 +196,9 @@ fn newest_snapshot<S: Storage>(
             // One that does not fit into memory is no better than a damaged one.
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Limit) => {
                 reject(&name, error, mode, report)?;
+                if planted::active(Planted::OlderSnapshotIgnored) {
+                    candidates.clear();
+                }
             }
             Err(error) => return Err(error),
         }

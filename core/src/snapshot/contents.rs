@@ -16,7 +16,14 @@ use super::{
         SectionType, corrupt, part, read_section_header, wide,
     },
 };
-use crate::{Error, Result, log::parse_snapshot_name, state::State, storage::StorageFile, tree::Tree};
+use crate::{
+    Error, Result,
+    log::parse_snapshot_name,
+    planted::{self, Planted},
+    state::State,
+    storage::StorageFile,
+    tree::Tree,
+};
 
 /// Front of the file, the five sections behind the pages with a checksum each, and the file's checksum.
 const FILE_BYTES_MIN: u64 = PAGES_OFFSET + 5 * (9 + 4) + 4;
@@ -84,7 +91,8 @@ impl<'a> Contents<'a> {
 
     fn check_frame(&self, front: &[u8], frame_checksum: u32, file_checksum: u32) -> Result<()> {
         let end = &self.end;
-        if frame_checksum != end.frame_checksum {
+        let skipped = planted::active(Planted::SnapshotChecksumsSkipped);
+        if frame_checksum != end.frame_checksum && !skipped {
             let what =
                 format!("the headers have checksum {frame_checksum:08x}, the end says {:08x}", end.frame_checksum);
             return Err(corrupt(self.file, 0, "F-43", what));
@@ -97,7 +105,7 @@ impl<'a> Contents<'a> {
         let covered = self.tail.len() - CHECKSUM_BYTES;
         whole.update(part(&self.tail, &(0..covered)));
         let found = whole.finalize();
-        if found != file_checksum {
+        if found != file_checksum && !skipped {
             let what = format!("the file has checksum {found:08x}, its last bytes say {file_checksum:08x}");
             return Err(corrupt(self.file, self.pages_end + wide(covered), "F-43", what));
         }
@@ -196,7 +204,7 @@ fn section_range(fields: &mut Fields<'_>, tail: &[u8], section: SectionType) -> 
     };
     let found = crc32fast::hash(fields.bytes(data)?);
     let expected = fields.u32()?;
-    if found != expected {
+    if found != expected && !planted::active(Planted::SnapshotChecksumsSkipped) {
         let what = format!("the {} has checksum {found:08x}, its last bytes say {expected:08x}", section.name());
         return Err(fields.with_rule("F-43").corrupt(what));
     }

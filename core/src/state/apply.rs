@@ -128,7 +128,7 @@ impl State {
                 self.touch(group.space, header.seq, transaction.at);
             }
         }
-        if let Some(key) = header.idempotency_key {
+        if let Some(key) = header.idempotency_key.filter(|_| !planted::active(Planted::IdempotencyKeyForgotten)) {
             self.idempotency.insert(key, header.seq);
         }
         self.seq = header.seq;
@@ -333,6 +333,7 @@ impl Space {
             Some(entry) if entry.kind != entry_kind::INLINE => {
                 return Err(place.corrupt(op, "F-37", format!("counter {:?} is not a number", op.key)));
             }
+            _ if planted::active(Planted::AdditionReplaces) => apply_delta(op.key, None, &delta)?,
             existing => apply_delta(op.key, existing.map(|entry| entry.value), &delta)?,
         };
         self.set(&key, entry_kind::INLINE, &sum, place)
@@ -356,7 +357,9 @@ impl Space {
         info.head += events.count;
         info.bytes += events.bytes.len() as u64;
         info.appended_micros = place.time_micros;
-        info.link = index.link;
+        if !planted::active(Planted::EventLinkForgotten) {
+            info.link = index.link;
+        }
         self.set(&Family::Batch.key(&batch_key(op.key, first_seq)), entry_kind::BATCH, &index.encode(), place)?;
         self.set(&Family::Stream.key(op.key), entry_kind::INLINE, &info.encode(), place)?;
         Ok((first_seq, events.count))
@@ -367,7 +370,7 @@ impl Space {
     fn trim(&mut self, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
         let Some(mut info) = self.stream(op.key, place.pages)? else { return Ok(()) };
         let keep = crate::log::varint::Reader::new(op.body).varint()?.min(info.head + 1);
-        if keep <= info.first {
+        if keep <= info.first || planted::active(Planted::TrimForgotten) {
             return Ok(());
         }
         for (key, first, events) in self.batches(op.key, place.pages)? {

@@ -7,7 +7,10 @@ use alloc::sync::Arc;
 
 use rpds::{QueueSync, RedBlackTreeMapSync};
 
-use crate::limits::IDEMPOTENCY_WINDOW;
+use crate::{
+    limits::IDEMPOTENCY_WINDOW,
+    planted::{self, Planted},
+};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IdempotencyWindow {
@@ -25,10 +28,12 @@ impl IdempotencyWindow {
     pub(crate) fn insert(&mut self, key: &[u8], seq: u64) {
         let key: Arc<[u8]> = Arc::from(key);
         self.seq_of.insert_mut(Arc::clone(&key), seq);
+        let evicted = Arc::clone(&key);
         self.oldest_first.enqueue_mut(key);
         if self.oldest_first.len() > IDEMPOTENCY_WINDOW {
             if let Some(oldest) = self.oldest_first.peek() {
-                self.seq_of.remove_mut(oldest);
+                let newest = planted::active(Planted::NewestKeyEvicted).then_some(&*evicted);
+                self.seq_of.remove_mut(newest.unwrap_or(oldest));
             }
             self.oldest_first.dequeue_mut();
         }

@@ -15,6 +15,7 @@ use crate::{
         FRAME_ALIGNMENT, Frame, FrameOutcome, FrameType, LogPosition, Previous, RecordHeader, RecordView,
         SEGMENT_HEADER_BYTES, wide,
     },
+    planted::{self, Planted},
     recovery::{Damage, ProgressCallback, RecoveryMode, report_progress},
     storage::{Storage, StorageFile},
 };
@@ -292,6 +293,9 @@ impl Folder<'_> {
             } else {
                 match sequence.accept(offset, &frame)? {
                     Step::Whole(records) => self.take(&records, window, &frame, counts, sink)?,
+                    Step::Mark if planted::active(Planted::MarkCountedInSeal) => {
+                        (counts.valid_len, counts.last_crc) = (frame.next, frame.crc);
+                    }
                     Step::Mark => {}
                     // All parts have to be there together. The rest of the segment is enough, and is enough for all
                     // transactions in parts that follow.

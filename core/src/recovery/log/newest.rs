@@ -13,8 +13,10 @@ use super::{
 use crate::{
     Result,
     log::{
-        Frame, FrameOutcome, FrameType, LogPosition, RecordView, is_zero, peek_seq_and_mark, resync, segment_name, wide,
+        Frame, FrameOutcome, FrameType, LogPosition, RecordView, is_zero, peek_seq_and_mark, resync, segment_name,
+        wide, without_zeros_behind,
     },
+    planted::{self, Planted},
     storage::StorageFile,
 };
 
@@ -171,7 +173,9 @@ impl End {
             FrameType::Transaction => seq == self.next_seq && self.orphaned_parts == 0,
             FrameType::Mark => seq.checked_add(1) == Some(self.next_seq) && self.orphaned_parts == 0,
             FrameType::Part => seq == self.next_seq,
-            FrameType::Commit => seq == self.next_seq && self.orphaned_parts > 0,
+            FrameType::Commit => {
+                seq == self.next_seq && (self.orphaned_parts > 0 || planted::active(Planted::OpenPartsCounted))
+            }
         };
         if !fits {
             let parts = self.orphaned_parts;
@@ -184,6 +188,7 @@ impl End {
         self.any_frame = true;
         self.mark = self.mark.max(mark);
         match frame.frame_type {
+            FrameType::Part if planted::active(Planted::OpenPartsCounted) => self.offset = frame.next,
             FrameType::Part => self.orphaned_parts += 1,
             FrameType::Mark => self.offset = frame.next,
             FrameType::Transaction | FrameType::Commit => {
@@ -205,7 +210,7 @@ impl End {
             self.any_frame = true;
             self.mark = self.mark.max(mark);
         }
-        let used = window.bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| wide(last) + 1);
+        let used = wide(without_zeros_behind(window.bytes).len());
         self.bad = Some(Cut {
             file: segment_name(window.info.number),
             offset: self.offset,
@@ -220,7 +225,9 @@ impl End {
     /// The watermark rule (F-22): `proven` is the highest seq that anything proves durable. Whatever is missing up to
     /// there was promised to somebody, and the log is not cut but refused.
     pub(super) fn judge(&self, proven: u64, segment: u64) -> Result<()> {
-        if proven < self.next_seq {
+        let refused =
+            planted::active(Planted::FramesBehindRefused) && self.bad.as_ref().is_some_and(|bad| bad.frames_behind > 0);
+        if (proven < self.next_seq && !refused) || planted::active(Planted::CutAtAnyDamage) {
             return Ok(());
         }
         let at = LogPosition { segment, offset: self.bad_at.max(self.offset) };

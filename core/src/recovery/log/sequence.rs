@@ -8,6 +8,7 @@ use alloc::{format, string::String, vec, vec::Vec};
 use crate::{
     Error, Result,
     log::{Frame, FrameType, LogPosition, RecordView, read_mark, segment_name},
+    planted::{self, Planted},
 };
 
 /// What a frame that is not a whole transaction adds.
@@ -67,7 +68,11 @@ impl<'b> Sequence<'b> {
             return Ok(Step::Part);
         }
         self.next_seq += 1;
-        Ok(Step::Whole(core::mem::take(&mut self.parts)))
+        let mut parts = core::mem::take(&mut self.parts);
+        if planted::active(Planted::PartSkipped) {
+            parts.remove(0);
+        }
+        Ok(Step::Whole(parts))
     }
 
     #[cold]

@@ -18,6 +18,7 @@ use crate::{
         ANCHOR_BYTES, ANCHOR_NAMES, Anchor, AnchorSlot, Previous, SEGMENT_HEADER_BYTES, SegmentHeader,
         looks_like_frame, parse_segment_name, parse_snapshot_name, segment_name, snapshot_name, wide,
     },
+    planted::{self, Planted},
     recovery::{Damage, IMPORT_NAME, RecoveryMode},
     storage::{Storage, StorageFile},
 };
@@ -87,6 +88,7 @@ impl Survey {
     pub fn next_anchor_slot(&self) -> AnchorSlot {
         match self.anchor {
             None => AnchorSlot::A,
+            Some((slot, _)) if planted::active(Planted::OlderAnchorOverwritten) => slot.other(),
             Some((slot, _)) if self.valid_anchors == AnchorSlot::BOTH.len() => slot,
             Some((slot, _)) => slot.other(),
         }
@@ -214,7 +216,7 @@ impl<S: Storage> Surveyor<'_, S> {
     /// Whether a valid file belongs to the same store as those before it.
     fn check_store(&mut self, file: &str, store: StoreId) -> Result<bool> {
         let expected = *self.store.get_or_insert(store);
-        if expected == store {
+        if expected == store || planted::active(Planted::ForeignFileAccepted) {
             return Ok(true);
         }
         let what = format!("the file belongs to store {store}, the others to {expected}");
@@ -254,7 +256,9 @@ impl<S: Storage> Surveyor<'_, S> {
 
     fn read_anchor(&self, name: &str) -> Result<Option<Anchor>> {
         let file = self.storage.open(name)?;
-        file.sync()?;
+        if !planted::active(Planted::AnchorReadUnsynced) {
+            file.sync()?;
+        }
         let mut bytes = vec![0; ANCHOR_BYTES];
         if file.len()? < wide(ANCHOR_BYTES) {
             return Ok(None);
@@ -294,7 +298,7 @@ impl<S: Storage> Surveyor<'_, S> {
 
     fn read_header(&self, name: &str, may_be_newest: bool) -> Result<(Option<SegmentHeader>, u64)> {
         let file = self.storage.open(name)?;
-        if may_be_newest {
+        if may_be_newest && !planted::active(Planted::SegmentReadUnsynced) {
             file.sync()?;
         }
         let len = file.len()?;
@@ -308,8 +312,8 @@ impl<S: Storage> Surveyor<'_, S> {
 
     /// No segment has a header. That is a store whose first segment was being created, and nothing else.
     fn without_segments(mut self, headless: &[u64]) -> Result<Survey> {
-        if let Some((slot, _)) = self.found.anchor {
-            return Err(corrupt(slot.name(), "F-9", "there is an anchor, and no segment with a valid header".into()));
+        if let Some((slot, anchor)) = self.found.anchor {
+            return Err(not_there(slot, anchor.newest_segment));
         }
         if let Some(name) = self.first_snapshot()? {
             return Err(corrupt(&name, "F-9", "there is a snapshot, and no segment with a valid header".into()));
@@ -369,9 +373,7 @@ impl<S: Storage> Surveyor<'_, S> {
         };
         for number in [anchor.newest_segment, anchor.oldest_segment] {
             if !candidates.contains_key(&number) {
-                let name = segment_name(number);
-                let what = format!("{} names this segment, and it is missing or has no valid header", slot.name());
-                self.refuse(corrupt(&name, "F-9", what), &name)?;
+                self.refuse(not_there(slot, number), &segment_name(number))?;
             }
         }
         Ok(())
@@ -407,6 +409,7 @@ impl<S: Storage> Surveyor<'_, S> {
                     }
                     next = Some((previous.segment, candidate));
                 }
+                None if planted::active(Planted::GapInChainAccepted) => {}
                 None => {
                     let what =
                         format!("segment {number} follows this segment, and it is missing or has no valid header");
@@ -425,6 +428,9 @@ impl<S: Storage> Surveyor<'_, S> {
     /// A segment that nothing leads to was written by a second writer, or belongs to another life of the store.
     fn refuse_unchained(&mut self, unchained: BTreeMap<u64, Candidate>) -> Result<()> {
         for (number, candidate) in unchained {
+            if planted::active(Planted::ForkAccepted) {
+                continue;
+            }
             let name = segment_name(number);
             let previous = candidate.header.previous.map_or(0, |previous| previous.segment);
             let what = format!("the segment follows segment {previous}, but another one does so already");
@@ -457,6 +463,12 @@ impl<S: Storage> Surveyor<'_, S> {
         found.prove(anchor.map_or(0, |anchor| anchor.proven_seq));
         found
     }
+}
+
+/// The error where a segment is not there that an anchor names.
+fn not_there(slot: AnchorSlot, segment: u64) -> Error {
+    let what = format!("{} names this segment, and it is missing or has no valid header", slot.name());
+    corrupt(&segment_name(segment), "F-9", what)
 }
 
 /// What a segment's header says about its predecessor has to agree with the predecessor's own header and length.
