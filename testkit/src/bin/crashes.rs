@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foldb_testkit::exhaustive::{Counts, Settings, Violation, Workload, check};
+use foldb_testkit::exhaustive::{Counts, ImagePath, Settings, Violation, Workload, check_with};
 use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::{Arg, ValueExt};
 
@@ -18,8 +18,9 @@ Crashes small workloads at every operation, and the recoveries from it, and judg
   --workload NAME   only this one (a name of the table, or seed-N for a random one); may be given more than once
   --images N        after the named workloads, random ones until so many images have been checked
   --first-seed N    the first random workload (default 0)
-  --image N         of one workload, only the image of this number: what a violation prints
+  --image PATH      of one workload, only this image: what a violation prints, as in 17.203/4.9
   --quick           the bounded share that the ordinary tests run
+  --no-damage       crashes only, no damage to files at rest
   --threads N       workers (default: the cores there are)
   --json            one object instead of the table
 ";
@@ -28,16 +29,17 @@ struct Arguments {
     workloads: Vec<String>,
     images: u64,
     first_seed: u64,
-    image: Option<u64>,
+    image: Option<ImagePath>,
     quick: bool,
+    damage: bool,
     threads: usize,
     json: bool,
 }
 
 /// The workloads and what was counted so far.
 struct Run {
-    /// Workload and share that nobody has taken yet.
-    tasks: VecDeque<(Workload, usize)>,
+    /// What nobody has taken yet.
+    tasks: VecDeque<Workload>,
     next_seed: u64,
     rows: Vec<Row>,
     checked: u64,
@@ -66,8 +68,16 @@ fn main() -> ExitCode {
 
 fn parse() -> Result<Option<Arguments>, lexopt::Error> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut arguments =
-        Arguments { workloads: Vec::new(), images: 0, first_seed: 0, image: None, quick: false, threads, json: false };
+    let mut arguments = Arguments {
+        workloads: Vec::new(),
+        images: 0,
+        first_seed: 0,
+        image: None,
+        quick: false,
+        damage: true,
+        threads,
+        json: false,
+    };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -76,6 +86,7 @@ fn parse() -> Result<Option<Arguments>, lexopt::Error> {
             Arg::Long("first-seed") => arguments.first_seed = parser.value()?.parse()?,
             Arg::Long("image") => arguments.image = Some(parser.value()?.parse()?),
             Arg::Long("quick") => arguments.quick = true,
+            Arg::Long("no-damage") => arguments.damage = false,
             Arg::Long("threads") => arguments.threads = parser.value()?.parse::<usize>()?.max(1),
             Arg::Long("json") => arguments.json = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
@@ -97,9 +108,13 @@ fn run(arguments: &Arguments) -> ExitCode {
         };
         found
     };
-    let shares = arguments.threads;
-    let tasks = workloads.iter().flat_map(|workload| (0..shares).map(move |share| (workload.clone(), share))).collect();
-    let run = Mutex::new(Run { tasks, next_seed: arguments.first_seed, rows: Vec::new(), checked: 0, violation: None });
+    let run = Mutex::new(Run {
+        tasks: workloads.into(),
+        next_seed: arguments.first_seed,
+        rows: Vec::new(),
+        checked: 0,
+        violation: None,
+    });
     let bar = progress(arguments.images);
     let begin = Instant::now();
     thread::scope(|scope| {
@@ -126,18 +141,19 @@ fn work(arguments: &Arguments, run: &Mutex<Run>, bar: &ProgressBar) {
     loop {
         // In a statement of its own: the lock must not be held while the workload is checked.
         let task = next(arguments, &mut lock());
-        let Some((workload, share)) = task else { return };
-        let shares =
-            if workload.name.starts_with("seed-") && arguments.workloads.is_empty() { 1 } else { arguments.threads };
-        let settings = Settings { share: (share, shares), only: arguments.image, ..base };
+        let Some(workload) = task else { return };
+        let settings = Settings { only: arguments.image.clone(), damage: arguments.damage, ..base.clone() };
         bar.set_message(workload.name.clone());
         let begin = Instant::now();
-        let outcome = check(&workload, &settings);
+        let mut shown = 0;
+        let outcome = check_with(&workload, &settings, &mut |counts| {
+            bar.inc(counts.checked - shown);
+            shown = counts.checked;
+        });
         let mut run = lock();
         match outcome {
             Ok(counts) => {
                 run.checked += counts.checked;
-                bar.set_position(run.checked);
                 run.add(&workload.name, counts, begin.elapsed());
             }
             Err(violation) => run.violation = Some(violation),
@@ -145,7 +161,7 @@ fn work(arguments: &Arguments, run: &Mutex<Run>, bar: &ProgressBar) {
     }
 }
 
-fn next(arguments: &Arguments, run: &mut Run) -> Option<(Workload, usize)> {
+fn next(arguments: &Arguments, run: &mut Run) -> Option<Workload> {
     if run.violation.is_some() {
         return None;
     }
@@ -155,7 +171,7 @@ fn next(arguments: &Arguments, run: &mut Run) -> Option<(Workload, usize)> {
     (run.checked < arguments.images).then(|| {
         let workload = Workload::random(run.next_seed);
         run.next_seed += 1;
-        (workload, 0)
+        workload
     })
 }
 
@@ -191,31 +207,34 @@ fn report(arguments: &Arguments, run: &Run, elapsed: Duration) -> ExitCode {
         );
     } else {
         println!(
-            "{:<20} {:>10} {:>8} {:>12} {:>12} {:>12} {:>12} {:>10} {:>10}",
+            "{:<20} {:>10} {:>8} {:>12} {:>12} {:>12} {:>12} {:>10} {:>8} {:>11} {:>11}",
             "workload",
             "operations",
             "crashes",
             "images",
-            "checked",
+            "opened",
             "in recovery",
             "in second",
             "gone on",
-            "per s+core"
+            "damaged",
+            "images/s",
+            "opened/s"
         );
         run.rows.iter().chain([&total]).for_each(Row::print);
         println!(
-            "{} random workloads; {:.1} s on {} threads; {} images a second",
+            "{} random workloads; {:.1} s on {} threads; a second and core: {} images, {} of them opened",
             run.next_seed - arguments.first_seed,
             elapsed.as_secs_f64(),
             arguments.threads,
-            per_second(total.counts.checked, elapsed)
+            per_second(total.counts.images, total.time),
+            per_second(total.counts.checked, total.time)
         );
     }
     match &run.violation {
         None => ExitCode::SUCCESS,
         Some(violation) => {
             eprintln!("\nviolation: {violation}");
-            let image = violation.image.map(|image| format!(" --image {image}")).unwrap_or_default();
+            let image = violation.image.as_ref().map(|image| format!(" --image {image}")).unwrap_or_default();
             let quick = if arguments.quick { " --quick" } else { "" };
             eprintln!("to see it again: cargo xtask crashes --workload {}{image}{quick}", violation.workload);
             ExitCode::FAILURE
@@ -231,7 +250,7 @@ impl Row {
     fn print(&self) {
         let counts = &self.counts;
         println!(
-            "{:<20} {:>10} {:>8} {:>12} {:>12} {:>12} {:>12} {:>10} {:>10}",
+            "{:<20} {:>10} {:>8} {:>12} {:>12} {:>12} {:>12} {:>10} {:>8} {:>11} {:>11}",
             self.name,
             counts.operations,
             counts.crash_points,
@@ -240,6 +259,8 @@ impl Row {
             counts.in_recovery,
             counts.in_second_recovery,
             counts.gone_on,
+            counts.damaged,
+            per_second(counts.images, self.time),
             per_second(counts.checked, self.time)
         );
     }
@@ -247,7 +268,7 @@ impl Row {
     fn json(&self) -> String {
         let counts = &self.counts;
         format!(
-            r#"{{"workload":"{}","operations":{},"crash_points":{},"images":{},"checked":{},"in_recovery":{},"in_second_recovery":{},"gone_on":{},"core_seconds":{:.3}}}"#,
+            r#"{{"workload":"{}","operations":{},"crash_points":{},"images":{},"checked":{},"in_recovery":{},"in_second_recovery":{},"gone_on":{},"damaged":{},"core_seconds":{:.3}}}"#,
             self.name,
             counts.operations,
             counts.crash_points,
@@ -256,6 +277,7 @@ impl Row {
             counts.in_recovery,
             counts.in_second_recovery,
             counts.gone_on,
+            counts.damaged,
             self.time.as_secs_f64()
         )
     }

@@ -24,39 +24,37 @@ mod planted {
 
     use foldb_core::planted::{Planted, activate};
     use foldb_testkit::exhaustive::{Settings, Workload, check};
+    use indicatif::{ProgressBar, ProgressStyle};
+    use lexopt::{Arg, ValueExt};
 
-    /// Random workloads that are tried when no named one notices anything.
-    const SEEDS: u64 = 1000;
+    const HELP: &str = "\
+Plants bugs in the store, one at a time, and looks whether the enumeration of crashes and of damage notices each.
 
-    pub(super) fn main() -> ExitCode {
-        // A panic of the store is a way to be noticed; its message would only hide the table.
-        panic::set_hook(Box::new(|_| {}));
-        let control = find(None, 40);
-        if let Some(caught) = control {
-            eprintln!("error: without any defect, {} reports: {}", caught.workload, caught.what);
-            return ExitCode::FAILURE;
-        }
-        println!("{:<28} {:<20} {:>9} {:>8}  what was noticed", "defect", "caught by", "workloads", "seconds");
-        let survivors = Planted::ALL.iter().filter(|defect| !is_caught(**defect)).count();
-        println!("{} defects, {survivors} survive", Planted::ALL.len());
-        if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+  --only NAME    only this bug; may be given more than once
+  --seeds N      random workloads that are tried when no named one notices anything (default 1000)
+  --thorough     the named workloads with all that is looked at in a recorded run, and no random ones
+  --no-hints     the named workloads in their order, without beginning at the one that noticed it last
+  --json         one object instead of the table
+";
+
+    /// Which workload noticed a defect last. A hint and nothing else: it is tried first, and then all the others.
+    const HINTS: &str = include_str!("mutants-hints.txt");
+
+    /// Workloads that are run without a defect, to see that nothing is noticed then.
+    const CONTROL_SEEDS: u64 = 20;
+
+    struct Arguments {
+        only: Vec<String>,
+        seeds: u64,
+        hints: bool,
+        thorough: bool,
+        json: bool,
     }
 
-    fn is_caught(defect: Planted) -> bool {
-        let begin = Instant::now();
-        let caught = find(Some(defect), SEEDS);
-        let seconds = begin.elapsed().as_secs_f64();
-        match &caught {
-            Some(caught) => {
-                let what: String = caught.what.chars().take(90).collect();
-                let name = format!("{defect:?}");
-                println!("{name:<28} {:<20} {:>9} {seconds:>8.2}  {what}", caught.workload, caught.tried);
-            }
-            None => {
-                println!("{:<28} {:<20} {:>9} {seconds:>8.2}  {}", format!("{defect:?}"), "SURVIVES", "", defect.what())
-            }
-        }
-        caught.is_some()
+    struct Row {
+        defect: Planted,
+        caught: Option<Caught>,
+        seconds: f64,
     }
 
     struct Caught {
@@ -66,12 +64,98 @@ mod planted {
         what: String,
     }
 
+    pub(super) fn main() -> ExitCode {
+        let arguments = match parse() {
+            Ok(Some(arguments)) => arguments,
+            Ok(None) => {
+                print!("{HELP}");
+                return ExitCode::SUCCESS;
+            }
+            Err(error) => {
+                eprintln!("error: {error}\n\n{HELP}");
+                return ExitCode::FAILURE;
+            }
+        };
+        let named = |defect: &&Planted| arguments.only.iter().any(|name| *name == format!("{defect:?}"));
+        let defects: Vec<Planted> =
+            Planted::ALL.iter().filter(|defect| arguments.only.is_empty() || named(defect)).copied().collect();
+        if defects.is_empty() {
+            eprintln!("error: there is no such bug; core/src/planted.rs lists them");
+            return ExitCode::FAILURE;
+        }
+        // A panic of the store is a way to be noticed; its message would only hide the table.
+        panic::set_hook(Box::new(|_| {}));
+        let control = Workload::named().into_iter().chain((0..CONTROL_SEEDS).map(Workload::random));
+        if let Some(caught) = find(control.map(|workload| (workload, Settings::quick())), None) {
+            eprintln!("error: without any bug, {} reports: {}", caught.workload, caught.what);
+            return ExitCode::FAILURE;
+        }
+        let rows = run(&arguments, &defects);
+        report(&arguments, &rows)
+    }
+
+    fn parse() -> Result<Option<Arguments>, lexopt::Error> {
+        let mut arguments = Arguments { only: Vec::new(), seeds: 1000, hints: true, thorough: false, json: false };
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Arg::Long("only") => arguments.only.push(parser.value()?.string()?),
+                Arg::Long("seeds") => arguments.seeds = parser.value()?.parse()?,
+                Arg::Long("thorough") => arguments.thorough = true,
+                Arg::Long("no-hints") => arguments.hints = false,
+                Arg::Long("json") => arguments.json = true,
+                Arg::Long("help") | Arg::Short('h') => return Ok(None),
+                other => return Err(other.unexpected()),
+            }
+        }
+        Ok(Some(arguments))
+    }
+
+    fn run(arguments: &Arguments, defects: &[Planted]) -> Vec<Row> {
+        let bar = ProgressBar::new(defects.len() as u64);
+        let style = ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} bugs  {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        if !arguments.json {
+            println!("{:<28} {:<20} {:>9} {:>8}  what was noticed", "bug", "caught by", "workloads", "seconds");
+        }
+        let row = |defect: &Planted| {
+            bar.set_message(format!("{defect:?}"));
+            let begin = Instant::now();
+            let caught = find(workloads(arguments, *defect), Some(*defect));
+            bar.inc(1);
+            let row = Row { defect: *defect, caught, seconds: begin.elapsed().as_secs_f64() };
+            if !arguments.json {
+                bar.suspend(|| row.print());
+            }
+            row
+        };
+        let rows = defects.iter().map(row).collect();
+        bar.finish_and_clear();
+        rows
+    }
+
+    /// All workloads, the one that noticed the defect last in front. A hint may say that it takes a thorough look.
+    fn workloads(arguments: &Arguments, defect: Planted) -> impl Iterator<Item = (Workload, Settings)> + use<> {
+        let name = format!("{defect:?}");
+        let hint = HINTS.lines().filter_map(|line| line.split_once(' ')).find(|(defect, _)| *defect == name);
+        let first = hint.filter(|_| arguments.hints).and_then(|(_, workload)| {
+            let (workload, thorough) = match workload.strip_suffix(" thorough") {
+                Some(workload) => (workload, true),
+                None => (workload, false),
+            };
+            Some((Workload::find(workload)?, if thorough { Settings::thorough() } else { Settings::quick() }))
+        });
+        let (settings, seeds) =
+            if arguments.thorough { (Settings::thorough(), 0) } else { (Settings::quick(), arguments.seeds) };
+        let all = Workload::named().into_iter().chain((0..seeds).map(Workload::random));
+        first.into_iter().chain(all.map(move |workload| (workload, settings.clone())))
+    }
+
     /// The first workload that notices a defect.
-    fn find(defect: Option<Planted>, seeds: u64) -> Option<Caught> {
+    fn find(workloads: impl Iterator<Item = (Workload, Settings)>, defect: Option<Planted>) -> Option<Caught> {
         activate(defect);
-        let workloads = Workload::named().into_iter().chain((0..seeds).map(Workload::random));
-        let caught = workloads.enumerate().find_map(|(place, workload)| {
-            let outcome = panic::catch_unwind(AssertUnwindSafe(|| check(&workload, &Settings::quick())));
+        let caught = workloads.enumerate().find_map(|(place, (workload, settings))| {
+            let outcome = panic::catch_unwind(AssertUnwindSafe(|| check(&workload, &settings)));
             let what = match outcome {
                 Ok(Ok(_)) => return None,
                 Ok(Err(violation)) => violation.what,
@@ -81,5 +165,44 @@ mod planted {
         });
         activate(None);
         caught
+    }
+
+    fn report(arguments: &Arguments, rows: &[Row]) -> ExitCode {
+        let survivors = rows.iter().filter(|row| row.caught.is_none()).count();
+        if arguments.json {
+            let rows: Vec<_> = rows.iter().map(Row::json).collect();
+            println!("{}", serde_json::json!({ "bugs": rows.len(), "survivors": survivors, "rows": rows }));
+        } else {
+            println!("{} bugs, {survivors} survive", rows.len());
+        }
+        if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    impl Row {
+        fn print(&self) {
+            let name = format!("{:?}", self.defect);
+            match &self.caught {
+                Some(caught) => {
+                    let what: String = caught.what.chars().take(90).collect();
+                    println!("{name:<28} {:<20} {:>9} {:>8.2}  {what}", caught.workload, caught.tried, self.seconds);
+                }
+                None => {
+                    let what = self.defect.what();
+                    println!("{name:<28} {:<20} {:>9} {:>8.2}  {what}", "SURVIVES", "", self.seconds);
+                }
+            }
+        }
+
+        fn json(&self) -> serde_json::Value {
+            let caught = self.caught.as_ref();
+            serde_json::json!({
+                "bug": format!("{:?}", self.defect),
+                "does": self.defect.what(),
+                "caught_by": caught.map(|caught| &caught.workload),
+                "workloads": caught.map(|caught| caught.tried),
+                "noticed": caught.map(|caught| &caught.what),
+                "seconds": self.seconds,
+            })
+        }
     }
 }

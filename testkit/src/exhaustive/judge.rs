@@ -2,14 +2,14 @@
 //!
 //! Invariant: an image that is judged is never changed; each opening works on a copy that shares its pages.
 
-use foldb_core::{Error, Result, storage::StorageError};
+use foldb_core::{Db, Result, TransactionOptions, limits::IDEMPOTENCY_WINDOW, storage::Storage};
 
 use super::{
-    contents::Contents,
-    execution::{Execution, open},
+    contents::Glance,
+    execution::{Execution, open, wrong},
     workload::Workload,
 };
-use crate::crash::{Action, CrashStorage, Image};
+use crate::crash::{CrashStorage, Image};
 
 /// What a plain crash can interrupt, and what the report then lists: the writing of an anchor (F-8), and the creation of a
 /// segment (F-30). Anything else that is called damage after a plain crash is a false alarm.
@@ -23,27 +23,31 @@ pub(super) struct Recovery {
     pub(super) seq: u64,
 }
 
-impl Recovery {
-    /// Whether it changed the disk. Recovery syncs what it reads, so that it never believes a page cache alone; that
-    /// changes nothing.
-    pub(super) fn writes(&self) -> bool {
-        self.disk.operations().iter().any(|operation| operation.action != Action::Sync)
-    }
-}
-
 /// Lives of stores that open images: far from those of the workload, so that no salt is ever given twice.
 const FIRST_LIFE: u64 = 1 << 32;
 
 /// Opens an image, and says what is wrong with what comes out: it must be the contents after some commit, no earlier
 /// than `promised`.
 pub(super) fn recover(
-    execution: &Execution,
+    execution: &mut Execution,
     workload: &Workload,
     image: &Image,
     promised: u64,
     depth: u64,
+    glance: &mut Glance,
 ) -> Result<Recovery, String> {
-    let disk = CrashStorage::from_image(image);
+    recover_disk(execution, workload, CrashStorage::from_image(image), promised, depth, glance)
+}
+
+/// The same for a disk of which not everything is durable, as a process leaves it that dies alone.
+pub(super) fn recover_disk(
+    execution: &mut Execution,
+    workload: &Workload,
+    disk: CrashStorage,
+    promised: u64,
+    depth: u64,
+    glance: &mut Glance,
+) -> Result<Recovery, String> {
     let db = open(disk.clone(), workload, FIRST_LIFE + depth).map_err(|error| format!("opening fails: {error}"))?;
     let (seq, report) = (db.view().seq(), db.recovery_report());
     if seq < promised {
@@ -55,50 +59,78 @@ pub(super) fn recover(
     if report.seq != seq || false_alarm {
         return Err(format!("the report is wrong about commit {seq}: {report:?}"));
     }
-    let found = Contents::of(&db).map_err(|error| format!("reading fails after commit {seq}: {error}"))?;
-    let allowed = execution.history.get(&seq).ok_or_else(|| format!("commit {seq} never was"))?;
-    if !allowed.contains(&found) {
-        let difference = allowed.last().map_or_else(String::new, |expected| found.difference(expected));
-        return Err(format!("after commit {seq} the contents are wrong: {difference}"));
-    }
+    judge_contents(execution, &db, seq, glance)?;
     disk.kill_process();
     drop(db);
     Ok(Recovery { disk, seq })
+}
+
+/// Says what is wrong with what a store serves, of which `seq` is the newest commit.
+fn judge_contents<S: Storage>(
+    execution: &mut Execution,
+    db: &Db<S>,
+    seq: u64,
+    glance: &mut Glance,
+) -> Result<(), String> {
+    let failed = |error| format!("reading fails after commit {seq}: {error}");
+    let open = execution.judge_contents(db, seq, glance).map_err(failed)??;
+    // Whoever worked on a run is dead: all runs that are open are orphaned.
+    let orphaned = db.recovery_report().orphaned_runs.len();
+    if orphaned != open {
+        return Err(format!("{orphaned} runs are said to be orphaned after commit {seq}, {open} are open"));
+    }
+    Ok(())
 }
 
 /// The dear half: a third recovery finds the same as the second and changes nothing that the second had not, the store
-/// verifies, and one more commit is there after one more recovery.
-pub(super) fn go_on(workload: &Workload, recovered: &Recovery) -> Result<(), String> {
-    let says = |what: &'static str| move |error: Error| format!("{what}: {error}");
-    let second = open_again(workload, recovered, 8).map_err(says("opening a second time"))?;
+/// verifies, what was done once is not done again, and one more commit is there after one more recovery.
+pub(super) fn go_on(
+    execution: &mut Execution,
+    workload: &Workload,
+    recovered: &Recovery,
+    glance: &mut Glance,
+) -> Result<(), String> {
+    let mut again = |what: &str, recovered: &Recovery, life| {
+        open_again(execution, workload, recovered, life, glance)
+            .map_err(|error| format!("opening a {what} time: {error}"))
+    };
+    let second = again("second", recovered, 8)?;
     let before = second.disk.live_image();
-    let third = open_again(workload, &second, 9).map_err(says("opening a third time"))?;
+    let third = again("third", &second, 9)?;
     if (second.seq, third.seq) != (recovered.seq, recovered.seq) {
         return Err(format!("recovered {}, then {}, then {}", recovered.seq, second.seq, third.seq));
     }
-    if third.writes() || third.disk.live_image() != before {
+    if third.disk.is_changed() || third.disk.live_image() != before {
         return Err(format!("the third opening writes: {:?}", third.disk.operations()));
     }
-    work_on(workload, &third).map_err(says("going on"))
+    work_on(execution, workload, &third).map_err(|error| format!("going on: {error}"))
 }
 
-fn open_again(workload: &Workload, recovered: &Recovery, life: u64) -> Result<Recovery> {
+fn open_again(
+    execution: &mut Execution,
+    workload: &Workload,
+    recovered: &Recovery,
+    life: u64,
+    glance: &mut Glance,
+) -> Result<Recovery, String> {
     let disk = CrashStorage::from_image(&recovered.disk.live_image());
-    let db = open(disk.clone(), workload, FIRST_LIFE + life)?;
+    let db = open(disk.clone(), workload, FIRST_LIFE + life).map_err(|error| error.to_string())?;
     let seq = db.view().seq();
+    judge_contents(execution, &db, seq, glance)?;
     disk.kill_process();
     drop(db);
     Ok(Recovery { disk, seq })
 }
 
-fn work_on(workload: &Workload, recovered: &Recovery) -> Result<()> {
+fn work_on(execution: &Execution, workload: &Workload, recovered: &Recovery) -> Result<()> {
     let disk = CrashStorage::from_image(&recovered.disk.live_image());
     let db = open(disk.clone(), workload, FIRST_LIFE + 10)?;
+    do_once_again(execution, &db, recovered.seq)?;
     db.kv().put("after", "the crash")?;
     db.sync()?;
     let report = db.verify(&mut |_| core::ops::ControlFlow::Continue(()))?;
     if let Some(violation) = report.violations.first() {
-        return Err(Error::Invalid { what: "recovered store", why: format!("{violation:?}") });
+        return Err(wrong(format!("verification finds {violation:?}")));
     }
     disk.kill_process();
     drop(db);
@@ -107,6 +139,21 @@ fn work_on(workload: &Workload, recovered: &Recovery) -> Result<()> {
     let db = open(CrashStorage::from_image(&image), workload, FIRST_LIFE + 11)?;
     match db.kv().get::<String>("after")? {
         Some(value) if value == "the crash" => Ok(()),
-        _ => Err(StorageError::Missing { name: "the commit after the crash".into() }.into()),
+        _ => Err(wrong("the commit after the crash is missing")),
     }
+}
+
+/// Every commit that carried an idempotency key and is there is asked for again.
+fn do_once_again<S: Storage>(execution: &Execution, db: &Db<S>, seq: u64) -> Result<()> {
+    // Where a seq was given twice, the key may be that of the commit that was lost.
+    let surely = |at: &u64| execution.history.get(at).is_some_and(|contents| contents.len() == 1);
+    let there = execution.once.iter().rev().filter(|(_, at)| *at <= seq).take(IDEMPOTENCY_WINDOW);
+    for (key, _) in there.filter(|(_, at)| surely(at)) {
+        let options = TransactionOptions::new().idempotency_key(key);
+        let ((), receipt) = db.transaction_with(&options, |tx| tx.kv().put("done twice", key.as_str()))?;
+        if !receipt.deduplicated {
+            return Err(wrong(format!("{key} is done twice, again after the crash")));
+        }
+    }
+    Ok(())
 }

@@ -2,9 +2,10 @@
 
 use super::*;
 
-/// For builds that are not optimized; `cargo xtask crashes --quick` looks at eight times as many recoveries.
+/// For builds that are not optimized; `cargo xtask crashes --quick` looks at eight times as many recoveries, and damages the
+/// files of every workload.
 fn daily() -> Settings {
-    Settings { second_crash_every: 64, third_crash_every: 64, ..Settings::quick() }
+    Settings { second_crash_every: 64, third_crash_every: 64, damage: false, ..Settings::quick() }
 }
 
 #[test]
@@ -24,6 +25,16 @@ fn every_crash_of_random_workloads_recovers_an_allowed_prefix() {
 }
 
 #[test]
+fn damage_at_rest_is_noticed_or_does_no_harm() {
+    for name in ["closed", "parts", "once-in-snapshots"] {
+        let workload = Workload::find(name).unwrap();
+        let mut execution = Execution::of(&workload).unwrap();
+        let damaged = damage::check(&mut execution, &workload).unwrap_or_else(|what| panic!("{name}: {what}"));
+        assert!(damaged > 400, "{name}: {damaged}");
+    }
+}
+
+#[test]
 fn the_same_workload_has_the_same_images() {
     let workload = Workload::find("killed").unwrap();
     let count = || check(&workload, &daily()).unwrap();
@@ -31,34 +42,37 @@ fn the_same_workload_has_the_same_images() {
 }
 
 #[test]
-fn the_shares_of_the_workers_make_up_the_whole() {
-    let workload = Workload::find("rotation").unwrap();
-    let share = |worker| check(&workload, &Settings { share: (worker, 3), ..daily() }).unwrap();
-    let mut sum = share(0);
-    sum += share(1);
-    sum += share(2);
-    assert_eq!(sum, check(&workload, &daily()).unwrap());
+fn an_image_that_was_judged_before_is_recognized_and_still_compared_with_what_is_promised() {
+    let workload = Workload::find("strict-puts").unwrap();
+    let settings = daily();
+    let mut explorer = Explorer::new(&workload, &settings, Execution::of(&workload).unwrap());
+    explorer.path.push((0, 0));
+    let empty = Image::default();
+    assert!(matches!(explorer.look(&empty, 0), Ok(0)));
+    assert!(matches!(explorer.look(&empty, 0), Ok(0)));
+    assert_eq!(explorer.counts.checked, 1);
+    assert!(matches!(explorer.look(&empty, 1), Err(Wrong::Here(what)) if what.contains("was promised")));
 }
 
 #[test]
-fn a_promise_that_the_disk_did_not_keep_is_found_and_found_again_by_its_number() {
+fn an_image_has_a_name_that_can_be_typed() {
+    let path = ImagePath::new(&[(17, 203), (4, 9)]);
+    assert_eq!(path.to_string(), "17.203/4.9");
+    assert_eq!(path.to_string().parse(), Ok(path));
+    assert!("17".parse::<ImagePath>().is_err());
+}
+
+#[test]
+fn a_promise_that_the_disk_did_not_keep_is_found_and_found_again_by_its_name() {
     let workload = Workload::find("buffered-puts").unwrap();
-    let mut execution = Execution::of(&workload).unwrap();
-    // As if buffered commits were promised when they return.
-    let newest = *execution.history.last_key_value().unwrap().0;
-    execution.promise_at(0, newest);
     let look = |only| {
+        let mut execution = Execution::of(&workload).unwrap();
+        // As if buffered commits were promised when they return.
+        execution.promise_at(0, execution.newest());
         let settings = Settings { only, ..daily() };
-        let mut explorer = Explorer {
-            workload: &workload,
-            settings: &settings,
-            execution: &execution,
-            counts: Counts::default(),
-            number: 0,
-        };
-        explorer.crash_everywhere().unwrap_err()
+        Explorer::new(&workload, &settings, execution).crash_everywhere(&mut |_| {}).unwrap_err()
     };
     let violation = look(None);
     assert!(violation.what.contains("was promised"), "{violation}");
-    assert_eq!(look(violation.image), violation);
+    assert_eq!(look(violation.image.clone()), violation);
 }

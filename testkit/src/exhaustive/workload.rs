@@ -3,7 +3,9 @@
 //! Invariant: a workload is data. The same workload makes the same operations on the disk each time, so that the number
 //! of a crash image means the same image for ever.
 
-use foldb_core::Durability;
+use core::time::Duration;
+
+use foldb_core::{Durability, limits::PART_BYTES_TARGET};
 
 use crate::Random;
 
@@ -24,27 +26,59 @@ pub enum Step {
     },
     /// One transaction over all primitives: a counter, a document, a cell, an event and a pair.
     Mixed,
+    /// One transaction that puts so many pairs.
+    Many {
+        /// How many.
+        keys: u8,
+        /// Bytes of each value.
+        len: usize,
+    },
     /// Appends so many events in one commit.
     Append {
         /// How many.
         events: u64,
     },
+    /// Forgets the older half of the events.
+    Trim,
     /// Begins a run, and writes into it.
     BeginRun,
     /// Ends the run that was begun last.
     EndRun,
+    /// A commit with an idempotency key, which is done once however often it is asked for.
+    Once {
+        /// The key.
+        key: u8,
+    },
+    /// A transaction that reads a pair which another one changes before it commits: it must not.
+    Conflict,
+    /// A transaction that reads a range into which another one puts a key before it commits: it must not.
+    Phantom,
+    /// A transaction that goes back to a savepoint before it commits.
+    Rollback,
     /// A barrier: everything before is promised.
     Sync,
     /// What the timer does when the store is idle: syncs, and marks the log.
     Tick,
     /// Writes a snapshot, which removes old files.
     Snapshot,
+    /// The disk says that it has written a snapshot's pages, and has not: the snapshot must not count.
+    LostSnapshot,
+    /// The sync of a snapshot's header fails, and so does the removal of the file; the store goes on.
+    FailSnapshot,
     /// Closes cleanly and opens again.
     Reopen,
+    /// Closes cleanly, and nothing follows.
+    Close,
     /// The process dies and another one opens the store; the page cache survives.
     Kill,
     /// The next sync fails while a pair is put; then as [`Step::Kill`]. Whether the pair is there is open.
     FailSync,
+    /// The same for the next write, of which a part is done.
+    FailWrite,
+    /// Large pairs are put until the sync of an anchor fails; then as [`Step::Kill`].
+    FailAnchor,
+    /// Pairs are put until the disk is full, and one more once there is room again.
+    FullDisk,
 }
 
 /// What is done to a store, and how the store is opened.
@@ -56,69 +90,133 @@ pub struct Workload {
     pub durability: Durability,
     /// Where the log goes on in a new segment.
     pub segment_bytes: u64,
+    /// Where a transaction goes on in another part frame.
+    pub part_bytes: usize,
     /// What is done, in order.
     pub steps: Vec<Step>,
 }
 
 const STRICT: Durability = Durability::Strict;
 const BUFFERED: Durability = Durability::buffered();
+/// Hands its buffer over to the system every few commits, without a sync.
+const HANDED_OVER: Durability = Durability::Buffered { interval: Duration::from_millis(100), bytes: 150 };
 const SMALLEST_SEGMENT: u64 = 4096;
-const ROOMY_SEGMENT: u64 = 1 << 20;
+/// No workload fills it, and no image is larger than it has to be.
+const ROOMY_SEGMENT: u64 = 16 << 10;
+const SMALL_PARTS: usize = 256;
 
 const fn put(key: u8) -> Step {
     Step::Put { key, len: 20 }
 }
 
+const fn large() -> Step {
+    Step::Put { key: 9, len: 1500 }
+}
+
+const fn once(key: u8) -> Step {
+    Step::Once { key }
+}
+
 impl Workload {
     fn new(name: &str, durability: Durability, segment_bytes: u64, steps: &[Step]) -> Self {
-        Self { name: name.into(), durability, segment_bytes, steps: steps.to_vec() }
+        let part_bytes = PART_BYTES_TARGET;
+        Self { name: name.into(), durability, segment_bytes, part_bytes, steps: steps.to_vec() }
+    }
+
+    fn in_parts(self) -> Self {
+        Self { part_bytes: SMALL_PARTS, ..self }
     }
 
     /// The workloads that have a name: each is about one thing that the store does.
     pub fn named() -> Vec<Self> {
-        use Step::{Append, BeginRun, Delete, EndRun, FailSync, Kill, Mixed, Reopen, Snapshot, Sync, Tick};
-        let large = Step::Put { key: 9, len: 1500 };
+        use Step::{
+            Append, BeginRun, Close, Conflict, Delete, EndRun, FailAnchor, FailSnapshot, FailSync, FailWrite, FullDisk,
+            Kill, LostSnapshot, Many, Mixed, Phantom, Reopen, Rollback, Snapshot, Sync, Tick, Trim,
+        };
+        let roomy = |name, durability, steps: &[Step]| Self::new(name, durability, ROOMY_SEGMENT, steps);
+        let small = |name, durability, steps: &[Step]| Self::new(name, durability, SMALLEST_SEGMENT, steps);
         vec![
-            Self::new("strict-puts", STRICT, ROOMY_SEGMENT, &[put(1), put(2), put(1), Delete { key: 2 }]),
-            Self::new("strict-mixed", STRICT, ROOMY_SEGMENT, &[Mixed, put(1), Mixed]),
-            Self::new("buffered-puts", BUFFERED, ROOMY_SEGMENT, &[put(1), put(2), Sync, put(3), put(1), Tick, put(4)]),
-            Self::new("idle-mark", STRICT, ROOMY_SEGMENT, &[put(1), Tick, put(2), Tick]),
-            Self::new("runs", STRICT, ROOMY_SEGMENT, &[BeginRun, EndRun, BeginRun]),
-            Self::new("events", BUFFERED, ROOMY_SEGMENT, &[Append { events: 40 }, Sync, Append { events: 3 }, Sync]),
-            Self::new("large-value", STRICT, ROOMY_SEGMENT, &[large.clone(), put(1), large.clone()]),
-            Self::new("rotation", STRICT, SMALLEST_SEGMENT, &[large.clone(), put(1), large.clone(), large.clone()]),
-            Self::new(
-                "buffered-rotation",
-                BUFFERED,
-                SMALLEST_SEGMENT,
-                &[large.clone(), large.clone(), put(1), large.clone(), Sync, put(2)],
-            ),
-            Self::new(
+            roomy("strict-puts", STRICT, &[put(1), put(2), put(1), Delete { key: 2 }]),
+            roomy("strict-mixed", STRICT, &[Mixed, put(1), Mixed]),
+            roomy("buffered-puts", BUFFERED, &[put(1), put(2), Sync, put(3), put(1), Tick, put(4)]),
+            roomy("idle-mark", STRICT, &[put(1), Tick, put(2), Tick]),
+            roomy("runs", STRICT, &[BeginRun, EndRun, BeginRun]),
+            roomy("events", BUFFERED, &[Append { events: 40 }, Sync, Append { events: 3 }, Sync]),
+            roomy("large-value", STRICT, &[large(), put(1), large()]),
+            small("rotation", STRICT, &[large(), put(1), large(), large()]),
+            small("buffered-rotation", BUFFERED, &[large(), large(), put(1), large(), Sync, put(2)]),
+            small(
                 "snapshots",
                 STRICT,
-                SMALLEST_SEGMENT,
-                &[large.clone(), put(1), Snapshot, large.clone(), large.clone(), Snapshot, put(2), Snapshot, put(3)],
+                &[large(), put(1), Snapshot, large(), large(), Snapshot, put(2), Snapshot, put(3)],
             ),
-            Self::new("reopening", STRICT, ROOMY_SEGMENT, &[put(1), Reopen, put(2), Reopen, Mixed]),
-            Self::new("killed", STRICT, ROOMY_SEGMENT, &[put(1), put(2), Kill, put(3), Kill, put(4)]),
-            Self::new("buffered-killed", BUFFERED, ROOMY_SEGMENT, &[put(1), Sync, put(2), Kill, put(3), Sync]),
-            Self::new("failed-sync", STRICT, ROOMY_SEGMENT, &[put(1), FailSync, put(2), FailSync, put(3)]),
-            Self::new(
+            roomy("reopening", STRICT, &[put(1), Reopen, put(2), Reopen, Mixed]),
+            roomy("killed", STRICT, &[put(1), put(2), Kill, put(3), Kill, put(4)]),
+            roomy("buffered-killed", BUFFERED, &[put(1), Sync, put(2), Kill, put(3), Sync]),
+            roomy("failed-sync", STRICT, &[put(1), FailSync, put(2), FailSync, put(3)]),
+            small(
                 "killed-at-rotation",
                 STRICT,
-                SMALLEST_SEGMENT,
-                &[large.clone(), large.clone(), Kill, large.clone(), Snapshot, Kill, large, Snapshot, put(1)],
+                &[large(), large(), Kill, large(), Snapshot, Kill, large(), Snapshot, put(1)],
             ),
+            roomy(
+                "handed-over",
+                HANDED_OVER,
+                &[put(1), put(2), put(3), Sync, put(4), put(5), put(6), Kill, put(1), put(2)],
+            ),
+            roomy("parts", STRICT, &[put(1), Many { keys: 3, len: 150 }, put(2), Many { keys: 2, len: 300 }])
+                .in_parts(),
+            roomy("buffered-parts", BUFFERED, &[Many { keys: 3, len: 150 }, put(1), Sync, Many { keys: 2, len: 300 }])
+                .in_parts(),
+            small("many-at-once", STRICT, &[put(1), Many { keys: 70, len: 8 }, put(2)]),
+            roomy("isolation", STRICT, &[put(1), Conflict, Phantom, Rollback]),
+            roomy("once", STRICT, &[once(1), once(2), once(1), Kill, once(2), once(3), Reopen, once(1)]),
+            roomy("once-in-snapshots", STRICT, &[once(1), Snapshot, once(2), Reopen, once(1), once(2)]),
+            roomy("trimmed", STRICT, &[Append { events: 4 }, Append { events: 4 }, Trim, Append { events: 1 }]),
+            roomy("failed-write", STRICT, &[put(1), FailWrite, put(2), Mixed, FailWrite]),
+            small("failed-anchor", STRICT, &[large(), large(), FailAnchor, put(1), FailAnchor]),
+            small("full-disk", STRICT, &[large(), FullDisk, put(1)]),
+            roomy("lost-snapshot", STRICT, &[put(1), Mixed, LostSnapshot, Snapshot, put(2)]),
+            roomy("failed-snapshot", STRICT, &[put(1), Snapshot, put(2), FailSnapshot, put(1), Snapshot, put(3)]),
+            roomy("buffered-closed", BUFFERED, &[put(1), put(2), Reopen, put(3), Close]),
+            roomy("buffered-snapshots", BUFFERED, &[put(1), Sync, put(2), Mixed, Snapshot, put(3)]),
+            roomy(
+                "once-window",
+                STRICT,
+                &[
+                    once(0),
+                    once(1),
+                    once(2),
+                    once(3),
+                    once(4),
+                    once(5),
+                    once(6),
+                    once(7),
+                    once(8),
+                    once(8),
+                    once(1),
+                    Kill,
+                    once(8),
+                    once(0),
+                ],
+            ),
+            roomy("closed", STRICT, &[put(1), Mixed, put(2), Close]),
+            small("closed-snapshots", STRICT, &[large(), Mixed, Snapshot, large(), large(), Snapshot, put(1), Close]),
         ]
     }
 
     /// A workload that bad luck writes.
     pub fn random(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let durability = if random.chance(3, 4) { STRICT } else { BUFFERED };
+        let durability = match random.below(8) {
+            0..6 => STRICT,
+            6 => BUFFERED,
+            _ => HANDED_OVER,
+        };
         let segment_bytes = if random.chance(2, 3) { SMALLEST_SEGMENT } else { ROOMY_SEGMENT };
+        let part_bytes = if random.chance(1, 4) { SMALL_PARTS } else { PART_BYTES_TARGET };
         let steps = (0..4 + random.below(9)).map(|_| Step::random(&mut random)).collect();
-        Self { name: format!("seed-{seed}"), durability, segment_bytes, steps }
+        Self { name: format!("seed-{seed}"), durability, segment_bytes, part_bytes, steps }
     }
 
     /// The workload of a name: a named one, or `seed-N` for a random one.
@@ -133,20 +231,40 @@ impl Workload {
 impl Step {
     fn random(random: &mut Random) -> Self {
         let key = u8::try_from(random.below(5)).unwrap_or(0);
-        match random.below(20) {
+        match random.below(32) {
             0..5 => put(key),
-            5..8 => Step::Put { key, len: 200 + random.index(1800) },
-            8 => Step::Delete { key },
-            9..11 => Step::Mixed,
-            11 => Step::Append { events: 1 + random.below(30) },
-            12 => Step::BeginRun,
-            13 => Step::EndRun,
-            14 => Step::Sync,
-            15 => Step::Tick,
-            16 => Step::Snapshot,
-            17 => Step::Reopen,
-            18 => Step::Kill,
-            _ => Step::FailSync,
+            5..9 => Step::Put { key, len: 200 + random.index(1800) },
+            9 => Step::Delete { key },
+            10 | 11 => Step::Mixed,
+            12 => Step::Append { events: 1 + random.below(30) },
+            13 => Step::Trim,
+            14 => Step::BeginRun,
+            15 => Step::EndRun,
+            16 => Step::Sync,
+            17 => Step::Tick,
+            18 | 19 => Step::Snapshot,
+            20 | 21 => Step::Reopen,
+            22 | 23 => Step::Kill,
+            24 => Step::FailSync,
+            25 => {
+                if random.chance(1, 2) {
+                    Step::FailWrite
+                } else {
+                    Step::FailAnchor
+                }
+            }
+            26 => Step::FullDisk,
+            27 => {
+                if random.chance(1, 2) {
+                    Step::LostSnapshot
+                } else {
+                    Step::FailSnapshot
+                }
+            }
+            28 => Step::Many { keys: 2 + key, len: 100 + random.index(200) },
+            29 => Step::Once { key },
+            30 => Step::Conflict,
+            _ => Step::Phantom,
         }
     }
 }
