@@ -47,6 +47,8 @@ commands.times = async () => {
   }
   await db.close();
   const buffered = await foldb.openInWorker("times", { durability: "buffered" });
+  // Reads every page of the snapshot once: what is timed is putting.
+  buffered.kv.count();
   time("relaxed put", 20_000, () => keys.slice(0, 20_000).forEach((key) => buffered.kv.put(key, value)));
   await buffered.close();
   await foldb.destroy("times");

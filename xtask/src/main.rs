@@ -31,8 +31,8 @@ cargo xtask sim --seeds A..B        lives through random simulations on a machin
 cargo xtask traces                  compares simulations natively and under WebAssembly
 cargo xtask schedules [--iterations N]   decides which thread runs when, over and over, and judges; --help says more
 cargo xtask kills [--rounds N]      kills processes that work on a store, and looks what is left; --help says more
-cargo xtask mutants                 plants bugs in the store and looks whether the crashes show each
 cargo xtask web [PORT]              builds the npm package and serves the page of examples/web, at port 8080
+cargo xtask mutants                 plants bugs in the store and looks whether the crashes show each; --help says more
 cargo xtask npm                     builds the npm package into bindings/dist and prints the size of its parts
 cargo xtask fuzz [--minutes N]      fuzzes whatever reads bytes; --help says more
 cargo xtask miri [--target TRIPLE]  runs tests of core under Miri; --help says more
@@ -53,7 +53,9 @@ enum Task {
         arguments: Vec<OsString>,
     },
     Traces,
-    Mutants,
+    Mutants {
+        arguments: Vec<OsString>,
+    },
     Npm,
     /// A task that reads its arguments itself.
     Own(fn(&Path, &[OsString]) -> bool, Vec<OsString>),
@@ -70,7 +72,7 @@ fn main() -> ExitCode {
         Ok(Task::Test { only }) => steps::run(&root, &only),
         Ok(Task::Tidy) => report(&tidy::problems(&root)),
         Ok(Task::Npm) => done(npm::build(&root)),
-        Ok(Task::Mutants) => crashes::mutants(&root),
+        Ok(Task::Mutants { arguments }) => crashes::mutants(&root, &arguments),
         Ok(Task::Own(task, arguments)) => task(&root, &arguments),
         Ok(Task::Crashes { arguments }) => crashes::run(&root, &arguments),
         Ok(Task::Traces) => sim::traces(&root).inspect_err(|what| eprintln!("failed: {what}")).is_ok(),
@@ -97,6 +99,9 @@ fn parse() -> Result<Task, lexopt::Error> {
             Arg::Value(value) if name.is_none() && value == "crashes" => {
                 return Ok(Task::Crashes { arguments: parser.raw_args()?.collect() });
             }
+            Arg::Value(value) if name.is_none() && value == "mutants" => {
+                return Ok(Task::Mutants { arguments: parser.raw_args()?.collect() });
+            }
             Arg::Value(value) if name.is_none() => {
                 if let Some(task) = own(&value) {
                     return Ok(Task::Own(task, parser.raw_args()?.collect()));
@@ -114,7 +119,6 @@ fn parse() -> Result<Task, lexopt::Error> {
         Some("test") => Ok(Task::Test { only }),
         Some("tidy") => Ok(Task::Tidy),
         Some("traces") => Ok(Task::Traces),
-        Some("mutants") => Ok(Task::Mutants),
         Some("npm") => Ok(Task::Npm),
         None | Some("help") => Ok(Task::Help),
         Some(other) => Err(format!("there is no task {other}").into()),

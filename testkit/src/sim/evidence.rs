@@ -40,7 +40,7 @@ pub struct Evidence {
     pub segments: BTreeMap<String, Segment>,
     /// The proven seq of each anchor whose checksum holds, by name.
     pub anchors: BTreeMap<String, u64>,
-    /// The seq of each snapshot that begins like one, by name.
+    /// The seq of each snapshot that begins like one and that an anchor vouches for, by name.
     pub snapshots: BTreeMap<String, u64>,
 }
 
@@ -48,16 +48,21 @@ impl Evidence {
     /// Reads all files of an image.
     pub fn of(image: &Image) -> Self {
         let mut evidence = Self::default();
+        let mut named = 0;
         for name in image.names() {
             let bytes = image.bytes(name).unwrap_or_default();
             if name.starts_with("log-") {
                 evidence.segments.extend(segment(&bytes).map(|segment| (name.into(), segment)));
             } else if name.starts_with("anchor-") {
                 evidence.anchors.extend(anchor(&bytes).map(|proven| (name.into(), proven)));
+                named = named.max(anchor(&bytes).and_then(|_| number(&bytes, 56)).unwrap_or(0));
             } else if name.starts_with("snap-") && bytes.starts_with(b"foldb-snap") {
                 evidence.snapshots.extend(number(&bytes, 30).map(|seq| (name.into(), seq)));
             }
         }
+        // A newer one than an anchor names was being written when its process ended: recovery does not look into it.
+        let generation = |name: &str| name.strip_prefix("snap-").and_then(|digits| digits.parse::<u64>().ok());
+        evidence.snapshots.retain(|name, _| generation(name).is_some_and(|generation| generation <= named));
         evidence
     }
 
