@@ -106,11 +106,6 @@ const STEPS: &[Step] = &[
         work: Work::Call(schedules::share),
     },
     Step {
-        name: "mutants",
-        why: "every bug that is planted in the store is noticed by the crashes, or by damage to the files",
-        work: Work::Cargo(&[cargo("xtask mutants")]),
-    },
-    Step {
         name: "benches",
         why: "the benchmarks compile as they will be run",
         work: Work::Cargo(&[cargo("check --workspace --benches")]),
