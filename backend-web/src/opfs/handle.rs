@@ -52,7 +52,6 @@ impl AccessHandle for OpfsHandle {
         let options = self.at(at)?;
         let written = self.handle.write_with_u8_array_and_options(bytes, options).map_err(|thrown| failure(&thrown))?;
         // Taken for a count it would be a failure of the device, and a full disk would cost the store its writes.
-        #[expect(clippy::float_cmp, reason = "a code, not a quantity")]
         if written == CHROMIUM_NO_SPACE && u32::try_from(bytes.len()).is_ok_and(|asked| f64::from(asked) < written) {
             return Err(Failure::Full);
         }
