@@ -14,10 +14,8 @@ wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 const NAME: &str = "same-bytes";
 
-/// Room for every file of the store, and the mark of the import.
-fn options() -> OpenOptions {
-    OpenOptions::new().ready(16)
-}
+/// Room for every file of the store, and the mark of the import, which are made in one turn.
+const FILES: usize = 16;
 
 fn sum(archive: &[u8]) -> String {
     Sha256::digest(archive).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -35,7 +33,8 @@ async fn a_store_has_the_same_bytes_here_and_everywhere_else() {
 
     // Read from OPFS: the same state, replays and diffs.
     destroy(NAME).await.unwrap();
-    let storage = OpfsStorage::open(NAME, &options()).await.unwrap();
+    let storage = OpfsStorage::open(NAME, &OpenOptions::new().ready(FILES)).await.unwrap();
+    storage.pool().reserve(FILES).await.unwrap();
     let (imported, storage) = import(storage, archive.as_slice(), go_on).unwrap();
     assert_eq!(imported.seq, sameness::SEQ);
     let host = std::sync::Arc::new(SeededHost::new(3));
