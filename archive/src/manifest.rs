@@ -91,7 +91,7 @@ impl Manifest {
         &self.files
     }
 
-    /// Bytes of all files together. It fits: [`Manifest::parse`] has added them up.
+    /// Bytes of all files together. It fits: `Manifest::parse` has added them up.
     pub fn file_bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
     }

@@ -80,7 +80,7 @@ impl StoreImport {
         Self::into_storage(PlatformStorage::Node(NodeStorage::new(files)))
     }
 
-    /// Takes the next bytes and returns how many: fewer than there are where the manifest has come. Then [`StoreImport::reserve`]
+    /// Takes the next bytes and returns how many: fewer than there are where the manifest has come. Then `reserve`
     /// has to be waited for before the rest.
     pub fn write(&mut self, bytes: &[u8]) -> Result<usize, JsValue> {
         let importer = self.importer()?;

@@ -1,7 +1,7 @@
 //! One store that every backend has to agree about: what is written is the same bytes, and what is read the same content,
 //! natively, in each browser and in Node.
 //!
-//! [`write`] makes the store, [`findings`] says what is in it, and [`FINDINGS`] and [`ARCHIVE_SHA256`] are what everybody
+//! [`write()`] makes the store, [`findings`] says what is in it, and [`FINDINGS`] and [`ARCHIVE_SHA256`] are what everybody
 //! has to find. They are pinned here and nowhere else.
 //!
 //! Invariant: the store is a function of nothing. Changing it means new constants; a change of the format that does not
@@ -43,7 +43,7 @@ pub const FINDINGS: &[(&str, &str)] = &[
     ("first and second, diff", "38d10f1b6a146b1d90f5ec76b71e9a11e1fcc65eb18eda20943904712b0c3904"),
 ];
 
-/// SHA-256 of the archive of the store as [`write`] leaves it.
+/// SHA-256 of the archive of the store as [`write()`] leaves it.
 pub const ARCHIVE_SHA256: &str = "afa8a87faec9bea67664a36c7e108540a8446c1e1db292245539da1b02fa2759";
 
 /// How the store is opened by those who only look.
