@@ -1,8 +1,8 @@
 //! The browser backend of foldb: a store is a directory of the origin private file system (OPFS), opened from a
 //! dedicated worker.
 //!
-//! [`OpfsStorage`] keeps the contract of [`foldb_core::storage`] in every browser that has
-//! `FileSystemSyncAccessHandle`; [`BrowserHost`] supplies the browser's clock and entropy. What browsers promise is told
+//! `OpfsStorage` keeps the contract of [`foldb_core::storage`] in every browser that has
+//! `FileSystemSyncAccessHandle`; `BrowserHost` supplies the browser's clock and entropy. What browsers promise is told
 //! in `docs/platform.md`, together with the layout of the files.
 //!
 //! The contract is synchronous, and in a browser making, opening and removing files is not. So the store's files live in
