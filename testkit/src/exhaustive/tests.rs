@@ -18,11 +18,12 @@ fn every_crash_of_the_named_workloads_recovers_an_allowed_prefix() {
 
 #[test]
 fn every_crash_of_random_workloads_recovers_an_allowed_prefix() {
-    // Seeds 4 and 10 find an open defect of the store, which "Known defects" in docs/reliability.md describes; they come
-    // back here with the fix.
-    for seed in (0..20).filter(|seed| ![4, 10].contains(seed)) {
+    // A random workload in which the sync of an anchor fails may find an open defect of the store, which "Known defects" in
+    // docs/reliability.md describes; these come back here with the fix.
+    let workloads = (0..20).map(Workload::random).filter(|workload| !workload.steps.contains(&Step::FailAnchor));
+    for workload in workloads {
         let settings = Settings { subsets: 16, ..daily() };
-        check(&Workload::random(seed), &settings).unwrap_or_else(|violation| panic!("{violation}"));
+        check(&workload, &settings).unwrap_or_else(|violation| panic!("{violation}"));
     }
 }
 
