@@ -4,7 +4,7 @@ mod scenario;
 
 use std::ops::ControlFlow;
 
-use foldb::{Db, Durability, ErrorKind, storage::Storage};
+use foldb::{Db, Durability, ErrorKind, primitive::ScanOptions, storage::Storage};
 use foldb_testkit::crash::{Action, CrashStorage, Fate, Image};
 use scenario::open;
 use serde_json::json;
@@ -99,4 +99,26 @@ fn a_rotten_page_that_only_the_tail_touches_makes_recovery_take_the_log_instead(
     let db = strict(CrashStorage::from_image(&image), 2);
     assert_eq!(db.kv().get::<i64>("a").unwrap(), Some(2));
     assert_eq!(db.recovery_report().rejected_snapshots.len(), 1);
+}
+
+/// A scan came to a counter that the transaction itself had broken, by adding to what is no number, and failed there. What was
+/// behind that key had not been read; all the same it counted as read, and a commit that somebody else made there was a
+/// conflict. Whoever began again could conflict for ever, where the answer is that this can never be committed. Seed 723.
+#[test]
+fn a_scan_that_fails_at_a_counter_has_read_as_far_as_there_and_no_further() {
+    let scans = [ScanOptions::all(), ScanOptions::all().reverse()];
+    for (scan, before, behind) in [(&scans[0], "sum/1", "sum/9"), (&scans[1], "sum/9", "sum/1")] {
+        let commit = |meanwhile: &str| {
+            let db = Db::memory();
+            db.kv().put("sum/5", "no number").unwrap();
+            let tx = db.begin_transaction().unwrap();
+            tx.kv().add_i64("sum/5", 1).unwrap();
+            assert_eq!(tx.kv().scan(scan).unwrap_err().kind(), ErrorKind::Invalid);
+            db.kv().put(meanwhile, 1).unwrap();
+            tx.commit().unwrap_err().kind()
+        };
+        assert_eq!(commit(behind), ErrorKind::Invalid, "nothing that was read has changed, and no retry helps");
+        assert_eq!(commit(before), ErrorKind::Conflict, "the scan had come by there");
+        assert_eq!(commit("sum/5"), ErrorKind::Conflict, "the next attempt finds a number and commits");
+    }
 }

@@ -1,7 +1,8 @@
 //! Planted bugs: defects that can be switched on, to see whether the proof notices them.
 //!
 //! Invariant: without `--cfg foldb_planted` nothing of this is there: [`active`] is a constant `false`, and the compiler
-//! removes every defect. With it, at most one defect is active at a time, in the whole process.
+//! removes every defect. With it, at most one defect is active at a time on a thread, and the threads know nothing of each
+//! other's: a store that is under proof does all its work on one.
 
 macro_rules! defects {
     ($($(#[doc = $what:literal])+ $name:ident,)+) => {
@@ -166,21 +167,24 @@ defects! {
 
 #[cfg(foldb_planted)]
 mod switch {
-    use core::sync::atomic::{AtomicUsize, Ordering};
+    extern crate std;
+
+    use core::cell::Cell;
 
     use super::Planted;
 
-    /// The active defect: its place in the enum, plus one; 0 for none.
-    static ACTIVE: AtomicUsize = AtomicUsize::new(0);
+    std::thread_local! {
+        static ACTIVE: Cell<Option<Planted>> = const { Cell::new(None) };
+    }
 
-    /// Switches a defect on, or all of them off.
+    /// Switches a defect on for this thread, or all of them off.
     pub fn activate(defect: Option<Planted>) {
-        ACTIVE.store(defect.map_or(0, |defect| defect as usize + 1), Ordering::SeqCst);
+        ACTIVE.set(defect);
     }
 
     /// Whether a defect is switched on.
     pub fn active(defect: Planted) -> bool {
-        ACTIVE.load(Ordering::Relaxed) == defect as usize + 1
+        ACTIVE.get() == Some(defect)
     }
 }
 

@@ -97,7 +97,7 @@ const STEPS: &[Step] = &[
         name: "sim",
         why: "random simulations on a machine that fails, beside a model that does not; every sort of fault happens",
         work: Work::Cargo(&[cargo(
-            "run --release --package foldb-testkit --features=programs --bin=foldb-sim -- --seeds 0..700",
+            "run --release --package foldb-testkit --features=programs --bin=foldb-sim -- --seeds 0..1500",
         )]),
     },
     Step {

@@ -156,8 +156,10 @@ impl<'db, S: Storage> Transaction<'db, S> {
     }
 
     /// Commits. Fails with [`Error::Conflict`] where something that was read has changed: begin again then. The change can be
-    /// read by that time; where it is a strict commit whose sync has not returned yet, the error waits for that. After
-    /// [`Error::OutcomeUnknown`] only reopening the store tells whether the commit is there.
+    /// read by that time; where it is a strict commit whose sync has not returned yet, the error waits for that. A conflict
+    /// comes before anything else that is wrong with the transaction: what is decided on a version that is out of date would
+    /// perhaps not be decided again. What is reported otherwise, such as a counter that would overflow, is true of the newest
+    /// version, and beginning again does not mend it. After [`Error::OutcomeUnknown`] only reopening the store tells whether the commit is there.
     pub fn commit(self) -> Result<Receipt> {
         self.commit_with_seqs().map(|(receipt, _)| receipt)
     }
@@ -322,18 +324,12 @@ impl<S: Storage> Reads for Transaction<'_, S> {
         if direction == Direction::Backward {
             buffered.reverse();
         }
-        let merge = Merge { transaction: self, writes, direction };
-        let mut stopped_at = None;
-        let visited = merge.visit(space, family, range, buffered, &mut |key, item| {
-            let flow = each(key, item);
-            if !matches!(flow, Ok(ControlFlow::Continue(()))) {
-                stopped_at = Some(key.to_vec());
-            }
-            flow
-        });
-        // A visit that failed has read something too, and the transaction may decide by the failure.
+        let mut merge = Merge { transaction: self, writes, direction, stopped_at: None };
+        let visited = merge.visit(space, family, range, buffered, each);
+        // A visit that failed has read something too, and the transaction may decide by the failure. What is behind the key
+        // that it failed at has not been read: it may change, and the transaction is not out of date.
         if space & PROVISIONAL == 0 {
-            let read = match &stopped_at {
+            let read = match &merge.stopped_at {
                 Some(key) => until(range, key, direction),
                 None => range.clone(),
             };
@@ -360,11 +356,13 @@ struct Merge<'a, 'db, S: Storage> {
     transaction: &'a Transaction<'db, S>,
     writes: &'a WriteSet,
     direction: Direction,
+    /// The key that the visit ended at, where it did not come to the end of the range.
+    stopped_at: Option<Vec<u8>>,
 }
 
 impl<S: Storage> Merge<'_, '_, S> {
     fn visit(
-        &self,
+        &mut self,
         space: SpaceNumber,
         family: Family,
         range: &KeyRange,
@@ -373,17 +371,21 @@ impl<S: Storage> Merge<'_, '_, S> {
     ) -> Result<()> {
         let mut buffered = buffered.into_iter().peekable();
         let mut flow = ControlFlow::Continue(());
-        if let Some(tree) = self.transaction.tree(space)? {
-            visit_tree(tree, family, range, self.direction, self.transaction.shared, &mut |key, item| {
-                while let Some(write) = buffered.next_if(|write| self.comes_before(self.writes.key(write), key)) {
+        let (transaction, writes) = (self.transaction, self.writes);
+        if let Some(tree) = transaction.tree(space)? {
+            visit_tree(tree, family, range, self.direction, transaction.shared, &mut |key, item| {
+                while let Some(write) = buffered.next_if(|write| self.comes_before(writes.key(write), key)) {
                     flow = self.show(write, each)?;
                     if flow.is_break() {
                         return Ok(flow);
                     }
                 }
-                flow = match buffered.next_if(|write| self.writes.key(write) == key) {
+                flow = match buffered.next_if(|write| writes.key(write) == key) {
                     Some(write) => self.show(write, each)?,
-                    None => each(key, item)?,
+                    None => {
+                        let flow = each(key, item);
+                        self.reached(key, flow)?
+                    }
                 };
                 Ok(flow)
             })?;
@@ -404,16 +406,25 @@ impl<S: Storage> Merge<'_, '_, S> {
         }
     }
 
+    /// Notes the key where the visit stops there, because nobody wants more or because it fails.
+    fn reached(&mut self, key: &[u8], flow: Result<ControlFlow<()>>) -> Result<ControlFlow<()>> {
+        if !matches!(flow, Ok(ControlFlow::Continue(()))) {
+            self.stopped_at = Some(key.to_vec());
+        }
+        flow
+    }
+
     /// Shows a buffered write, unless it is a deletion.
-    fn show(&self, write: &Write, each: OnPair<'_>) -> Result<ControlFlow<()>> {
+    fn show(&mut self, write: &Write, each: OnPair<'_>) -> Result<ControlFlow<()>> {
+        let writes = self.writes;
         let mut flow = ControlFlow::Continue(());
-        self.transaction.pending(self.writes, write, &mut |item| {
+        let shown = self.transaction.pending(writes, write, &mut |item| {
             if let Some(item) = item {
-                flow = each(self.writes.key(write), &item)?;
+                flow = each(writes.key(write), &item)?;
             }
             Ok(())
-        })?;
-        Ok(flow)
+        });
+        self.reached(writes.key(write), shown.map(|()| flow))
     }
 }
 

@@ -19,6 +19,8 @@ mod planted {
     use std::{
         panic::{self, AssertUnwindSafe},
         process::ExitCode,
+        sync::{Mutex, PoisonError},
+        thread,
         time::Instant,
     };
 
@@ -34,6 +36,8 @@ Plants bugs in the store, one at a time, and looks whether the enumeration of cr
   --seeds N      random workloads that are tried when no named one notices anything (default 1000)
   --thorough     the named workloads with all that is looked at in a recorded run, and no random ones
   --no-hints     the named workloads in their order, without beginning at the one that noticed it last
+  --no-control   do not look first that without a bug nothing is noticed
+  --threads N    workers (default: the cores there are)
   --json         one object instead of the table
 ";
 
@@ -47,7 +51,9 @@ Plants bugs in the store, one at a time, and looks whether the enumeration of cr
         only: Vec<String>,
         seeds: u64,
         hints: bool,
+        control: bool,
         thorough: bool,
+        threads: usize,
         json: bool,
     }
 
@@ -85,8 +91,7 @@ Plants bugs in the store, one at a time, and looks whether the enumeration of cr
         }
         // A panic of the store is a way to be noticed; its message would only hide the table.
         panic::set_hook(Box::new(|_| {}));
-        let control = Workload::named().into_iter().chain((0..CONTROL_SEEDS).map(Workload::random));
-        if let Some(caught) = find(control.map(|workload| (workload, Settings::quick())), None) {
+        if let Some(caught) = arguments.control.then(|| control(&arguments)).flatten() {
             eprintln!("error: without any bug, {} reports: {}", caught.workload, caught.what);
             return ExitCode::FAILURE;
         }
@@ -95,7 +100,16 @@ Plants bugs in the store, one at a time, and looks whether the enumeration of cr
     }
 
     fn parse() -> Result<Option<Arguments>, lexopt::Error> {
-        let mut arguments = Arguments { only: Vec::new(), seeds: 1000, hints: true, thorough: false, json: false };
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let mut arguments = Arguments {
+            only: Vec::new(),
+            seeds: 1000,
+            hints: true,
+            control: true,
+            thorough: false,
+            threads,
+            json: false,
+        };
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
@@ -103,6 +117,8 @@ Plants bugs in the store, one at a time, and looks whether the enumeration of cr
                 Arg::Long("seeds") => arguments.seeds = parser.value()?.parse()?,
                 Arg::Long("thorough") => arguments.thorough = true,
                 Arg::Long("no-hints") => arguments.hints = false,
+                Arg::Long("no-control") => arguments.control = false,
+                Arg::Long("threads") => arguments.threads = parser.value()?.parse::<usize>()?.max(1),
                 Arg::Long("json") => arguments.json = true,
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
                 other => return Err(other.unexpected()),
@@ -118,7 +134,7 @@ Plants bugs in the store, one at a time, and looks whether the enumeration of cr
         if !arguments.json {
             println!("{:<28} {:<20} {:>9} {:>8}  what was noticed", "bug", "caught by", "workloads", "seconds");
         }
-        let row = |defect: &Planted| {
+        let rows = in_parallel(arguments.threads, defects, |defect| {
             bar.set_message(format!("{defect:?}"));
             let begin = Instant::now();
             let caught = find(workloads(arguments, *defect), Some(*defect));
@@ -128,10 +144,41 @@ Plants bugs in the store, one at a time, and looks whether the enumeration of cr
                 bar.suspend(|| row.print());
             }
             row
-        };
-        let rows = defects.iter().map(row).collect();
+        });
         bar.finish_and_clear();
         rows
+    }
+
+    /// Does the same for each of some things, several at a time, and returns the results in the order of the things.
+    fn in_parallel<T: Sync, R: Send>(threads: usize, things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+        let next = Mutex::new(things.iter().enumerate());
+        let results = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    loop {
+                        let Some((place, thing)) = next.lock().unwrap_or_else(PoisonError::into_inner).next() else {
+                            return;
+                        };
+                        let result = work(thing);
+                        results.lock().unwrap_or_else(PoisonError::into_inner).push((place, result));
+                    }
+                });
+            }
+        });
+        let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results.sort_by_key(|(place, _)| *place);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// What is noticed although nothing is switched on: the program is worth nothing then.
+    fn control(arguments: &Arguments) -> Option<Caught> {
+        let all: Vec<Workload> =
+            Workload::named().into_iter().chain((0..CONTROL_SEEDS).map(Workload::random)).collect();
+        let caught = in_parallel(arguments.threads, &all, |workload| {
+            find([(workload.clone(), Settings::quick())].into_iter(), None)
+        });
+        caught.into_iter().flatten().next()
     }
 
     /// All workloads, the one that noticed the defect last in front. A hint may say that it takes a thorough look.

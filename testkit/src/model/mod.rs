@@ -71,9 +71,16 @@ impl Model {
     /// A space that somebody has seen in an older version. A run that was deleted meanwhile is gone, also where another one
     /// has got its id.
     fn space_of(&self, older: &Model, id: SpaceId) -> Option<&Space> {
-        let number = |model: &Model| id.and_then(|id| model.runs.get(&id)).map(|run| run.record.number);
-        let is_same = id.is_none_or(|id| !older.runs.contains_key(&id)) || number(older) == number(self);
-        if is_same { self.space(id) } else { None }
+        match id {
+            None => Some(&self.default),
+            Some(id) => self.run_of(older, id).map(|run| &run.space),
+        }
+    }
+
+    /// The same for a run.
+    fn run_of(&self, older: &Model, id: RunId) -> Option<&Run> {
+        let number = older.runs.get(&id)?.record.number;
+        self.runs.get(&id).map(|run| &**run).filter(|run| run.record.number == number)
     }
 
     /// The ids of all runs, in the order of their beginning.

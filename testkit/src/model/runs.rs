@@ -183,11 +183,11 @@ impl RunOperation {
 }
 
 /// Follows the lives of the runs that a transaction ends, resumes and deletes, and says what is not possible.
-pub(super) fn check_lives(operations: &[RunOperation], now: &Model) -> Vec<ErrorKind> {
+pub(super) fn check_lives(operations: &[RunOperation], base: &Model, now: &Model) -> Vec<ErrorKind> {
     let (mut wrong, mut ended, mut deleted) = (Vec::new(), BTreeMap::new(), Vec::new());
     for operation in operations {
         let id = operation.run();
-        let has_ended = || now.runs.get(&id).is_some_and(|run| run.record.ended.is_some());
+        let has_ended = || now.run_of(base, id).is_some_and(|run| run.record.ended.is_some());
         match operation {
             RunOperation::Resume(_) => drop(ended.insert(id, false)),
             RunOperation::End(..) => {

@@ -427,28 +427,30 @@ impl StreamWrite {
 impl SavedWrites {
     /// What keeps the transaction from being committed behind `now`.
     fn check(&self, base: &Model, now: &Model) -> Vec<ErrorKind> {
-        let mut wrong = check_lives(&self.runs, now);
+        let mut wrong = check_lives(&self.runs, base, now);
         let mut new: BTreeSet<RunId> = BTreeSet::new();
+        // What it does to a run that was there when it looked is done to that one, also where it begins another of that id.
+        let is_gone = |new: &BTreeSet<RunId>, id: RunId| {
+            now.run_of(base, id).is_none() && (base.runs.contains_key(&id) || !new.contains(&id))
+        };
         for operation in &self.runs {
             let id = operation.run();
             if let RunOperation::Begin(_) = operation {
                 if now.runs.contains_key(&id) || !new.insert(id) {
                     wrong.push(ErrorKind::Precondition);
                 }
-            } else if now.space_of(base, Some(id)).is_none() && !new.contains(&id) {
+            } else if is_gone(&new, id) {
                 wrong.push(ErrorKind::NotFound);
             }
         }
         for (id, writes) in self.spaces.iter().filter(|(_, writes)| !writes.is_empty()) {
             let Some(space) = now.space_of(base, *id) else {
-                if id.is_none_or(|id| !new.contains(&id)) {
-                    wrong.push(ErrorKind::NotFound);
-                }
+                wrong.extend(id.filter(|id| is_gone(&new, *id)).map(|_| ErrorKind::NotFound));
                 continue;
             };
             let resumes =
                 |operation: &RunOperation| matches!(operation, RunOperation::Resume(run) if Some(*run) == *id);
-            let has_ended = id.and_then(|id| now.runs.get(&id)).is_some_and(|run| run.record.ended.is_some());
+            let has_ended = id.and_then(|id| now.run_of(base, id)).is_some_and(|run| run.record.ended.is_some());
             if has_ended && !self.runs.iter().any(resumes) {
                 wrong.push(ErrorKind::RunEnded);
             }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use foldb_core::{Db, Options};
+use foldb_core::{Db, ErrorKind, Options, RunOptions};
 
 use super::{
     Settings,
@@ -115,4 +115,43 @@ fn a_run_that_is_gone_is_not_the_one_that_got_its_id() {
     transaction.perform(&first, Some(id), &put("a", 1), Learned::default()).unwrap();
     let second = change(&change(&first, &RunOperation::Delete(id)), &RunOperation::Begin(begin));
     assert!(matches!(transaction.commit(&second, 0, 1), Commit::Refused(_)));
+}
+
+#[test]
+fn what_is_written_to_a_run_goes_to_no_other_that_gets_its_id_from_the_same_transaction() {
+    let id = foldb_core::RunId::from_bytes([5; 16]);
+    let begin = || {
+        RunOperation::Begin(Begin {
+            id,
+            name: String::new(),
+            parent: None,
+            labels: Default::default(),
+            metadata: ().into(),
+        })
+    };
+    let change = |model: &Model, operation: &RunOperation| {
+        let mut transaction = ModelTransaction::default();
+        transaction.change_run(model, operation).unwrap();
+        match transaction.commit(model, 0, 1) {
+            Commit::Committed(model) => *model,
+            other => panic!("{other:?}"),
+        }
+    };
+    let first = change(&Model::default(), &begin());
+    let mut transaction = ModelTransaction::default();
+    transaction.find(&first, Some(id)).unwrap();
+    transaction.perform(&first, Some(id), &put("a", 1), Learned::default()).unwrap();
+    transaction.change_run(&first, &begin()).unwrap();
+    let gone = change(&first, &RunOperation::Delete(id));
+    let Commit::Refused(kinds) = transaction.commit(&gone, 0, 1) else { panic!("it writes to a run that is gone") };
+    assert_eq!(kinds, [ErrorKind::NotFound]);
+
+    // The store says the same.
+    let db = store();
+    let run = db.runs().begin(RunOptions::named("first").id(id)).unwrap();
+    let transaction = db.begin_transaction().unwrap();
+    transaction.run(id).unwrap().kv().put("a", 1).unwrap();
+    transaction.runs().begin(RunOptions::named("second").id(id)).unwrap();
+    db.runs().delete(run.id()).unwrap();
+    assert_eq!(transaction.commit().unwrap_err().kind(), ErrorKind::NotFound);
 }
