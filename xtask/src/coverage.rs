@@ -3,7 +3,8 @@
 //!
 //! Invariant: a region that several instances of a generic function have counts once, and is reached if one of them is.
 //! What is not reached and not explained in `docs/coverage.md` is a failure; so is an explanation of something that is
-//! reached, since it has gone out of date.
+//! reached, since it has gone out of date. An explanation names code by its text, never by its number of a line. What only
+//! a build with planted bugs can run is counted apart: `cargo xtask mutants` is about that.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,6 +36,7 @@ const MODULES: [&str; 4] = ["log", "snapshot", "recovery", "engine"];
 const TESTS: &[&[&str]] = &[
     &["--package", "foldb-core", "--lib"],
     &["--package", "foldb", "--tests"],
+    &["--package", "foldb-archive", "--tests"],
     &["--package", "foldb-testkit", "--test", "fuzz_corpus"],
 ];
 const EXPLANATIONS: &str = "docs/coverage.md";
@@ -53,6 +55,23 @@ struct Figures {
     functions: (u64, u64),
     lines: (u64, u64),
     regions: (u64, u64),
+    /// Regions that only a build with planted bugs can run. They are in no other figure of regions.
+    planted: u64,
+}
+
+/// The lines of the sources, by file.
+struct Sources<'r> {
+    root: &'r Path,
+    files: BTreeMap<String, Vec<String>>,
+}
+
+impl Sources<'_> {
+    fn lines(&mut self, file: &str) -> &[String] {
+        self.files.entry(file.into()).or_insert_with(|| {
+            let text = fs::read_to_string(self.root.join(file)).unwrap_or_default();
+            text.lines().map(String::from).collect()
+        })
+    }
 }
 
 /// Does what the arguments say. Returns whether everything that is not reached is explained.
@@ -82,7 +101,7 @@ pub(crate) fn run(root: &Path, arguments: &[OsString]) -> bool {
     if !prepare(root) || !(report_only || measure(root)) {
         return false;
     }
-    if html && !succeeds(cargo(root).args(["llvm-cov", "report", "--html"])) {
+    if html && !succeeds(cargo(root).args(["llvm-cov", "report", "--package", "foldb-core", "--html"])) {
         return false;
     }
     match export(root) {
@@ -108,7 +127,10 @@ fn measure(root: &Path) -> bool {
 }
 
 fn export(root: &Path) -> Result<Value, String> {
-    let output = cargo(root).args(["llvm-cov", "report", "--json"]).output().map_err(|error| error.to_string())?;
+    let output = cargo(root)
+        .args(["llvm-cov", "report", "--package", "foldb-core", "--json"])
+        .output()
+        .map_err(|error| error.to_string())?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
@@ -154,12 +176,21 @@ fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {
     list.and_then(Value::as_array).into_iter().flatten()
 }
 
-fn figures(root: &Path, exported: &Value, counts: &BTreeMap<Region, u64>) -> BTreeMap<&'static str, Figures> {
+fn figures(
+    root: &Path,
+    exported: &Value,
+    counts: &BTreeMap<Region, u64>,
+    planted: &BTreeSet<Region>,
+) -> BTreeMap<&'static str, Figures> {
     let mut figures: BTreeMap<&'static str, Figures> = BTreeMap::new();
     for (region, count) in counts {
         let Some(module) = module(&region.file) else { continue };
-        let regions = &mut figures.entry(module).or_default().regions;
-        *regions = (regions.0 + u64::from(*count > 0), regions.1 + 1);
+        let figures = figures.entry(module).or_default();
+        if planted.contains(region) {
+            figures.planted += 1;
+        } else {
+            figures.regions = (figures.regions.0 + u64::from(*count > 0), figures.regions.1 + 1);
+        }
     }
     for file in items(exported.pointer("/data/0/files")) {
         let path = Path::new(file.get("filename").and_then(Value::as_str).unwrap_or_default());
@@ -192,34 +223,96 @@ fn explanations(text: &str) -> Vec<Explanation> {
     text.lines().filter_map(row).collect()
 }
 
+/// The line, as an index, that opens what the line with this number closes; `None` where that one does not only close.
+fn opener_of(lines: &[String], number: usize) -> Option<usize> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let (line, before) = lines.get(..number)?.split_last()?;
+    let code = line.trim();
+    if code.is_empty() || !code.chars().all(|character| "})];".contains(character)) {
+        return None;
+    }
+    before.iter().rposition(|other| {
+        let code = other.trim();
+        !code.is_empty() && indent(other) == indent(line) && (!code.starts_with('}') || code.starts_with("} else"))
+    })
+}
+
 /// The line of code with this number, from 1 on. A line that only closes something is named with the one that opens it:
 /// what is not reached there is the end of that, as of an `if` whose condition always holds.
 fn code_at(lines: &[String], number: usize) -> String {
-    let indent = |line: &str| line.len() - line.trim_start().len();
-    let Some((line, before)) = lines.get(..number).and_then(<[String]>::split_last) else { return String::new() };
-    let code = line.trim();
-    if code.is_empty() || !code.chars().all(|character| "})];".contains(character)) {
-        return code.into();
+    let code = number.checked_sub(1).and_then(|index| lines.get(index)).map_or("", |line| line.trim());
+    match opener_of(lines, number).and_then(|opener| lines.get(opener)) {
+        Some(opener) => format!("{} … {code}", opener.trim()),
+        None => code.into(),
     }
-    let opens = |other: &&String| {
-        !other.trim().is_empty() && indent(other) == indent(line) && !other.trim_start().starts_with('}')
+}
+
+/// How an explanation names the line with this number: by its text, and where that is there more than once in the file, by the
+/// function it is in as well. Neither changes when lines move.
+fn name_of(lines: &[String], number: usize) -> String {
+    let code = code_at(lines, number);
+    let twins = (1..=lines.len()).filter(|other| code_at(lines, *other) == code).count();
+    if twins < 2 {
+        return code;
+    }
+    let function = enclosing(lines, number).find_map(|opener| {
+        let (_, rest) = lines.get(opener)?.split_once("fn ")?;
+        rest.split(['(', '<']).next().map(String::from)
+    });
+    function.map_or(code.clone(), |function| format!("fn {function}: {code}"))
+}
+
+/// The lines, as indexes, that open the blocks around the line with this number, the innermost first.
+fn enclosing(lines: &[String], number: usize) -> impl Iterator<Item = usize> {
+    let indent = |index: usize| lines.get(index).map(|line: &String| line.len() - line.trim_start().len());
+    let mut current = number.checked_sub(1);
+    std::iter::from_fn(move || {
+        let at = current?;
+        let depth = indent(at)?;
+        current = (0..at).rev().find(|index| {
+            lines.get(*index).is_some_and(|line| !line.trim().is_empty()) && indent(*index) < Some(depth)
+        });
+        current
+    })
+}
+
+/// Whether the line with this number can run only where a planted bug is switched on: it asks for one, or lies in the block
+/// behind such a question, or in a function that says in its documentation that it is what a planted bug does. The
+/// block behind the opposite question is code like any other.
+fn is_planted(lines: &[String], number: usize) -> bool {
+    let text = |index: usize| lines.get(index).map_or("", |line| line.trim());
+    let asks = |line: &str| line.contains("planted::active(");
+    // The end of a block goes with its beginning.
+    let Some(own) = opener_of(lines, number).or(number.checked_sub(1)) else { return false };
+    if asks(text(own)) {
+        return true;
+    }
+    let documented = |index: usize| {
+        let above = (0..index).rev().map(text).take_while(|line| line.starts_with("///") || line.starts_with("#["));
+        above.into_iter().any(|line| line.contains("[`Planted::"))
     };
-    before.iter().rev().find(opens).map_or_else(|| code.into(), |opener| format!("{} … {code}", opener.trim()))
+    let is_function = |index: usize| text(index).contains("fn ") && documented(index);
+    is_function(own)
+        || enclosing(lines, own + 1)
+            .any(|opener| is_function(opener) || (asks(text(opener)) && !text(opener).contains("!planted::")))
 }
 
 fn judge(root: &Path, exported: &Value, as_json: bool) -> bool {
-    let counts = regions(root, exported);
-    let figures = figures(root, exported, &counts);
+    let mut counts = regions(root, exported);
+    let mut sources = Sources { root, files: BTreeMap::new() };
+    let number = |region: &Region| usize::try_from(region.start.0).unwrap_or(0);
+    let planted: BTreeSet<Region> = counts
+        .iter()
+        .filter(|(region, count)| **count == 0 && is_planted(sources.lines(&region.file), number(region)))
+        .map(|(region, _)| region.clone())
+        .collect();
+    let figures = figures(root, exported, &counts, &planted);
+    counts.retain(|region, _| !planted.contains(region));
     let explained = explanations(&fs::read_to_string(root.join(EXPLANATIONS)).unwrap_or_default());
     let mut used = BTreeSet::new();
     let mut unexplained = Vec::new();
-    let mut sources: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for region in counts.iter().filter(|(_, count)| **count == 0).map(|(region, _)| region) {
-        let lines = sources.entry(&region.file).or_insert_with(|| {
-            let text = fs::read_to_string(root.join(&region.file)).unwrap_or_default();
-            text.lines().map(String::from).collect()
-        });
-        let code = usize::try_from(region.start.0).map_or_else(|_| String::new(), |line| code_at(lines, line));
+        let code = name_of(sources.lines(&region.file), number(region));
         let found = explained.iter().position(|row| row.file == region.file && row.code == code);
         match found {
             Some(row) => drop(used.insert(row)),
@@ -255,7 +348,9 @@ fn print_table(
             share(figures.regions)
         );
     }
-    println!("\n{used} lines of code with regions that are not reached are explained in {EXPLANATIONS}");
+    let planted: u64 = figures.values().map(|figures| figures.planted).sum();
+    println!("\n{planted} regions that only a build with planted bugs can run do not count");
+    println!("{used} lines of code with regions that are not reached are explained in {EXPLANATIONS}");
     for (region, code) in unexplained {
         eprintln!("{}:{}:{}: not reached, and not explained: {code}", region.file, region.start.0, region.start.1);
     }
@@ -273,6 +368,7 @@ fn print_json(figures: &BTreeMap<&'static str, Figures>, unexplained: &[(&Region
                 "functions": pair(figures.functions),
                 "lines": pair(figures.lines),
                 "regions": pair(figures.regions),
+                "planted": figures.planted,
             });
             (module, figures)
         })
@@ -326,6 +422,31 @@ mod tests {
         assert_eq!(code_at(&lines, 4), "if let Some(a) = b { … }");
         assert_eq!(code_at(&lines, 5), "fn f() { … }");
         assert_eq!(code_at(&lines, 6), "");
+    }
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(String::from).collect()
+    }
+
+    #[test]
+    fn a_line_that_is_there_twice_is_named_with_its_function() {
+        let lines =
+            lines("fn one() {\n    return;\n}\nfn two<T>() {\n    if a {\n        return;\n    }\n    b();\n}\n");
+        assert_eq!(name_of(&lines, 2), "fn one: return;");
+        assert_eq!(name_of(&lines, 6), "fn two: return;");
+        assert_eq!(name_of(&lines, 8), "b();");
+    }
+
+    #[test]
+    fn what_a_planted_bug_does_is_told_from_what_it_leaves_out() {
+        let lines = lines(
+            "fn f() {\n    if planted::active(A) {\n        bug();\n    } else {\n        right();\n    }\n    \
+             if !planted::active(B) {\n        sync()?;\n    }\n}\n/// What [`Planted::A`] does.\nfn g() {\n    \
+             h();\n}\n",
+        );
+        let planted: Vec<_> = (1..=lines.len()).filter(|number| is_planted(&lines, *number)).collect();
+        // The question, what it guards, the end of a block that is always entered, and the function.
+        assert_eq!(planted, [2, 3, 7, 9, 12, 13, 14]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod snapshots;
 mod stats;
 mod still;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transaction;
 mod verify;
 mod view;

@@ -8,8 +8,8 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
-    StoreId,
-    log::{FrameSeal, Previous, SEGMENT_HEADER_BYTES, SegmentHeader},
+    Result, StoreId,
+    log::{FrameSeal, Previous, SEGMENT_HEADER_BYTES, SegmentHeader, write_mark},
 };
 
 /// How much more than needed is reserved when a segment grows, at least and at most. Growing in steps keeps a small
@@ -153,6 +153,16 @@ impl LogWriter {
         if let Some(active) = &mut self.active {
             active.reserved = active.reserved.max(len);
         }
+    }
+
+    /// Buffers a mark: transactions were written up to `seq`, and are on stable media up to `mark`. Without a segment there
+    /// is nothing to mark.
+    pub(crate) fn mark(&mut self, seq: u64, mark: u64) -> Result<()> {
+        if let Some(active) = &mut self.active {
+            let offset = active.end();
+            active.last_crc = write_mark(&mut active.pending, &active.seal, offset, seq, mark)?;
+        }
+        Ok(())
     }
 
     /// A new segment is there, with `reserved` bytes, and takes what comes from now on.

@@ -15,6 +15,8 @@
 mod check;
 mod encode;
 mod log_writer;
+#[cfg(test)]
+mod tests;
 
 use alloc::{string::ToString, sync::Arc, vec::Vec};
 
@@ -30,7 +32,6 @@ use crate::{
     limits::{IDEMPOTENCY_KEY_BYTES_MAX, INLINE_VALUE_BYTES_MAX, SEQ_MAX},
     log::{
         FrameType, FrameWriter, LogPosition, Previous, RecordHeader, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader,
-        write_mark,
     },
     planted::{self, Planted},
     state::{Appended, LoggedTransaction, State},
@@ -363,11 +364,7 @@ impl Engine {
         if let Some(needed) = self.log.space_needed(MARK_BYTES_MAX, self.state.seq() + 1) {
             return Ok(Some(needed));
         }
-        if let Some(active) = &mut self.log.active {
-            let offset = active.end();
-            active.last_crc =
-                write_mark(&mut active.pending, &active.seal, offset, self.state.seq(), self.durable_seq)?;
-        }
+        self.log.mark(self.state.seq(), self.durable_seq)?;
         self.marked_seq = self.durable_seq;
         Ok(None)
     }
@@ -385,11 +382,7 @@ impl Engine {
     pub(crate) fn mark_carried(&mut self) -> Result<()> {
         let seq = self.state.seq();
         self.marked_seq = seq;
-        if let Some(active) = &mut self.log.active {
-            let offset = active.end();
-            active.last_crc = write_mark(&mut active.pending, &active.seal, offset, seq, seq)?;
-        }
-        Ok(())
+        self.log.mark(seq, seq)
     }
 
     /// The log grew to this length.

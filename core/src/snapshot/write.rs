@@ -69,9 +69,10 @@ pub fn write<F: StorageFile>(
         file.sync()?;
     }
     let file_len = pages_end + wide(sections.tail.len());
-    let tail = match planted::active(Planted::SnapshotNotReadBack) {
-        true => sections.tail.clone(),
-        false => read_back(file, &name, &sections, file_len, &mut progress)?,
+    let tail = if planted::active(Planted::SnapshotNotReadBack) {
+        sections.tail.clone()
+    } else {
+        read_back(file, &name, &sections, file_len, &mut progress)?
     };
     // What nobody could open must not get a header either, whatever the reason.
     let (found, _) = Contents::prove(&name, &sections.front, pages_end, tail)?.check()?;

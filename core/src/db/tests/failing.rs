@@ -25,7 +25,7 @@ type Task = fn(&Db<Failing>) -> Result<bool>;
 
 /// What the operation does.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fault {
+pub(crate) enum Fault {
     /// It fails.
     Error,
     /// It reads one byte less than it could. Operations that read nothing succeed.
@@ -34,20 +34,20 @@ enum Fault {
 
 /// Operation number `at` has the fault, all others are those of the storage in memory.
 #[derive(Clone)]
-struct Failing {
+pub(crate) struct Failing {
     inner: MemStorage,
     fault: Fault,
     at: u64,
     operations: Arc<AtomicU64>,
 }
 
-struct FailingFile {
+pub(crate) struct FailingFile {
     inner: MemFile,
     storage: Failing,
 }
 
 impl Failing {
-    fn new(inner: &MemStorage, fault: Fault, at: u64) -> Self {
+    pub(crate) fn new(inner: &MemStorage, fault: Fault, at: u64) -> Self {
         Failing { inner: inner.clone(), fault, at, operations: Arc::new(AtomicU64::new(0)) }
     }
 
@@ -56,7 +56,8 @@ impl Failing {
         self.operations.fetch_add(1, Ordering::Relaxed) == self.at
     }
 
-    fn is_past(&self) -> bool {
+    /// Whether the operation has come.
+    pub(crate) fn is_past(&self) -> bool {
         self.operations.load(Ordering::Relaxed) > self.at
     }
 

@@ -1,6 +1,6 @@
 //! What the driver promises as a whole, where only core can look.
 
 mod damaged;
-mod failing;
+pub(crate) mod failing;
 mod forged;
 mod portable;

@@ -134,6 +134,11 @@ fn every_cut_and_every_appended_byte_is_refused() {
         assert!(RecordView::parse(&payload[..len], FrameType::Transaction, AT).is_err(), "{len} bytes");
     }
     assert_eq!(rule(&[&payload[..], &[0]].concat()), "F-14");
+    let part = record(&RecordHeader { part: Some(300), idempotency_key: None, ..header }, None, b"key", b"body");
+    assert!(RecordView::parse(&part, FrameType::Part, AT).is_ok());
+    for len in 0..part.len() {
+        assert!(RecordView::parse(&part[..len], FrameType::Part, AT).is_err(), "{len} bytes of a part");
+    }
 }
 
 #[test]

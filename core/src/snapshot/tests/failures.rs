@@ -3,7 +3,7 @@
 use core::cell::Cell;
 
 use super::*;
-use crate::storage::StorageError;
+use crate::{db::tests::failing::Fault, storage::StorageError};
 
 /// A file of which operation number `fails_at` (from 0) and all later writes and syncs fail.
 struct Failing {
@@ -70,6 +70,38 @@ fn a_failure_at_any_operation_is_reported_and_leaves_no_snapshot_until_the_heade
     }
     // Two writes of pages, the sections, a sync, the header, a sync.
     assert_eq!(failures, 6);
+}
+
+#[test]
+fn wiping_a_file_fails_where_its_write_or_its_sync_does() {
+    for fails_at in 0..2 {
+        let wiped = crate::snapshot::wipe(&Failing::new(fails_at));
+        assert!(matches!(wiped, Err(Error::Storage(StorageError::Io { .. }))), "{wiped:?}");
+    }
+    crate::snapshot::wipe(&Failing::new(2)).unwrap();
+}
+
+/// Whether a header of a newer version is believed depends on the checksum of the whole file. Where that cannot be read, the
+/// file is neither newer nor damaged.
+#[test]
+fn a_read_that_fails_while_a_newer_version_is_proved_is_an_error_of_the_device() {
+    let mut parts = Parts::of(&bytes_of(&rich_state(2_000)));
+    parts.front[10] = 2;
+    let storage = MemStorage::new();
+    storage.create("newer").unwrap().write_at(0, &parts.seal()).unwrap();
+    let mut failures = 0;
+    for at in 0.. {
+        let failing = crate::db::tests::failing::Failing::new(&storage, Fault::Error, at);
+        let file = failing.open("newer").map_err(Error::from);
+        let opened = file.and_then(|file| open(&file, &snapshot_name(1))).map(|_| ());
+        if !failing.is_past() {
+            assert!(matches!(opened, Err(Error::Newer { .. })), "{opened:?}");
+            break;
+        }
+        assert!(matches!(opened, Err(Error::Storage(StorageError::Io { .. }))), "{opened:?}");
+        failures += 1;
+    }
+    assert!(failures >= 4, "{failures}");
 }
 
 /// A file that loses or changes what is written at one place.

@@ -6,7 +6,7 @@ use crate::{
     StoreId,
     log::{
         Anchor, AnchorSlot, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, Previous, RecordHeader,
-        RecordWriter, SegmentHeader, segment_name, wide, write_mark,
+        RecordWriter, SegmentHeader, segment_name, varint, wide, write_mark,
     },
     storage::MemStorage,
 };
@@ -136,6 +136,18 @@ impl Segment {
     pub(super) fn mark(&mut self, mark: u64) -> &mut Self {
         let offset = wide(self.bytes.len());
         self.last_crc = write_mark(&mut self.bytes, &self.seal, offset, self.last_seq, mark).unwrap();
+        self.place(offset, self.last_seq, mark, true);
+        self
+    }
+
+    /// A mark with these bytes behind its numbers.
+    pub(super) fn mark_and(&mut self, mark: u64, behind: &[u8]) -> &mut Self {
+        let offset = wide(self.bytes.len());
+        let frame = FrameWriter::begin(&mut self.bytes, FrameType::Mark);
+        varint::write(&mut self.bytes, self.last_seq);
+        varint::write(&mut self.bytes, self.last_seq - mark);
+        self.bytes.extend_from_slice(behind);
+        self.last_crc = frame.finish(&mut self.bytes, &self.seal, offset).unwrap();
         self.place(offset, self.last_seq, mark, true);
         self
     }

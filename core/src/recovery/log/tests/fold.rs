@@ -4,7 +4,7 @@ use alloc::{vec, vec::Vec};
 use core::ops::ControlFlow;
 
 use super::{
-    super::{LogStart, fold as fold_log, survey as survey_storage},
+    super::{LogRecord, LogStart, fold as fold_log, survey as survey_storage},
     Folded,
     build::{Segment, anchor, content, files, files_with, storage, three_segments},
     corruption, go_on, recover, recover_from, tail_seqs,
@@ -317,6 +317,58 @@ fn an_error_of_apply_and_a_cancellation_end_the_fold() {
         let result = fold_log(&storage, &survey, None, mode, &mut |_| ControlFlow::Break(()), &mut |_| Ok(()));
         assert_eq!(result.unwrap_err(), Error::Cancelled { what: "recovery" });
     }
+}
+
+#[test]
+fn an_error_of_apply_ends_the_fold_at_every_transaction_also_at_one_in_parts() {
+    let mut segment = Segment::first(1);
+    segment.commit(0).commit_parts(1, 2).commit(2);
+    let next = segment.next(2);
+    let storage = storage(&files(&[segment, next]));
+    let survey = survey_storage(&storage, RecoveryMode::Default).unwrap();
+    for stop in 1..=3 {
+        let refuse = Error::Cancelled { what: "test" };
+        let mut apply = |record: LogRecord<'_>| if record.header.seq == stop { Err(refuse.clone()) } else { Ok(()) };
+        let result = fold_log(&storage, &survey, None, RecoveryMode::Default, &mut go_on, &mut apply);
+        assert_eq!(result.unwrap_err(), refuse, "{stop}");
+    }
+}
+
+#[test]
+fn a_cancellation_in_the_middle_of_a_long_segment_ends_the_fold_there() {
+    let mut segment = Segment::first(1);
+    for seq in 0..30_000 {
+        segment.commit(seq);
+    }
+    assert!(segment.bytes.len() > 1 << 20, "{}", segment.bytes.len());
+    let next = segment.next(2);
+    let storage = storage(&files(&[segment, next]));
+    let survey = survey_storage(&storage, RecoveryMode::Default).unwrap();
+    let mut calls = 0;
+    let mut progress = |_: crate::recovery::Progress| {
+        calls += 1;
+        ControlFlow::Break(())
+    };
+    let mut folded = 0;
+    let mut apply = |_: LogRecord<'_>| {
+        folded += 1;
+        Ok(())
+    };
+    let result = fold_log(&storage, &survey, None, RecoveryMode::Default, &mut progress, &mut apply);
+    assert_eq!(result.unwrap_err(), Error::Cancelled { what: "recovery" });
+    assert_eq!(calls, 1);
+    assert!((1..30_000).contains(&folded), "{folded}");
+}
+
+/// Sealed by its successor, a mark is read to its last byte; it has two numbers and nothing else.
+#[test]
+fn a_mark_with_bytes_behind_its_numbers_is_corruption() {
+    let mut segment = Segment::first(1);
+    segment.commit(0).commit(1);
+    let at = segment.bytes.len() as u64;
+    segment.mark_and(2, &[0]).commit(2);
+    let next = segment.next(2);
+    assert_eq!(corruption(recover(&storage(&files(&[segment, next])))), (segment_name(1), at + 6 + 2, "F-20"));
 }
 
 #[test]

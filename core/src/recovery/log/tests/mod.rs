@@ -5,6 +5,7 @@ mod build;
 mod crash;
 mod damage;
 mod disk;
+mod failing;
 mod fold;
 mod salvage;
 mod survey;
@@ -18,7 +19,7 @@ use super::{LogOutcome, LogRecord, LogStart, fold as fold_log, survey as survey_
 use crate::{
     Error, Result,
     recovery::{Progress, RecoveryMode},
-    storage::MemStorage,
+    storage::{MemStorage, Storage},
 };
 
 fn go_on(_: Progress) -> ControlFlow<()> {
@@ -43,7 +44,7 @@ impl Folded {
 }
 
 /// Survey and fold in one.
-fn recover_from(storage: &MemStorage, mode: RecoveryMode, from: Option<LogStart>) -> Result<(Folded, LogOutcome)> {
+fn recover_from<S: Storage>(storage: &S, mode: RecoveryMode, from: Option<LogStart>) -> Result<(Folded, LogOutcome)> {
     let survey = survey_storage(storage, mode)?;
     let mut folded = Folded::default();
     let outcome = fold_log(storage, &survey, from, mode, &mut go_on, &mut |record| folded.take(record))?;

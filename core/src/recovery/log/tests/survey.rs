@@ -178,6 +178,19 @@ fn a_segment_under_another_name_is_corruption() {
     assert_eq!(corruption(survey(&files)), (segment_name(9), 0, "F-6"));
 }
 
+/// The chain ends at a segment that says nothing came before it, and the anchor says that an older one is needed: one of
+/// both is of another life of the store.
+#[test]
+fn a_chain_that_ends_before_the_segment_that_the_anchor_needs_is_corruption() {
+    let segments = [Segment::first(1), Segment::first(2)];
+    let files = files_with(&segments, &[(AnchorSlot::A, anchor(1, &segments, 0))]);
+    assert_eq!(corruption(survey(&files)), (segment_name(1), 0, "F-9"));
+    let salvaged = survey_storage(&storage(&files), RecoveryMode::Salvage).unwrap();
+    assert_eq!(numbers(&salvaged), [2]);
+    let rules: Vec<_> = salvaged.damage.iter().map(|damage| (damage.file.as_str(), damage.rule)).collect();
+    assert_eq!(rules, [(&*segment_name(1), "F-9"), (&*segment_name(1), "F-7")]);
+}
+
 #[test]
 fn a_file_of_another_store_is_corruption() {
     let other = StoreId::from_bytes([9; 16]);

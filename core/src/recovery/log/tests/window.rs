@@ -97,7 +97,12 @@ fn a_length_that_claims_more_than_the_segment_has_is_damage_and_not_a_larger_win
     }
     let at = segment.frames[10].offset as usize;
     let next = segment.next(2);
-    segment.bytes[at..at + 4].copy_from_slice(&(40_u32 << 20).to_le_bytes());
-    assert_eq!(corruption(recover(&storage(&files(&[segment.clone(), next])))), (segment_name(1), at as u64, "F-23"));
-    assert_eq!(tail_seqs(&recover(&storage(&files(&[segment]))).unwrap().1), (1..=10).collect::<Vec<_>>());
+    // More than the segment has, and more than any frame can have.
+    for len in [40 << 20, u32::MAX] {
+        segment.bytes[at..at + 4].copy_from_slice(&len.to_le_bytes());
+        let sealed = files(&[segment.clone(), next.clone()]);
+        assert_eq!(corruption(recover(&storage(&sealed))), (segment_name(1), at as u64, "F-23"));
+        let newest = recover(&storage(&files(&[segment.clone()]))).unwrap();
+        assert_eq!(tail_seqs(&newest.1), (1..=10).collect::<Vec<_>>());
+    }
 }
