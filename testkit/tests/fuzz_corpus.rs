@@ -11,7 +11,7 @@ use std::{
 
 use foldb_testkit::{
     Random,
-    fuzzing::{INPUT_BYTES_MAX, MEMORY_BYTES_MAX, TARGETS, Target, mutated, seeds::seeds, target},
+    fuzzing::{INPUT_BYTES_MAX, MEMORY_BYTES_MAX, Memory, TARGETS, Target, mutated, seeds::seeds, target},
 };
 use peak_alloc::PeakAlloc;
 
@@ -39,21 +39,38 @@ fn corpus(target: &Target) -> Vec<(String, Vec<u8>)> {
     inputs
 }
 
+const MEMORY: Memory = Memory {
+    current: || ALLOCATOR.current_usage(),
+    peak: || ALLOCATOR.peak_usage(),
+    reset: || ALLOCATOR.reset_peak_usage(),
+};
+
 /// Runs a target within the memory that the input allows.
 fn run(target: &Target, what: &str, input: &[u8]) {
-    let before = ALLOCATOR.current_usage();
-    ALLOCATOR.reset_peak_usage();
-    let outcome = std::panic::catch_unwind(|| (target.run)(input));
-    let used = ALLOCATOR.peak_usage().saturating_sub(before);
+    let outcome = std::panic::catch_unwind(|| target.run_within_memory(input, &MEMORY));
     let hex = || input.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert!(outcome.is_ok(), "{} fails on {what}: {}", target.name, hex());
-    assert!(
-        used <= input.len() + MEMORY_BYTES_MAX,
-        "{} allocates {used} bytes for the {} bytes of {what}: {}",
-        target.name,
-        input.len(),
-        hex()
-    );
+}
+
+/// A meter that measures nothing would let everything pass.
+#[test]
+fn an_input_that_makes_a_target_allocate_too_much_is_a_failure() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    fn reserve(input: &[u8]) {
+        // As a decoder does that believes a length: eight bytes of the input say how much.
+        let len = input.first_chunk().map_or(0, |len| u64::from_le_bytes(*len));
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(usize::try_from(len).unwrap())));
+    }
+    let target = Target { name: "reserve", what: "a length", run: reserve };
+    let fails = |len: usize, input_bytes: usize| {
+        let mut input = vec![0; input_bytes];
+        input[..8].copy_from_slice(&(len as u64).to_le_bytes());
+        std::panic::catch_unwind(|| target.run_within_memory(&input, &MEMORY)).is_err()
+    };
+    assert!(!fails(MEMORY_BYTES_MAX - (64 << 10), 8));
+    assert!(fails(MEMORY_BYTES_MAX + 9, 8), "one byte too many");
+    assert!(fails(1 << 30, 64 << 10), "and far too many");
+    assert!(!fails(MEMORY_BYTES_MAX, 64 << 10), "a longer input may take more");
 }
 
 /// Replays the corpus of a target and so many mutations of it.

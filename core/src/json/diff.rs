@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 use core::cmp::Ordering;
 
 use jsonptr::{PointerBuf, Token};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Number, Value as Json};
 
 use super::codec::sorted;
 use crate::limits::VALUE_DEPTH_MAX;
@@ -53,8 +53,8 @@ pub enum Change {
 }
 
 /// Where `newer` differs from `older`, the outermost places only: objects are compared member by member in ascending
-/// order of keys, arrays item by item by index, everything else as a whole. `1` and `1.0` are stored differently and so
-/// differ here. Linear in the size of both documents.
+/// order of keys, arrays item by item by index, everything else as a whole. What is stored differently differs here, as `1`
+/// and `1.0`, or `0.0` and `-0.0`. Linear in the size of both documents.
 ///
 /// ```
 /// use foldb_core::json::diff;
@@ -77,10 +77,19 @@ fn compare(path: &mut PointerBuf, depth: usize, older: &Json, newer: &Json, chan
         (Json::Object(older), Json::Object(newer)) if depth < VALUE_DEPTH_MAX => {
             compare_members(path, depth, older, newer, changes);
         }
+        (Json::Number(from), Json::Number(to)) if !is_same_number(from, to) => {
+            record(path, Change::Changed { from: older.clone(), to: newer.clone() }, changes);
+        }
         // No stored document is deeper than the limit; one that a caller made up is compared as a whole from there on.
         _ if older == newer => {}
         _ => record(path, Change::Changed { from: older.clone(), to: newer.clone() }, changes),
     }
+}
+
+/// Whether two numbers are stored as the same bytes. As floats zero and minus zero are equal, as values they are two.
+fn is_same_number(one: &Number, other: &Number) -> bool {
+    let sign = |number: &Number| number.as_f64().map(f64::is_sign_negative);
+    one == other && sign(one) == sign(other)
 }
 
 /// Merges the members of both objects by ascending key.

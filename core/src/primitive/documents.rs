@@ -22,7 +22,7 @@ use crate::{
     log::OpCode,
     state::{Family, SpaceNumber, readable},
     tree::KeyRange,
-    value::nested_too_deeply,
+    value::{Whole, nested_too_deeply},
 };
 
 /// The JSON documents of a space, reached through a store, a run, a transaction or a view.
@@ -74,7 +74,8 @@ impl<A: Access> Documents<A> {
     /// The document of a key as a type that it describes.
     ///
     /// # Errors
-    /// [`Error::Invalid`], in serde's words, if it does not describe a `T`.
+    /// [`Error::Invalid`], in serde's words, if it does not describe a `T`; [`Error::Limit`] if the type goes into itself without
+    /// end.
     ///
     /// ```
     /// # let db = foldb_core::Db::memory();
@@ -88,8 +89,13 @@ impl<A: Access> Documents<A> {
     /// ```
     pub fn get_as<T: DeserializeOwned>(&self, key: impl AsRef<[u8]>) -> Result<Option<T>> {
         let key = key.as_ref();
-        let invalid = |error| Error::Invalid { what: "document", why: format!("{}: {error}", readable(key)) };
-        self.get(key)?.map(|document| serde_json::from_value(document).map_err(invalid)).transpose()
+        let refused = |error| {
+            let message = format!("{error}");
+            let invalid = || Error::Invalid { what: "document", why: format!("{}: {message}", readable(key)) };
+            nested_too_deeply(&message).unwrap_or_else(invalid)
+        };
+        let described = |document| serde_json::from_value(document).map(|Whole(value)| value).map_err(refused);
+        self.get(key)?.map(described).transpose()
     }
 
     /// The documents of several keys, in the order of the keys, all of one version.

@@ -17,6 +17,7 @@ pub(crate) mod cbor;
 mod codec;
 mod convert;
 mod counter;
+mod deserialize_depth;
 mod encoded;
 mod integer;
 mod json;
@@ -31,6 +32,7 @@ pub(crate) mod tests;
 
 pub use codec::ValueRef;
 pub use counter::{CounterKind, Delta, apply_delta};
+pub(crate) use deserialize_depth::Whole;
 pub use encoded::Encoded;
 pub use integer::Integer;
 pub(crate) use json::integer_to_number;

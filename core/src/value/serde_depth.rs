@@ -18,16 +18,22 @@ use crate::limits::VALUE_DEPTH_MAX;
 
 /// How deep serialization may go into a type. A level of a value takes several (a newtype, an option, a struct); four for
 /// each leave every value within the limit of depth its room, and take a few hundred kilobytes of stack at most.
-const LEVELS_MAX: usize = 4 * VALUE_DEPTH_MAX;
+pub(super) const LEVELS_MAX: usize = 4 * VALUE_DEPTH_MAX;
 
 /// What the error of a serializer says where the limit is exceeded.
 const TOO_DEEP: &str = "the type is nested too deeply to be serialized";
+/// What that of a deserializer says.
+pub(super) const TOO_DEEP_TO_READ: &str = "the type is nested too deeply to be deserialized";
 
-/// The error that this message of a serializer stands for, if it is ours.
+/// The error that this message of a serializer or a deserializer stands for, if it is ours.
 pub(crate) fn nested_too_deeply(message: &str) -> Option<crate::Error> {
+    let what = match message {
+        TOO_DEEP => "the nesting of a serialized type",
+        TOO_DEEP_TO_READ => "the nesting of a deserialized type",
+        _ => return None,
+    };
     let levels = u64::try_from(LEVELS_MAX).unwrap_or(u64::MAX);
-    let error = crate::Error::Limit { what: "the nesting of a serialized type", size: levels + 1, limit: levels };
-    (message == TOO_DEEP).then_some(error)
+    Some(crate::Error::Limit { what, size: levels + 1, limit: levels })
 }
 
 /// A value, and how many levels are left for it.

@@ -12,6 +12,7 @@ use serde::{
 
 use super::{
     Decode, Encode, Integer, Value, cbor,
+    deserialize_depth::Whole,
     serde_depth::{Limited, nested_too_deeply},
 };
 use crate::{
@@ -75,7 +76,8 @@ fn write<T: Serialize>(value: &T, out: &mut Vec<u8>, start: usize) -> Result<()>
 }
 
 impl<T: DeserializeOwned> Decode for Serde<T> {
-    /// A mismatch anywhere inside is [`Error::Invalid`] in serde's words: only there are the field and its type known.
+    /// A mismatch anywhere inside is [`Error::Invalid`] in serde's words: only there are the field and its type known. A type
+    /// that goes into itself without end is [`Error::Limit`].
     fn decode(bytes: &[u8]) -> Result<Self> {
         // Before serde sees it: counts are honest and the depth is bounded from here on.
         cbor::check(bytes)?;
@@ -89,11 +91,12 @@ const RECURSION_MAX: usize = 2 * VALUE_DEPTH_MAX + 16;
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let invalid = |why: String| Error::Invalid { what: "value", why: format!("not a {}: {why}", type_name::<T>()) };
     let mut rest = bytes;
-    let value = de::from_reader_with_recursion_limit(&mut rest, RECURSION_MAX).map_err(|error| match error {
+    let read = de::from_reader_with_recursion_limit(&mut rest, RECURSION_MAX);
+    let Whole(value) = read.map_err(|error| match error {
         de::Error::Io(_) => invalid(String::from("it ends too early")),
         de::Error::Syntax(offset) => invalid(format!("malformed at offset {offset}")),
         de::Error::Semantic(Some(offset), why) => invalid(format!("{why} at offset {offset}")),
-        de::Error::Semantic(None, why) => invalid(why),
+        de::Error::Semantic(None, why) => nested_too_deeply(&why).unwrap_or_else(|| invalid(why)),
         de::Error::RecursionLimitExceeded => invalid(String::from("nested too deeply")),
     })?;
     if rest.is_empty() { Ok(value) } else { Err(invalid(format!("{} bytes too many", rest.len()))) }

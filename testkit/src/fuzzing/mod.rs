@@ -40,6 +40,38 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
+/// What a program's allocator counts. Whoever runs targets has one that does: a limit that nobody measures holds nothing.
+#[derive(Clone, Copy)]
+pub struct Memory {
+    /// Bytes that are allocated now.
+    pub current: fn() -> usize,
+    /// The most that were allocated at once since the last reset.
+    pub peak: fn() -> usize,
+    /// Forgets the peak.
+    pub reset: fn(),
+}
+
+impl Target {
+    /// Runs the target on an input, and panics where that took more memory than the input's size and [`MEMORY_BYTES_MAX`].
+    /// Nothing else may allocate meanwhile.
+    ///
+    /// # Panics
+    /// Where the target does, and where it takes too much memory.
+    pub fn run_within_memory(&self, input: &[u8], memory: &Memory) {
+        let before = (memory.current)();
+        (memory.reset)();
+        (self.run)(input);
+        let used = (memory.peak)().saturating_sub(before);
+        let allowed = input.len() + MEMORY_BYTES_MAX;
+        assert!(
+            used <= allowed,
+            "{} allocates {used} bytes for an input of {}, allowed are {allowed}",
+            self.name,
+            input.len()
+        );
+    }
+}
+
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "anchor", what: "an anchor: encoding what was decoded gives the same bytes", run: log::anchor },

@@ -32,6 +32,22 @@ fn differences_are_the_outermost_places_in_order() {
 }
 
 /// The patch that a difference stands for. Items are removed from the last to the first, so that indices hold.
+/// Zero and minus zero are two values, stored as other bytes, and a difference that did not say so left a document that had
+/// changed without a change. Numbers compare as floats do where nobody looks.
+#[test]
+fn zero_and_minus_zero_are_two_values() {
+    let of = |from: Json, to: Json| Change::Changed { from, to };
+    assert_eq!(diff(&json!(0.0), &json!(-0.0)), [change("", of(json!(0.0), json!(-0.0)))]);
+    let nested = diff(&json!({"a": [1, -0.0]}), &json!({"a": [1, 0.0]}));
+    assert_eq!(nested, [change("/a/1", of(json!(-0.0), json!(0.0)))]);
+    let Change::Changed { from, to } = &nested[0].change else { panic!("{nested:?}") };
+    let sign = |number: &Json| number.as_f64().unwrap().is_sign_negative();
+    assert!(sign(from) && !sign(to));
+    for same in [json!(0.0), json!(-0.0), json!(0), json!(2.5), json!(-1)] {
+        assert!(diff(&same, &same).is_empty(), "{same}");
+    }
+}
+
 fn as_patch(changes: &[PathChange]) -> Patch {
     let path = |change: &PathChange| Path::from_pointer(&change.path).expect("a pointer");
     let set = changes.iter().filter_map(|each| match &each.change {

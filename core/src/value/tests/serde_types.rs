@@ -175,7 +175,7 @@ fn a_type_that_serializes_wrongly_is_refused_and_leaves_nothing_behind() {
 }
 
 /// A list whose end is as far away as somebody likes, in a type that writes nothing for half of its levels.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Node {
     next: Option<Box<Node>>,
 }
@@ -219,4 +219,48 @@ fn a_type_that_is_nested_without_end_is_an_error_and_leaves_no_bytes() {
     Serde(&Node::chain(VALUE_DEPTH_MAX)).encode(&mut out).unwrap();
     let error = Serde(&Node::chain(VALUE_DEPTH_MAX + 1)).encode(&mut out).unwrap_err();
     assert!(matches!(error, Error::Limit { what: "value depth", .. }), "{error}");
+}
+
+/// A newtype around an option of itself: any value but null is one, without end.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Endlessly(Option<Box<Endlessly>>);
+
+/// A newtype around itself.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Bottomless(Box<Bottomless>);
+
+/// Types that went into themselves without reading a byte overflowed the stack, whatever the bytes were, and with it went the
+/// process.
+#[test]
+fn a_type_that_goes_into_itself_without_reading_is_an_error() {
+    let five = bytes_of(&Value::from(5));
+    let limit = |error: &Error| matches!(error, Error::Limit { what: "the nesting of a deserialized type", .. });
+    assert!(limit(&Serde::<Endlessly>::decode(&five).unwrap_err()));
+    assert_eq!(Serde::<Endlessly>::decode(&bytes_of(&Value::Null)), Ok(Serde(Endlessly(None))));
+    assert!(limit(&Serde::<Bottomless>::decode(&five).unwrap_err()));
+    // Inside of what does read: in a list, a map, an option and an enum.
+    let within = bytes_of(&Value::List(vec![Value::List(vec![Value::from(5)])]));
+    assert!(limit(&Serde::<Vec<Vec<Endlessly>>>::decode(&within).unwrap_err()));
+    let within = bytes_of(BTreeMap::from([("key", Some(5))]));
+    assert!(limit(&Serde::<BTreeMap<String, Option<Bottomless>>>::decode(&within).unwrap_err()));
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    enum Around<T> {
+        One(T),
+        Two(u8, T),
+        Named { inner: T },
+    }
+    for around in [Around::One(5), Around::Two(1, 5), Around::Named { inner: 5 }] {
+        let within = bytes_of(around);
+        let error = Serde::<Around<Endlessly>>::decode(&within).unwrap_err();
+        assert!(limit(&error), "{error}");
+        assert!(Serde::<Around<u8>>::decode(&within).is_ok());
+    }
+    let db = crate::Db::memory();
+    db.json().set("key", &serde_json::json!([5])).unwrap();
+    assert!(limit(&db.json().get_as::<Vec<Endlessly>>("key").unwrap_err()));
+    // As deep as values may be, a type can be read.
+    for depth in [1, VALUE_DEPTH_MAX] {
+        let chain = Node::chain(depth);
+        assert_eq!(Serde::<Node>::decode(&bytes_of(&chain)), Ok(Serde(chain)), "{depth}");
+    }
 }
