@@ -233,13 +233,13 @@ struct Bottomless(Box<Bottomless>);
 /// process.
 #[test]
 fn a_type_that_goes_into_itself_without_reading_is_an_error() {
-    let five = bytes_of(&Value::from(5));
+    let five = bytes_of(Value::from(5));
     let limit = |error: &Error| matches!(error, Error::Limit { what: "the nesting of a deserialized type", .. });
     assert!(limit(&Serde::<Endlessly>::decode(&five).unwrap_err()));
     assert_eq!(Serde::<Endlessly>::decode(&bytes_of(&Value::Null)), Ok(Serde(Endlessly(None))));
     assert!(limit(&Serde::<Bottomless>::decode(&five).unwrap_err()));
     // Inside of what does read: in a list, a map, an option and an enum.
-    let within = bytes_of(&Value::List(vec![Value::List(vec![Value::from(5)])]));
+    let within = bytes_of(Value::List(vec![Value::List(vec![Value::from(5)])]));
     assert!(limit(&Serde::<Vec<Vec<Endlessly>>>::decode(&within).unwrap_err()));
     let within = bytes_of(BTreeMap::from([("key", Some(5))]));
     assert!(limit(&Serde::<BTreeMap<String, Option<Bottomless>>>::decode(&within).unwrap_err()));
