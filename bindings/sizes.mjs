@@ -8,9 +8,9 @@ const LIMIT = 150 * 1024;
 const PARTS = {
   "module (WebAssembly)": ["foldb_wasm_bg.wasm"],
   "its glue": ["foldb_wasm.js"],
-  "main thread": ["index.js", "client.js"],
-  worker: ["worker.js", "here.js", "browser.js", "local.js", "module.js"],
-  both: ["commits.js", "errors.js", "operation.js", "options.js", "protocol.js", "request.js", "surface.js", "values.js", "wire.js"],
+  "main thread": ["index.js", "client.js", "commits.js", "operation.js", "options.js", "request.js", "surface.js", "wire.js"],
+  worker: ["worker.js", "browser.js", "memory.js", "module.js", "stores.js"],
+  both: ["archive.js", "errors.js", "protocol.js", "values.js"],
 };
 
 const brotli = (bytes) =>

@@ -21,7 +21,7 @@ use serde_json::Value as Json;
 use crate::{
     access::Space,
     operation::Operation,
-    wire::{Input, Output, malformed},
+    wire::{Entries, Input, Output, malformed},
 };
 
 /// The families whose entries are read as they are: their bodies are values, behind a counter for cells.
@@ -83,22 +83,29 @@ pub(crate) fn entries(operation: Operation, space: &Space<'_>, input: &mut Input
             out.number(count);
             Ok(())
         }
-        Operation::EntryKeys => counted(out, |out, count| {
+        Operation::EntryKeys => {
+            let at = out.0.len();
+            out.u32(0);
+            let mut count = 0;
             scan(space, family, &input.scan()?, &mut |key, _| {
                 out.bytes(key);
-                *count += 1;
+                count += 1;
                 Ok(())
-            })
-        }),
-        _ => counted(out, |out, count| {
+            })?;
+            out.patch(at, count);
+            Ok(())
+        }
+        _ => {
+            let mut entries = Entries::begin(out);
             scan(space, family, &input.scan()?, &mut |key, item| {
-                out.bytes(key);
-                out.number(item.seq.unwrap_or(0));
-                out.bytes(&item.bytes()?);
-                *count += 1;
-                Ok(())
-            })
-        }),
+                entries.push(out, key, item.seq.unwrap_or(0), |values| {
+                    values.extend_from_slice(&item.bytes()?);
+                    Ok(())
+                })
+            })?;
+            entries.finish(out);
+            Ok(())
+        }
     }
 }
 
@@ -128,16 +135,6 @@ fn scan(
             Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })
     })
-}
-
-/// Writes items behind their number.
-fn counted(out: &mut Output, write: impl FnOnce(&mut Output, &mut usize) -> Result<()>) -> Result<()> {
-    let at = out.0.len();
-    out.u32(0);
-    let mut count = 0;
-    write(out, &mut count)?;
-    out.patch(at, count);
-    Ok(())
 }
 
 /// Writes a value that may not be there: its bytes, or none.
@@ -214,12 +211,14 @@ pub(crate) fn json(operation: Operation, space: &Space<'_>, input: &mut Input<'_
         Operation::JsonSelect => {
             let (path, value) = (input.text()?, input.document()?);
             let found = json.select(&input.scan()?, path, &value)?;
-            out.count(found.len());
-            return found.into_iter().try_for_each(|entry| {
-                out.bytes(&entry.key);
-                out.number(entry.version.seq().unwrap_or(0));
-                out.document(&entry.document)
-            });
+            let mut entries = Entries::begin(out);
+            for entry in &found {
+                entries.push(out, &entry.key, entry.version.seq().unwrap_or(0), |values| {
+                    foldb_core::json::encode_document(&entry.document, values)
+                })?;
+            }
+            entries.finish(out);
+            return Ok(());
         }
         _ => {}
     }

@@ -214,7 +214,7 @@ impl Output {
     /// Overwrites the `u32` at `at`.
     pub(crate) fn patch(&mut self, at: usize, number: usize) {
         if let Some(place) = self.0.get_mut(at..at + 4) {
-            place.copy_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
+            place.copy_from_slice(&length_bytes(number));
         }
     }
 
@@ -225,4 +225,56 @@ impl Output {
     pub(crate) fn document(&mut self, document: &serde_json::Value) -> Result<()> {
         self.nested(|out| foldb_core::json::encode_document(document, out))
     }
+}
+
+/// Entries that are being written. All heads and keys come first and all values behind them, so that JavaScript can take the
+/// values into a buffer of their own by one copy.
+pub(crate) struct Entries {
+    at: usize,
+    count: usize,
+    values: Vec<u8>,
+}
+
+/// Bytes before the first head: the number of entries, and the length of all heads and keys.
+const ENTRIES_HEAD: usize = 8;
+
+impl Entries {
+    pub(crate) fn begin(out: &mut Output) -> Self {
+        let at = out.0.len();
+        out.0.extend_from_slice(&[0; ENTRIES_HEAD]);
+        Entries { at, count: 0, values: Vec::new() }
+    }
+
+    /// Adds an entry; `write` adds its value to the bytes that it is given.
+    pub(crate) fn push(
+        &mut self,
+        out: &mut Output,
+        key: &[u8],
+        seq: u64,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
+        let before = self.values.len();
+        write(&mut self.values)?;
+        let length = self.values.len() - before;
+        let mut head = [0; 16];
+        head[..4].copy_from_slice(&length_bytes(key.len()));
+        head[4..8].copy_from_slice(&length_bytes(length));
+        #[expect(clippy::cast_precision_loss, reason = "exact below 2^53; see `Output::number`")]
+        head[8..].copy_from_slice(&(seq as f64).to_le_bytes());
+        out.0.extend_from_slice(&head);
+        out.0.extend_from_slice(key);
+        self.count += 1;
+        Ok(())
+    }
+
+    pub(crate) fn finish(self, out: &mut Output) {
+        out.patch(self.at, self.count);
+        let keys = out.0.len().saturating_sub(self.at + ENTRIES_HEAD);
+        out.patch(self.at + 4, keys);
+        out.0.extend_from_slice(&self.values);
+    }
+}
+
+fn length_bytes(length: usize) -> [u8; 4] {
+    u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()
 }

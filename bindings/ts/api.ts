@@ -154,14 +154,20 @@ export interface KvReader<M extends Mode> {
   getOr<T>(key: Key, fallback: T): Out<M, T>;
   /** The value and its version, for `casVersion`. */
   getVersioned<T = Value>(key: Key): Out<M, Versioned<T> | undefined>;
-  /** The values of several keys, in their order, all of one version. */
+  /** The values of several keys, in their order, all of one version. Bytes are as `scan` gives them. */
   getMany<T = Value>(keys: Iterable<Key>): Out<M, (T | undefined)[]>;
   exists(key: Key): Out<M, boolean>;
   /** How many keys of a range have values; linear in that number. */
   count(range?: RangeOptions): Out<M, number>;
   keys(options: ScanOptions & BytesKeys): Out<M, Uint8Array[]>;
   keys(options?: ScanOptions): Out<M, string[]>;
-  /** The pairs that the options choose. The last key of a page is the `after` of the next. */
+  /**
+   * The pairs that the options choose. The last key of a page is the `after` of the next.
+   *
+   * Byte strings of up to 2 KiB in the result of one call may be views of buffers of up to 16 KiB that they share, because
+   * a buffer for each would take longer than all the rest. They do not overlap, and nothing else ever uses those buffers.
+   * Before the `buffer` of one is transferred, make a copy of it by `slice()`. What `get` returns has a buffer of its own.
+   */
   scan<T = Value>(options: ScanOptions & BytesKeys): Out<M, Pair<T, Uint8Array>[]>;
   scan<T = Value>(options?: ScanOptions): Out<M, Pair<T>[]>;
 }

@@ -44,29 +44,25 @@ export function checkPlatform(): void {
 }
 
 /** A store of this origin, locked and open in this worker. */
-export async function openHere(name: string, options: OpenOptions, encoded: Uint8Array): Promise<{ store: Store; memory: WebAssembly.Memory; release: () => void; persisted: boolean | undefined }> {
+export async function openHere(name: string, options: OpenOptions, encoded: Uint8Array): Promise<{ store: Store; memory: WebAssembly.Memory; release: () => void }> {
   checkPlatform();
   const wait = options.lockTimeoutMs ?? LOCK_WAIT_MILLIS;
   // The module arrives while the lock is waited for. Should it fail to, that is told below, with the lock given back.
   const loading = load();
   loading.catch(() => {});
+  // So does the file system, which takes its time at the first call; what the module asks of it then is quick.
+  navigator.storage.getDirectory().catch(() => {});
   const release = await hold(lockName(name), wait);
   if (!release) {
     throw new FoldbError("Locked", "Locked", `another tab or worker has the store ${name} open; close it there, or use the store through it`);
   }
   try {
     const { memory } = await loading;
-    const store = await Store.openOpfs(name, wait, encoded);
-    return { store, memory, release, persisted: await persisted() };
+    return { store: await Store.openOpfs(name, wait, encoded), memory, release };
   } catch (error) {
     release();
     throw error;
   }
-}
-
-/** Whether the browser has promised to keep the origin's data. Only a page can ask it to: see `ts/client.ts`. */
-async function persisted(): Promise<boolean | undefined> {
-  return navigator.storage.persisted().catch(() => undefined);
 }
 
 /** Adds usage, quota and persistence. */

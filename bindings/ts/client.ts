@@ -52,7 +52,7 @@ class Connection {
   #closed: (() => void) | undefined;
   #closing: FoldbError | undefined;
 
-  constructor(name: string, options: OpenOptions, asked: string) {
+  constructor(name: string, options: OpenOptions, encoded: Uint8Array, asked: string) {
     this.name = name;
     this.asked = asked;
     this.#writer = new Writer((least) => this.#grow(least));
@@ -70,7 +70,7 @@ class Connection {
       () => this.#watch(alive),
       () => {},
     );
-    this.#post({ type: "open", version: PROTOCOL_VERSION, name, alive, options });
+    this.#post({ type: "open", version: PROTOCOL_VERSION, name, alive, options, encoded });
     addEventListener("pagehide", this.#flush);
     addEventListener("visibilitychange", this.#hidden);
   }
@@ -324,11 +324,11 @@ export async function open(name: string, options: OpenOptions = {}): Promise<Asy
   if (typeof Worker === "undefined" || typeof navigator === "undefined" || !navigator.locks) {
     throw new FoldbError("Unsupported", "Platform", "open needs a page in a secure context; use openInWorker in a worker, memory or foldb/node elsewhere");
   }
-  encodeOptions(options);
+  const encoded = encodeOptions(options);
   const asked = JSON.stringify(Object.entries(options).sort());
   let connection = connections.get(name);
   if (!connection) {
-    connection = new Connection(name, options, asked);
+    connection = new Connection(name, options, encoded, asked);
     connections.set(name, connection);
   } else if (Object.keys(options).length > 0 && connection.asked !== asked) {
     throw invalid("Options", `the store ${name} is open in this page with other options; open it with the same, or with none`);
@@ -336,9 +336,12 @@ export async function open(name: string, options: OpenOptions = {}): Promise<Asy
   connection.users++;
   const client = new Client(connection);
   try {
+    // It waits in the worker until the store is open: one way there and back less.
+    const asking = opened(client) as Promise<Opened>;
+    asking.catch(() => {});
     await connection.ready;
-    if (options.persist ?? true) await askOnce(connection);
-    const found = (await opened(client)) as Opened;
+    if (options.persist ?? true) askOnce(connection);
+    const found = await asking;
     return new Db(client, found, options.retries) as unknown as AsyncDb;
   } catch (error) {
     connection.users--;
@@ -384,7 +387,7 @@ export async function importByWorker(name: string, source: ArchiveSource): Promi
 let asking: Promise<boolean> | undefined;
 
 /** Asks for persistent storage: once in a page, and never where it is granted already. */
-async function askOnce(connection: Connection): Promise<void> {
+function askOnce(connection: Connection): void {
   if (connection.persisted) return;
   // The answer is in `stats`. A browser may ask its user and take as long as that takes: nothing waits for it.
   asking ??= navigator.storage.persist().catch(() => false);

@@ -33,14 +33,14 @@ export async function openInWorker(name: string, options: OpenOptions = {}): Pro
 
 /** The names of the stores of this origin. */
 export async function list(): Promise<string[]> {
-  return inPage ? listByWorker() : (await import("./here.js")).list();
+  return inPage ? listByWorker() : (await import("./stores.js")).list();
 }
 
 /**
  * Destroys a store of this origin with all that it holds, and says whether there was one. Throws `Locked` where it is open.
  */
 export async function destroy(name: string): Promise<boolean> {
-  return inPage ? destroyByWorker(name) : (await import("./here.js")).destroy(name);
+  return inPage ? destroyByWorker(name) : (await import("./stores.js")).destroy(name);
 }
 
 /**
@@ -51,5 +51,5 @@ export async function destroy(name: string): Promise<boolean> {
  * (code `NotAnArchive`) for something else, `Locked`, `StorageFull`.
  */
 export async function importStore(name: string, source: ArchiveSource): Promise<Imported> {
-  return inPage ? importByWorker(name, source) : (await import("./here.js")).importStore(name, source);
+  return inPage ? importByWorker(name, source) : (await import("./stores.js")).importStore(name, source);
 }

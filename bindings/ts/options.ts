@@ -27,11 +27,3 @@ export function encodeOptions(options: OpenOptions): Uint8Array {
   if (options.snapshotLogBytes !== undefined) out.optional(options.snapshotLogBytes, (bytes) => out.number(bytes));
   return out.bytes.slice(0, out.at);
 }
-
-/** How often a store wants to be ticked, in milliseconds; 0 for never. */
-export function tickMillis(options: OpenOptions): number {
-  const { durability: wanted = "strict" } = options;
-  if (wanted === "inMemory") return 0;
-  if (wanted === "strict") return 1000;
-  return Math.max(1, wanted === "buffered" ? 100 : (wanted.intervalMs ?? 100));
-}

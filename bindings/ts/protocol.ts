@@ -18,8 +18,8 @@ export interface SentError {
 
 /** From a client to the worker. */
 export type ToWorker =
-  /** The first message. `alive` names a lock that the worker holds as long as it lives. */
-  | { type: "open"; version: number; name: string; alive: string; options: OpenOptions }
+  /** The first message. `alive` names a lock that the worker holds as long as it lives; `encoded` has the options for the module. */
+  | { type: "open"; version: number; name: string; alive: string; options: OpenOptions; encoded: Uint8Array }
   /** Requests, each behind its length. */
   | { type: "requests"; bytes: ArrayBuffer }
   /** Whether commits are to be announced. */
@@ -55,8 +55,10 @@ type Fields = Record<string, unknown>;
 
 /** What each message has, by the name of its type. */
 const TO_WORKER: Record<ToWorker["type"], (message: Fields) => boolean> = {
-  open: ({ version, name, alive, options }) =>
-    typeof version === "number" && typeof name === "string" && typeof alive === "string" && typeof options === "object" && options !== null,
+  // What else a message of another version has is not known here; that it is one is what its sender is told.
+  open: ({ version, name, alive, options, encoded }) =>
+    typeof version === "number" &&
+    (version !== PROTOCOL_VERSION || (typeof name === "string" && typeof alive === "string" && typeof options === "object" && options !== null && encoded instanceof Uint8Array)),
   requests: ({ bytes }) => isBuffer(bytes),
   announce: ({ active }) => typeof active === "boolean",
   flush: () => true,

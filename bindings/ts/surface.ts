@@ -64,6 +64,7 @@ const maybe = (answer: Reader): any => answer.maybe();
 const maybeDocument = (answer: Reader): any => answer.maybe(true);
 const keyOf = (options: api.ScanOptions | undefined, answer: Reader): any =>
   options?.keys === "bytes" ? () => answer.raw() : () => answer.key();
+const keysAs = (options: api.ScanOptions | undefined) => (options?.keys === "bytes" ? "bytes" : "text");
 
 /** What all parts of the surface have: where they are. */
 class Part {
@@ -120,21 +121,22 @@ class Entries extends Part {
   }
 
   keys(options?: api.ScanOptions): Now<any> {
-    return this.scanned(Operation.EntryKeys, options, (_, key) => key());
+    return this.#range(Operation.EntryKeys, options, (answer) => answer.list(keyOf(options, answer)));
   }
 
-  protected scanned<T>(operation: Operation, options: api.ScanOptions | undefined, item: (answer: Reader, key: () => any) => T): Now<T[]> {
+  #range<T>(operation: Operation, options: api.ScanOptions | undefined, read: Read<T>): Now<T> {
     return this.ask(
       operation,
       (out) => {
         out.u8(this.family);
         scan(out, options);
       },
-      (answer) => {
-        const key = keyOf(options, answer);
-        return answer.list(() => item(answer, key));
-      },
+      read,
     );
+  }
+
+  protected scanned<T>(options: api.ScanOptions | undefined, item: Item<T>): Now<T[]> {
+    return this.#range(Operation.EntryScan, options, (answer) => entries(answer, options, item));
   }
 
   protected many(keys: Iterable<Key>, json: boolean): Now<any[]> {
@@ -147,6 +149,13 @@ class Entries extends Part {
       (answer) => answer.list(() => answer.value(json)),
     );
   }
+}
+
+/** Makes an entry of its key and version, and of a value of so many bytes, which the answer is at. */
+type Item<T> = (answer: Reader, key: any, version: number, length: number) => T;
+
+function entries<T>(answer: Reader, options: api.ScanOptions | undefined, item: Item<T>): T[] {
+  return answer.entries(keysAs(options), (key, version, length) => item(answer, key, version, length));
 }
 
 function scan(out: Writer, options: api.ScanOptions | undefined): void {
@@ -176,11 +185,7 @@ class Kv extends Entries implements api.Kv<api.Mode> {
   }
 
   scan(options?: api.ScanOptions): Now<any> {
-    return this.scanned(Operation.EntryScan, options, (answer, key) => {
-      const pair = { key: key(), value: undefined as any, version: answer.number() };
-      pair.value = answer.value();
-      return pair;
-    });
+    return this.scanned(options, (answer, key, version, length) => ({ key, value: answer.sized(length), version }));
   }
 
   put(key: Key, value: unknown): Now<void> {
@@ -325,7 +330,7 @@ class Documents extends Entries implements api.Documents<api.Mode> {
   }
 
   list(options?: api.ScanOptions): Now<any> {
-    return this.scanned(Operation.EntryScan, options, document);
+    return this.scanned(options, document);
   }
 
   select(path: string, value: unknown, options?: api.ScanOptions): Now<any> {
@@ -336,10 +341,7 @@ class Documents extends Entries implements api.Documents<api.Mode> {
         out.document(value);
         scan(out, options);
       },
-      (answer) => {
-        const key = keyOf(options, answer);
-        return answer.list(() => document(answer, key));
-      },
+      (answer) => entries(answer, options, document),
     );
   }
 
@@ -435,10 +437,8 @@ class Documents extends Entries implements api.Documents<api.Mode> {
   }
 }
 
-function document(answer: Reader, key: () => any): any {
-  const entry = { key: key(), document: undefined as any, version: answer.number() };
-  entry.document = answer.value(true);
-  return entry;
+function document(answer: Reader, key: any, version: number, length: number): any {
+  return { key, document: answer.sized(length, true), version };
 }
 
 class Events extends Part implements api.Events<api.Mode> {
@@ -560,12 +560,10 @@ class Cells extends Entries implements api.Cells<api.Mode> {
   }
 
   list(options?: api.ScanOptions): Now<any> {
-    return this.scanned(Operation.EntryScan, options, (answer, key) => {
-      const name = key();
-      answer.number();
-      const end = answer.u32() + answer.at;
+    return this.scanned(options, (answer, key, _, length) => {
+      const end = answer.at + length;
       const counter = answer.varint();
-      return { key: name, counter, value: answer.sized(end - answer.at) };
+      return { key, counter, value: answer.sized(end - answer.at) };
     });
   }
 

@@ -10,6 +10,12 @@ import { Tagged, U256 } from "./values.js";
 const DEPTH_MAX = 128;
 /** Up to this many bytes text is read byte by byte, which is quicker than a `TextDecoder`. */
 const SHORT_TEXT = 32;
+/** Up to this many bytes an engine keeps inside of the array itself, which costs next to nothing. */
+const INLINE_BYTES = 64;
+/** Byte strings of a list up to this size are views of a buffer that they share: a buffer of its own takes about 1 µs. */
+const SHARED_BYTES_MAX = 2048;
+/** Most bytes of such a buffer, and so of what one of them keeps from being collected. */
+const BUFFER_BYTES = 16_384;
 
 const TAG_TIME = 1;
 const TAG_BIGNUM = 2;
@@ -461,6 +467,12 @@ export class Reader {
   readonly end: number;
   readonly bytes: Uint8Array;
   readonly #view: DataView;
+  /** Whether byte strings may share a buffer: those of a list. */
+  #sharing = false;
+  /** The buffer that they share, and where its bytes came from. */
+  #shared: ArrayBufferLike | undefined;
+  #sharedFrom = 0;
+  #sharedTo = 0;
 
   /** `view` is of the whole of `bytes`. */
   constructor(bytes: Uint8Array, view: DataView, at: number, end: number) {
@@ -514,7 +526,13 @@ export class Reader {
 
   #copy(length: number): Uint8Array {
     const at = this.#take(length);
-    return this.bytes.slice(at, at + length);
+    if (!this.#sharing || length <= INLINE_BYTES || length > SHARED_BYTES_MAX) return this.bytes.slice(at, at + length);
+    if (this.#shared === undefined || at < this.#sharedFrom || at + length > this.#sharedTo) {
+      this.#sharedFrom = at;
+      this.#sharedTo = Math.min(at + BUFFER_BYTES, this.end);
+      this.#shared = this.bytes.slice(at, this.#sharedTo).buffer;
+    }
+    return new Uint8Array(this.#shared, at - this.#sharedFrom, length);
   }
 
   text(): string {
@@ -532,7 +550,10 @@ export class Reader {
   }
 
   key(): string {
-    const length = this.u32();
+    return this.#key(this.u32());
+  }
+
+  #key(length: number): string {
     const at = this.#take(length);
     const text = textOf(this.bytes, at, length);
     if (text === undefined) throw invalid("KeyNotText", 'a key is not text; ask for keys with { keys: "bytes" }');
@@ -552,7 +573,35 @@ export class Reader {
 
   list<T>(read: () => T): T[] {
     const items = [];
-    for (let left = this.u32(); left > 0; left--) items.push(read());
+    let left = this.u32();
+    this.#sharing ||= left > 1;
+    for (; left > 0; left--) items.push(read());
+    return items;
+  }
+
+  /**
+   * Entries: all heads and keys, and behind them all values, so that what values share a buffer with is values. `read` is
+   * called at each value, and reads the whole of it.
+   */
+  entries<T>(keys: "text" | "bytes", read: (key: any, version: number, length: number) => T): T[] {
+    const items: T[] = [];
+    let left = this.u32();
+    const keysLength = this.u32();
+    let valueAt = this.at + keysLength;
+    this.#sharing ||= left > 1;
+    for (; left > 0; left--) {
+      const keyLength = this.u32();
+      const valueLength = this.u32();
+      const version = this.number();
+      const key = keys === "bytes" ? this.#copy(keyLength) : this.#key(keyLength);
+      const next = this.at;
+      this.at = valueAt;
+      items.push(read(key, version, valueLength));
+      this.at = next;
+      valueAt += valueLength;
+    }
+    if (valueAt > this.end) throw broken();
+    this.at = valueAt;
     return items;
   }
 
@@ -588,8 +637,8 @@ export class Reader {
   }
 
   /** A value of a given length. */
-  sized(length: number): any {
-    return this.#whole(this.at + length, false);
+  sized(length: number, json = false): any {
+    return this.#whole(this.at + length, json);
   }
 
   #whole(end: number, json: boolean): any {

@@ -4,10 +4,9 @@ import type { Stats } from "./api.js";
 import { exported } from "./archive.js";
 import { hold, openHere, withQuota } from "./browser.js";
 import { FoldbError, thrown } from "./errors.js";
-import { destroy, importStore, list } from "./here.js";
-import { Memory, startTicking } from "./local.js";
-import { encodeOptions } from "./options.js";
+import { Memory, startTicking } from "./memory.js";
 import { PROTOCOL_VERSION, sendable, toWorker, type FromWorker, type ToWorker } from "./protocol.js";
+import { destroy, importStore, list } from "./stores.js";
 
 /** The part of a port that is used here: a worker's own scope has it, and a `MessagePort`. */
 interface Port {
@@ -97,17 +96,20 @@ class Session {
     }
   }
 
-  async #open({ version, name, alive, options }: ToWorker & { type: "open" }): Promise<void> {
+  async #open({ version, name, alive, options, encoded }: ToWorker & { type: "open" }): Promise<void> {
     if (version !== PROTOCOL_VERSION) {
       const why = `the page speaks version ${version} of the protocol, this worker ${PROTOCOL_VERSION}; reload the page`;
       throw new FoldbError("Unsupported", "Protocol", why);
     }
     if (this.#held) throw new FoldbError("Invalid", "Opened", "the store is open already");
-    const { store, memory: wasm, release, persisted } = await openHere(name, options, encodeOptions(options));
+    // Asked for now and waited for later: each of these is a way to the browser's own process and back.
+    const living = hold(alive, 0);
+    const persisted = navigator.storage?.persisted().catch(() => undefined);
+    const { store, memory: wasm, release } = await openHere(name, options, encoded);
     const memory = new Memory(store, wasm);
     this.#held = { memory, stop: startTicking(memory, options), release };
-    await hold(alive, 0);
-    this.#say({ type: "opened", version: PROTOCOL_VERSION, persisted });
+    await living;
+    this.#say({ type: "opened", version: PROTOCOL_VERSION, persisted: await persisted });
   }
 
   #answer(bytes: ArrayBuffer): void {
@@ -118,8 +120,11 @@ class Session {
     const returned = memory.guard(() => memory.store.callAll(this.#client, requests.length));
     const answers = memory.copy(returned);
     this.#say({ type: "answers", bytes: answers }, answers);
-    const commits = memory.commitBytes(returned);
-    if (commits) this.#say({ type: "commits", bytes: commits }, commits);
+    const announced = memory.announced(returned);
+    if (announced !== undefined) {
+      const commits = memory.copy(announced);
+      this.#say({ type: "commits", bytes: commits }, commits);
+    }
     // Where few files are left, the next message waits until there are more: no burst of a page can use them up.
     const refilled = memory.refill(returned);
     if (refilled) this.#wait(() => refilled);

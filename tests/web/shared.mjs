@@ -145,6 +145,34 @@ export const cases = {
     equal((await db.kv.scan({ keys: "bytes", reverse: true, limit: 1 }))[0].key, new Uint8Array([255]));
   },
 
+  async bytes_of_a_scan_are_those_that_were_put_and_do_not_overlap(db) {
+    // Sizes around every border: kept inside of the array, in a shared buffer, in one of their own.
+    const sizes = [0, 1, 63, 64, 65, 100, 2047, 2048, 2049, 16_383, 16_384, 16_385, 70_000];
+    const pairs = Array.from({ length: 150 }, (_, at) => [`key ${String(at).padStart(3, "0")}`, new Uint8Array(sizes[(at * 7) % sizes.length]).fill(at + 1)]);
+    await db.kv.putMany(pairs);
+    const values = pairs.map(([, value]) => value);
+    const scanned = async () => (await db.kv.scan({ prefix: "key" })).map(({ value }) => value);
+    for (const found of [await scanned(), (await db.kv.scan({ prefix: "key", reverse: true })).map(({ value }) => value).reverse(), await db.kv.getMany(pairs.map(([key]) => key))]) {
+      equal(found.map((value) => [value.length, value.every((byte) => byte === value[0]), value[0]]), values.map((value) => [value.length, true, value[0]]));
+      // What is written to one shows in no other, and not in the store.
+      found.filter((_, at) => at % 2).forEach((value) => value.fill(255));
+      equal(found.filter((_, at) => at % 2 === 0).every((value, at) => value.every((byte) => byte === 2 * at + 1)), true, "the others");
+    }
+    equal(await scanned(), values);
+    const [a, b] = [await db.kv.get("key 003"), await db.kv.get("key 003")];
+    equal([a.buffer.byteLength === a.length, a.buffer !== b.buffer], [true, true], "a buffer of its own");
+    // Keys as bytes are views as well, and documents and cells are laid out in the same way.
+    const long = "k".repeat(100);
+    await db.json.setMany(Array.from({ length: 3 }, (_, at) => [`${long}${at}`, { at }]));
+    equal(await db.json.keys({ keys: "bytes" }), Array.from({ length: 3 }, (_, at) => new TextEncoder().encode(`${long}${at}`)));
+    equal((await db.json.list({ keys: "bytes" })).map(({ key, document }) => [key.length, document]), [0, 1, 2].map((at) => [101, { at }]));
+    equal((await db.json.select("/at", 1)).map(({ key, document }) => [key, document]), [[`${long}1`, { at: 1 }]]);
+    await db.state.set("bytes", new Uint8Array(100).fill(9));
+    await db.state.set("text", "x");
+    equal((await db.state.list()).map(({ key, counter, value }) => [key, counter, value]), [["bytes", 1, new Uint8Array(100).fill(9)], ["text", 1, "x"]]);
+    equal(await db.kv.scan({ prefix: "none" }), []);
+  },
+
   async pages_visit_every_key_once(db) {
     const keys = Array.from({ length: 250 }, (_, at) => `key ${String(at).padStart(4, "0")}`);
     await db.kv.putMany(keys.map((key) => [key, key.length]));

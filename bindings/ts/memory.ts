@@ -1,0 +1,122 @@
+// A store of this thread, as the module holds it: its buffers, its timer, and its failure.
+//
+// Invariant: nothing here knows what requests and answers say. So the worker that passes them on loads none of what does.
+
+import type { OpenOptions } from "./api.js";
+import { thrown, type FoldbError } from "./errors.js";
+import type { Store } from "./foldb_wasm.js";
+
+/** Marks in what a call returns: see `src/store.rs`. */
+const MOVED = 0x80000000;
+const ANNOUNCE = 0x40000000;
+const LOW = 0x20000000;
+const LENGTH = 0x1fffffff;
+
+/** The module's buffers, and its failure. */
+export class Memory {
+  readonly #memory: WebAssembly.Memory;
+  readonly store: Store;
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView;
+  #outputAt = 0;
+  #refilling: Promise<void> | undefined;
+  /** Why nothing can be asked any more. */
+  gone: FoldbError | undefined;
+
+  constructor(store: Store, memory: WebAssembly.Memory) {
+    this.store = store;
+    this.#memory = memory;
+    this.#bytes = new Uint8Array(memory.buffer as ArrayBuffer);
+    this.#view = new DataView(memory.buffer);
+  }
+
+  /** The module's memory, which is elsewhere after it has grown. */
+  #refresh(): void {
+    if (this.#bytes.length === 0) {
+      this.#bytes = new Uint8Array(this.#memory.buffer as ArrayBuffer);
+      this.#view = new DataView(this.#memory.buffer);
+    }
+  }
+
+  /** An input buffer of at least so many bytes. */
+  input(least: number): Uint8Array<ArrayBuffer> {
+    // A quarter more, so that a long request does not ask for every piece.
+    const bytes = Math.ceil(least * 1.25);
+    const at = this.guard(() => this.store.reserve(bytes));
+    return new Uint8Array(this.#memory.buffer as ArrayBuffer, at, bytes);
+  }
+
+  /** Runs what calls into the module. After a trap nothing may be called again: its memory is in any state. */
+  guard<T>(work: () => T): T {
+    if (this.gone) throw this.gone;
+    try {
+      return work();
+    } catch (error) {
+      const failure = thrown(error);
+      if (failure.kind === "Crashed") this.gone = failure;
+      throw failure;
+    }
+  }
+
+  /** Where the answer is whose length a call returned: `bytes` and `view` are good until the next call. */
+  answer(returned: number): { bytes: Uint8Array<ArrayBuffer>; view: DataView; at: number; end: number } {
+    this.#refresh();
+    if (returned >= MOVED) this.#outputAt = this.store.outputAt();
+    return { bytes: this.#bytes, view: this.#view, at: this.#outputAt, end: this.#outputAt + (returned & LENGTH) };
+  }
+
+  /** Makes files ready, if a call says that few are. They are there once the event loop has run. */
+  refill(returned: number): Promise<void> | undefined {
+    if ((returned & LOW) === 0 && !this.#refilling) return undefined;
+    this.#refilling ??= Promise.resolve()
+      .then(() => this.guard(() => this.store.replenish()))
+      // Without room the store goes on with the files that it has, and a commit that needs one says so.
+      .catch(() => {})
+      .finally(() => (this.#refilling = undefined));
+    return this.#refilling;
+  }
+
+  /** Makes files ready, and waits for them. */
+  async ready(): Promise<void> {
+    await this.guard(() => this.store.replenish());
+  }
+
+  get memoryBytes(): number {
+    return this.#memory.buffer.byteLength;
+  }
+
+  /** A copy of the answer, to be sent. */
+  copy(returned: number): ArrayBuffer {
+    const { bytes, at, end } = this.answer(returned);
+    return bytes.slice(at, end).buffer as ArrayBuffer;
+  }
+
+  /** What was committed, as the length of an answer, if the return value of a call says that something was. */
+  announced(returned: number): number | undefined {
+    return returned & ANNOUNCE ? this.guard(() => this.store.announcements()) : undefined;
+  }
+}
+
+/** Calls the store's timer. */
+export function startTicking(memory: Memory, options: OpenOptions): () => void {
+  const millis = tickMillis(options);
+  if (millis === 0) return () => {};
+  const timer: unknown = setInterval(() => {
+    try {
+      memory.guard(() => memory.store.tick());
+    } catch {
+      // A failed sync has poisoned the store, and its next commit says so to somebody who listens.
+    }
+  }, millis);
+  // A process that has nothing else to do may end.
+  (timer as { unref?(): void }).unref?.();
+  return () => clearInterval(timer as number);
+}
+
+/** How often a store wants to be ticked, in milliseconds; 0 for never. */
+export function tickMillis(options: OpenOptions): number {
+  const { durability: wanted = "strict" } = options;
+  if (wanted === "inMemory") return 0;
+  if (wanted === "strict") return 1000;
+  return Math.max(1, wanted === "buffered" ? 100 : (wanted.intervalMs ?? 100));
+}
