@@ -550,6 +550,40 @@ fn a_store_that_lost_both_anchors_says_so_and_can_still_be_salvaged() {
     assert_eq!(content(&db), expected);
 }
 
+/// The segment in which a run began was gone. What was done to the run later could not be folded, and salvage refused the
+/// whole store for it, with all that had nothing to do with that run. Found by the enumeration, workload `runs`.
+#[test]
+fn salvage_passes_over_a_run_whose_beginning_is_lost_and_reads_everything_else() {
+    let disk = CrashStorage::new();
+    let db = open(disk.clone(), STRICT, 4096, 1).unwrap();
+    let lost = db.runs().begin(RunOptions::named("lost")).unwrap().id();
+    db.kv().put("first", "x".repeat(3000)).unwrap();
+    // In the next segment: of the lost run, of a new one, and of neither.
+    db.kv().put("second", "x".repeat(3000)).unwrap();
+    db.runs().get(lost).unwrap().kv().put("input", "tea").unwrap();
+    let kept = db.runs().begin(RunOptions::named("kept")).unwrap().id();
+    db.runs().get(kept).unwrap().kv().put("input", "coffee").unwrap();
+    db.kv().put("third", 3).unwrap();
+    let last = db.view().seq();
+    db.close().unwrap();
+
+    let mut image = disk.live_image();
+    let first = image.names().find(|name| name.starts_with("log-")).unwrap().to_owned();
+    image.remove(&first);
+    assert_eq!(recovered(image.to_memory(), 1).unwrap_err().kind(), ErrorKind::Corrupt);
+    let salvage = options(STRICT, 8192).recovery(foldb::RecoveryMode::Salvage);
+    let db = Db::open(image.to_memory(), Arc::new(SeededHost::new(2)), salvage).unwrap();
+    assert_eq!(db.kv().get::<String>("first").unwrap(), None);
+    assert_eq!(db.kv().get::<String>("second").unwrap().unwrap().len(), 3000);
+    assert_eq!(db.kv().get::<i64>("third").unwrap(), Some(3));
+    assert!(db.runs().get(lost).is_err());
+    assert_eq!(db.runs().get(kept).unwrap().kv().get::<String>("input").unwrap().as_deref(), Some("coffee"));
+    let report = db.recovery_report();
+    assert_eq!(report.seq, last);
+    let skipped: Vec<_> = report.log.damage.iter().filter(|damage| damage.rule == "F-36").collect();
+    assert!(matches!(skipped.as_slice(), [damage] if damage.seqs == Some((4, 4))), "{skipped:?}");
+}
+
 #[test]
 fn salvage_shows_everything_that_default_recovery_shows_and_writes_nothing() {
     for seed in SEEDS {

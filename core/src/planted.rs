@@ -115,10 +115,10 @@ defects! {
     OlderAnchorOverwritten,
     /// What is left of a torn anchor is not zeroed before it is written over (rule F-9).
     TornAnchorNotWiped,
-    /// Anchors are believed as the page cache shows them (rule F-28).
-    AnchorReadUnsynced,
-    /// The newest segment is believed as the page cache shows it (rule F-28).
-    SegmentReadUnsynced,
+    /// A barrier returns without a sync.
+    BarrierWithoutSync,
+    /// The timer hands over what is buffered, and does not sync it.
+    TimerWithoutSync,
     /// No clean close is marked in the log (rule F-20).
     CloseWithoutMark,
     /// A mark in the page cache counts as a part of the segment that it is in (rule F-25).

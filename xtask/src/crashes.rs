@@ -1,8 +1,13 @@
 //! `cargo xtask crashes` and `cargo xtask mutants`: build the programs that enumerate crashes, optimized, and run them.
 //!
-//! Invariant: this only builds and starts them. What is enumerated and judged is the business of `foldb-testkit`.
+//! Invariant: this only builds and starts them, the second with the planted bugs compiled in. What is enumerated and judged is the business of `foldb-testkit`.
 
-use std::{ffi::OsString, path::Path, process::Command};
+use std::{
+    env,
+    ffi::OsString,
+    path::Path,
+    process::{Command, ExitCode},
+};
 
 /// Builds and runs a program of the test kit, up to its name.
 const RUN: [&str; 7] = ["run", "--release", "--quiet", "--package", "foldb-testkit", "--features=programs", "--bin"];
@@ -12,25 +17,42 @@ pub(crate) fn run(root: &Path, arguments: &[OsString]) -> bool {
     succeeds(cargo(root).args(RUN).args(["foldb-crashes", "--"]).args(arguments))
 }
 
-/// Switches planted bugs on, one after another, with these arguments. Returns whether the enumeration notices each.
+/// Switches planted bugs on, one after another, with these arguments. Returns whether the suite notices each.
 pub(crate) fn mutants(root: &Path, arguments: &[OsString]) -> bool {
-    // A target directory of its own: the flag would rebuild everything else each time. And the quickest build that is
-    // optimized: most defects are noticed within a second.
-    let target = root.join("target").join("planted");
-    let quick_build = [("LTO", "off"), ("CODEGEN_UNITS", "16"), ("DEBUG", "none")];
-    succeeds(
-        cargo(root)
-            .args(RUN)
-            .args(["foldb-mutants", "--"])
-            .args(arguments)
-            .env("RUSTFLAGS", "--cfg foldb_planted")
-            .env("CARGO_TARGET_DIR", target)
-            .envs(quick_build.map(|(name, value)| (format!("CARGO_PROFILE_RELEASE_{name}"), value))),
-    )
+    let mut run = cargo(root);
+    run.args(["run", "--profile", "proof", "--quiet", "--package", "foldb-testkit", "--features=programs"]);
+    // Only the crates of the workspace are compiled with the flag, and put beside those without it; RUSTFLAGS would compile
+    // all dependencies a second time.
+    match env::current_exe() {
+        Ok(xtask) => run.env("RUSTC_WORKSPACE_WRAPPER", xtask).env(PLANTING, "1"),
+        Err(error) => {
+            eprintln!("error: the path of this program is not known: {error}");
+            return false;
+        }
+    };
+    succeeds(run.args(["--bin", "foldb-mutants", "--"]).args(arguments))
+}
+
+/// The step of `cargo xtask test`.
+pub(crate) fn mutants_step(root: &Path) -> Result<(), String> {
+    println!("$ cargo xtask mutants");
+    if mutants(root, &[]) { Ok(()) } else { Err("cargo xtask mutants".into()) }
+}
+
+/// Set where cargo starts this program in the place of the compiler.
+const PLANTING: &str = "FOLDB_XTASK_PLANTING";
+
+/// Where cargo has started this program in the place of the compiler: compiles with the planted bugs switched in, and says how
+/// it went.
+pub(crate) fn compile_planted() -> Option<ExitCode> {
+    env::var_os(PLANTING)?;
+    let mut arguments = env::args_os().skip(1);
+    let status = Command::new(arguments.next()?).args(arguments).args(["--cfg", "foldb_planted"]).status();
+    Some(if status.is_ok_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn cargo(root: &Path) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
     command
 }

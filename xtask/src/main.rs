@@ -62,6 +62,9 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = crashes::compile_planted() {
+        return code;
+    }
     let root = repository();
     let done = match parse() {
         Ok(Task::Help) => {

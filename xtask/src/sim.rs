@@ -11,7 +11,7 @@ use std::{
 use crate::steps::install_target;
 
 /// The target that has a standard library, files and clocks, and needs no browser: Node runs it.
-const TARGET: &str = "wasm32-wasip1";
+pub(crate) const TARGET: &str = "wasm32-wasip1";
 /// First and last seed whose traces are compared, the last one exclusive, and how many steps each of them has.
 const SEEDS: [&str; 3] = ["0", "16", "400"];
 
@@ -31,15 +31,18 @@ pub(crate) fn run(root: &Path, arguments: &[OsString]) -> bool {
 
 /// Runs the same seeds twice natively and once under WebAssembly, and compares every digest.
 pub(crate) fn traces(root: &Path) -> Result<(), String> {
-    let build = ["build", "--release", "--package", "foldb-testkit", "--bin", "foldb-traces"];
+    let build =
+        ["build", "--profile", "proof", "--package", "foldb-testkit", "--features=programs", "--bin", "foldb-traces"];
     succeed(cargo(root).args(build))?;
-    let first = lines(Command::new(program(root, &["release", NATIVE_NAME])).args(SEEDS))?;
-    let second = lines(Command::new(program(root, &["release", NATIVE_NAME])).args(SEEDS))?;
+    let first = lines(Command::new(program(root, &["proof", NATIVE_NAME])).args(SEEDS))?;
+    let second = lines(Command::new(program(root, &["proof", NATIVE_NAME])).args(SEEDS))?;
     same("run twice", &first, &second)?;
 
     install_target(root, TARGET)?;
+    // Without the programs' features: what the others need has no business there.
+    let build = build.iter().filter(|argument| !argument.starts_with("--features"));
     succeed(cargo(root).args(build).args(["--target", TARGET]))?;
-    let module = program(root, &[TARGET, "release", "foldb-traces.wasm"]);
+    let module = program(root, &[TARGET, "proof", "foldb-traces.wasm"]);
     let mut node = Command::new("node");
     node.current_dir(root).args(["--no-warnings", "xtask/src/wasi.mjs"]).arg(module).args(SEEDS);
     let wasm = lines(&mut node).map_err(|error| format!("{error} (the traces need Node 20 or newer)"))?;

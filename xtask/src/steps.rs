@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{npm, report, schedules, tidy, web};
+use crate::{crashes, npm, report, schedules, sim, tidy, web};
 
-/// The targets that core is built for: one that has no std at all, and the browser.
-const TARGETS: [&str; 2] = ["wasm32v1-none", "wasm32-unknown-unknown"];
+/// The targets that core is built for: one that has no std at all, the browser, and the one that Node runs by itself.
+const TARGETS: [&str; 3] = ["wasm32v1-none", "wasm32-unknown-unknown", sim::TARGET];
 /// The components of the toolchain that the steps use.
 const COMPONENTS: [(&str, Cargo); 2] = [("rustfmt", cargo("fmt --version")), ("clippy", cargo("clippy --version"))];
 
@@ -90,15 +90,25 @@ const STEPS: &[Step] = &[
         name: "crashes",
         why: "small workloads, crashed at every operation and again while they recover, keep every promise",
         work: Work::Cargo(&[cargo(
-            "run --release --package foldb-testkit --features=programs --bin=foldb-crashes -- --quick",
+            "run --profile proof --package foldb-testkit --features=programs --bin=foldb-crashes -- --quick",
         )]),
     },
     Step {
         name: "sim",
         why: "random simulations on a machine that fails, beside a model that does not; every sort of fault happens",
         work: Work::Cargo(&[cargo(
-            "run --release --package foldb-testkit --features=programs --bin=foldb-sim -- --seeds 0..1500",
+            "run --profile proof --package foldb-testkit --features=programs --bin=foldb-sim -- --seeds 0..1500",
         )]),
+    },
+    Step {
+        name: "traces",
+        why: "a seed of the simulation is the same history natively and as WebAssembly",
+        work: Work::Call(sim::traces),
+    },
+    Step {
+        name: "mutants",
+        why: "each of the bugs that can be planted in the store is noticed",
+        work: Work::Call(crashes::mutants_step),
     },
     Step {
         name: "schedules",

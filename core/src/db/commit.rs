@@ -270,7 +270,7 @@ impl<S: Storage> Shared<S> {
         let core = self.lock();
         let seq = core.engine.working_state().seq();
         core.engine.check_usable()?;
-        if self.is_in_memory() || !core.engine.is_dirty() {
+        if self.is_in_memory() || !core.engine.is_dirty() || planted::active(Planted::BarrierWithoutSync) {
             return Ok(seq);
         }
         self.wait_durable_locked(core, seq).map(|_| seq)
@@ -284,7 +284,7 @@ impl<S: Storage> Shared<S> {
             return Ok(false);
         }
         if core.engine.is_dirty() {
-            return self.flush(core, true).map(|_| true);
+            return self.flush(core, !planted::active(Planted::TimerWithoutSync)).map(|_| true);
         }
         if core.engine.is_marked() {
             return Ok(false);

@@ -150,7 +150,16 @@ fn fold_from<S: Storage>(
     let mut appended = Vec::new();
     let outcome = fold(storage, survey, from, mode, progress, &mut |record| {
         appended.clear();
-        state.apply(&LoggedTransaction { at: record.at, frames: record.frames }, pages, &mut appended)
+        let transaction = LoggedTransaction { at: record.at, frames: record.frames };
+        if mode != RecoveryMode::Salvage {
+            return state.apply(&transaction, pages, &mut appended);
+        }
+        // Of a transaction that does not fit what is left nothing must stay. And runs whose beginning is lost had numbers too.
+        let mut next = state.clone();
+        next.pass_over_lost_runs(&transaction);
+        next.apply(&transaction, pages, &mut appended)?;
+        state = next;
+        Ok(())
     })?;
     check_tail(&state, &outcome, pages)?;
     Ok((state, outcome, loaded))

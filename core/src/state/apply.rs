@@ -136,6 +136,13 @@ impl State {
         Ok(())
     }
 
+    /// For salvage, where the beginnings of runs may be lost: the numbers up to those that a transaction gives out are taken.
+    pub(crate) fn pass_over_lost_runs(&mut self, transaction: &LoggedTransaction<'_>) {
+        let groups = transaction.frames.iter().flat_map(|frame| frame.groups());
+        let begun = groups.filter(|group| group.ops().any(|op| op.code == OpCode::RunBegin)).map(|group| group.space);
+        self.next_number = self.next_number.max(begun.min().unwrap_or(0));
+    }
+
     /// Builds the tree of an empty space from a transaction that does nothing but put many keys into it, in ascending
     /// order, as every bulk load does: leaves are packed full and written once. Returns the space, if there is one.
     fn build_space(

@@ -4,10 +4,10 @@
 //! an error that names a file, with not a byte changed, or the contents as they were: never other contents, and never
 //! fewer, but where [`Outcome::Shorter`] says that nothing can tell.
 
-use std::ops::ControlFlow;
+use std::{collections::BTreeSet, ops::ControlFlow};
 
 use foldb_core::{
-    Db, ErrorKind, Result, StoreId,
+    Db, ErrorKind, RecoveryMode, Result, StoreId,
     log::{
         Anchor, AnchorSlot, FrameOutcome, FrameSeal, FrameType, Previous, SEGMENT_HEADER_BYTES, SegmentHeader,
         parse_segment_name, parse_snapshot_name, read_frame, segment_name, snapshot_name,
@@ -93,6 +93,8 @@ struct Placed {
     len: u64,
     /// No commit is hurt by what happens to a mark behind the last one.
     is_mark: bool,
+    /// The seq of the transaction that it makes whole.
+    commits: Option<u64>,
 }
 
 impl Bench<'_> {
@@ -238,7 +240,9 @@ impl Bench<'_> {
                 && let FrameOutcome::Frame(frame) = read_frame(rest, offset, &seal)
             {
                 let is_mark = frame.frame_type == FrameType::Mark;
-                placed.push(Placed { segment, offset, len: frame.next - offset, is_mark });
+                let commits = matches!(frame.frame_type, FrameType::Transaction | FrameType::Commit)
+                    .then(|| first_varint(frame.payload));
+                placed.push(Placed { segment, offset, len: frame.next - offset, is_mark, commits });
                 offset = frame.next;
             }
         }
@@ -294,6 +298,9 @@ impl Bench<'_> {
                 false => Outcome::RefusedOrWhole,
             };
             self.judge(&image, allowed, &|| format!("{name} gone"))?;
+            if is_segment {
+                self.salvage_reads_the_rest(&image).map_err(|what| format!("damaged at rest, {name} gone: {what}"))?;
+            }
             if !is_snapshot {
                 let mut image = closed.clone();
                 image.append(&name, &[0xa5; 72]);
@@ -301,6 +308,48 @@ impl Bench<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A segment is gone. Salvage hands out every transaction that the others have, behind the snapshot that it begins with,
+    /// does not claim to be complete, and writes nothing.
+    fn salvage_reads_the_rest(&mut self, image: &Image) -> Result<(), String> {
+        self.count += 1;
+        let disk = CrashStorage::from_image(image);
+        let options = options(self.workload).recovery(RecoveryMode::Salvage);
+        let host = std::sync::Arc::new(SeededHost::new(LIFE + 2));
+        let db = match Db::open(disk.clone(), host, options) {
+            Ok(db) => db,
+            // There is nothing to go on from.
+            Err(_) if segments(image).is_empty() => return Ok(()),
+            Err(error) => return Err(format!("salvage refuses the store: {error}")),
+        };
+        if disk.is_changed() {
+            return Err("salvage changes the store".into());
+        }
+        let report = db.recovery_report();
+        if report.log.complete {
+            return Err("salvage claims that nothing is missing".into());
+        }
+        let from = report.snapshot.map_or(0, |(_, seq)| seq);
+        let frames = self.placed(image);
+        let cut = |frame: &&Placed| self.is_sealed(image, frame.segment) && !self.counts(image, frame);
+        let there = frames.iter().filter(|frame| !cut(frame)).filter_map(|frame| frame.commits);
+        let there: BTreeSet<u64> = there.filter(|seq| *seq > from).collect();
+        // What was done to a run whose beginning is lost.
+        let skipped = report.log.damage.iter().filter(|damage| damage.rule == "F-36").count();
+        let found = report.log.records + u64::try_from(skipped).unwrap_or(u64::MAX);
+        if found == u64::try_from(there.len()).unwrap_or(u64::MAX) {
+            return Ok(());
+        }
+        Err(format!(
+            "salvage hands out {} transactions behind {from} and skips {skipped}, of {there:?}",
+            report.log.records
+        ))
+    }
+
+    /// Whether a segment has a successor among the files.
+    fn is_sealed(&self, image: &Image, segment: u64) -> bool {
+        headers(image).iter().filter_map(|header| header.previous).any(|previous| previous.segment == segment)
     }
 
     /// Files of another store, and of a second writer of this one.
@@ -354,6 +403,12 @@ impl Bench<'_> {
         }
         Ok(())
     }
+}
+
+/// The number that a record begins with (F-14): its seq.
+fn first_varint(bytes: &[u8]) -> u64 {
+    let len = bytes.iter().position(|byte| byte & 0x80 == 0).map_or(bytes.len(), |last| last + 1);
+    bytes.iter().take(len).rev().fold(0, |number, byte| number << 7 | u64::from(byte & 0x7f))
 }
 
 /// The valid anchors.

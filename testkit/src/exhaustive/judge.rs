@@ -7,6 +7,7 @@ use foldb_core::{Db, Result, TransactionOptions, limits::IDEMPOTENCY_WINDOW, sto
 use super::{
     contents::Glance,
     execution::{Execution, open, wrong},
+    protocol,
     workload::Workload,
 };
 use crate::crash::{CrashStorage, Image};
@@ -36,7 +37,9 @@ pub(super) fn recover(
     depth: u64,
     glance: &mut Glance,
 ) -> Result<Recovery, String> {
-    recover_disk(execution, workload, CrashStorage::from_image(image), promised, depth, glance)
+    let recovery = recover_disk(execution, workload, CrashStorage::from_image(image), promised, depth, glance)?;
+    protocol::check(image, &recovery.disk)?;
+    Ok(recovery)
 }
 
 /// The same for a disk of which not everything is durable, as a process leaves it that dies alone.

@@ -29,6 +29,7 @@ mod execution;
 mod images;
 mod judge;
 mod path;
+mod protocol;
 mod steps;
 mod workload;
 

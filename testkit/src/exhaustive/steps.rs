@@ -138,6 +138,7 @@ impl<'a> Runner<'a> {
                 let sync = Fault::on(OperationKind::Sync).of_files("anchor-");
                 self.fail(sync, 1500, FILLING_PUTS)?;
             }
+            Step::FailMark => self.fail_mark()?,
             Step::FullDisk => self.full_disk()?,
         }
         Ok(())
@@ -420,6 +421,24 @@ impl<'a> Runner<'a> {
             }
         }
         self.process.clear_faults();
+        self.kill();
+        self.reopen()
+    }
+
+    /// The page cache has the mark, and no later sync brings it to the disk. It is true all the same; the commits before it
+    /// are durable.
+    fn fail_mark(&mut self) -> Result<()> {
+        self.put_one(8, 20)?;
+        self.db().sync()?;
+        self.promise();
+        self.process.inject(Fault::on(OperationKind::Sync).of_files("log-"));
+        let ticked = self.db().ticker().tick();
+        self.process.clear_faults();
+        let before = self.db().view().seq();
+        match ticked {
+            Ok(_) => return Err(wrong("a mark whose sync failed is no failure")),
+            Err(error) => self.failed(&error, before)?,
+        }
         self.kill();
         self.reopen()
     }

@@ -77,6 +77,8 @@ pub enum Step {
     FailWrite,
     /// Large pairs are put until the sync of an anchor fails; then as [`Step::Kill`].
     FailAnchor,
+    /// A pair is put, and the sync of the mark that the idle store writes behind it fails; then as [`Step::Kill`].
+    FailMark,
     /// Pairs are put until the disk is full, and one more once there is room again.
     FullDisk,
 }
@@ -130,8 +132,8 @@ impl Workload {
     /// The workloads that have a name: each is about one thing that the store does.
     pub fn named() -> Vec<Self> {
         use Step::{
-            Append, BeginRun, Close, Conflict, Delete, EndRun, FailAnchor, FailSnapshot, FailSync, FailWrite, FullDisk,
-            Kill, LostSnapshot, Many, Mixed, Phantom, Reopen, Rollback, Snapshot, Sync, Tick, Trim,
+            Append, BeginRun, Close, Conflict, Delete, EndRun, FailAnchor, FailMark, FailSnapshot, FailSync, FailWrite,
+            FullDisk, Kill, LostSnapshot, Many, Mixed, Phantom, Reopen, Rollback, Snapshot, Sync, Tick, Trim,
         };
         let roomy = |name, durability, steps: &[Step]| Self::new(name, durability, ROOMY_SEGMENT, steps);
         let small = |name, durability, steps: &[Step]| Self::new(name, durability, SMALLEST_SEGMENT, steps);
@@ -175,6 +177,7 @@ impl Workload {
             roomy("trimmed", STRICT, &[Append { events: 4 }, Append { events: 4 }, Trim, Append { events: 1 }]),
             roomy("failed-write", STRICT, &[put(1), FailWrite, put(2), Mixed, FailWrite]),
             small("failed-anchor", STRICT, &[large(), large(), FailAnchor, put(1), FailAnchor]),
+            roomy("failed-mark", STRICT, &[FailMark, put(1), FailMark, put(2)]),
             small("full-disk", STRICT, &[large(), FullDisk, put(1)]),
             roomy("lost-snapshot", STRICT, &[put(1), Mixed, LostSnapshot, Snapshot, put(2)]),
             roomy("failed-snapshot", STRICT, &[put(1), Snapshot, put(2), FailSnapshot, put(1), Snapshot, put(3)]),

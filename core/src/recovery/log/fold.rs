@@ -84,7 +84,8 @@ pub struct LogOutcome {
 }
 
 /// Hands out every transaction behind `from` (or from the beginning of the log) in order, up to the highest proven seq,
-/// and returns those past it as a tail. Reads only. An error of `apply` ends the fold and is returned.
+/// and returns those past it as a tail. Reads only. An error of `apply` ends the fold and is returned; in salvage a
+/// transaction that does not fit what is left is skipped and listed instead, and `apply` must have changed nothing then.
 ///
 /// Fails with `Error::Corrupt` where anything proves that more was durable than is there, or where bytes that are not
 /// the torn tail of the newest segment break a rule: what was handed out until then must be thrown away. Fails with

@@ -12,14 +12,18 @@ use super::{
     survey::{SegmentInfo, Survey},
 };
 use crate::{
-    Result,
-    log::{Frame, FrameSeal, FrameType, LogPosition, RecordView, SEGMENT_HEADER_BYTES, resync, segment_name, wide},
+    Error, Result,
+    log::{
+        Frame, FrameSeal, FrameType, LogPosition, RecordView, SEGMENT_HEADER_BYTES, parse_snapshot_name, resync,
+        segment_name, wide,
+    },
     recovery::{Damage, ProgressCallback, report_progress},
     storage::Storage,
 };
 
 /// Hands out every whole transaction that is left. A starting point that does not fit the log is damage too: everything
-/// there is is folded then, behind the seq of the starting point.
+/// there is is folded then, behind the seq of the starting point. A transaction for which `apply` fails with
+/// [`Error::Corrupt`], and changes nothing, is damage as well.
 pub(super) fn fold<S: Storage>(
     storage: &S,
     survey: &Survey,
@@ -66,6 +70,11 @@ struct Salvager<'f> {
     seq: u64,
     /// The newest entry of the damage, as long as it may explain which seqs are missing.
     open_gap: Option<usize>,
+}
+
+/// Whether a page of a snapshot is damaged: the older one stands in, and everything begins again.
+fn is_of_a_snapshot(error: &Error) -> bool {
+    matches!(error, Error::Corrupt { file, .. } if parse_snapshot_name(file).is_some())
 }
 
 /// The parts of a transaction that wait for their commit.
@@ -153,9 +162,19 @@ impl Salvager<'_> {
             return Ok(Err(corrupt(at, "F-15", what)));
         }
         self.missing_up_to(header.seq - 1, at);
-        self.report.records += 1;
         self.seq = header.seq;
-        (self.apply)(LogRecord { header, at, epoch, frames }).map(Ok)
+        match (self.apply)(LogRecord { header, at, epoch, frames }) {
+            // What it goes on from was lost with others, as the run that it writes to. It is one of many.
+            Err(error @ Error::Corrupt { .. }) if !is_of_a_snapshot(&error) => {
+                let seqs = Some((header.seq, header.seq));
+                self.report.damage.push(Damage { seqs, ..Damage::from_error(&error, &segment_name(at.segment)) });
+            }
+            applied => {
+                applied?;
+                self.report.records += 1;
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// Says which transactions are lost: those between the last one and the next one that is there.

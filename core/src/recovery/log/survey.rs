@@ -256,9 +256,7 @@ impl<S: Storage> Surveyor<'_, S> {
 
     fn read_anchor(&self, name: &str) -> Result<Option<Anchor>> {
         let file = self.storage.open(name)?;
-        if !planted::active(Planted::AnchorReadUnsynced) {
-            file.sync()?;
-        }
+        file.sync()?;
         let mut bytes = vec![0; ANCHOR_BYTES];
         if file.len()? < wide(ANCHOR_BYTES) {
             return Ok(None);
@@ -298,7 +296,7 @@ impl<S: Storage> Surveyor<'_, S> {
 
     fn read_header(&self, name: &str, may_be_newest: bool) -> Result<(Option<SegmentHeader>, u64)> {
         let file = self.storage.open(name)?;
-        if may_be_newest && !planted::active(Planted::SegmentReadUnsynced) {
+        if may_be_newest {
             file.sync()?;
         }
         let len = file.len()?;
