@@ -42,7 +42,19 @@ async function reader(name, store) {
     return { get: kv.get, close: kv.close };
   }
   if (!workers.has(name)) await start(name);
-  return { get: (wanted) => workers.get(name)("get", wanted), close: () => {} };
+  // What is asked for in one tick travels in one message, as foldb does it: a message for each costs more than most reads.
+  let asked = [];
+  const send = async () => {
+    const batch = asked;
+    asked = [];
+    const values = await workers.get(name)("getMany", batch.map(({ wanted }) => wanted));
+    batch.forEach(({ resolve }, place) => resolve(values[place]));
+  };
+  const get = (wanted) =>
+    new Promise((resolve, reject) => {
+      if (asked.push({ wanted, resolve }) === 1) queueMicrotask(() => send().catch(reject));
+    });
+  return { get, close: () => {} };
 }
 
 /** Reads for a second from the main thread with so many in flight. */

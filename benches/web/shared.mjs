@@ -1,7 +1,5 @@
 // Keys, values and random numbers that are the same for every engine.
 
-export const encoder = new TextEncoder();
-
 /** A generator of whole numbers below 2^32, the same for the same seed. */
 export function random(seed) {
   let state = seed >>> 0;

@@ -92,9 +92,15 @@ const works = {
     if (probe.length !== 100) throw new Error(`${engine.title} has ${probe.length} instead of 100`);
     return mean(wanted.length, (round) => kv.range(wanted[round], 100));
   },
-  /** One read for a message: what an app does that has its store in a worker. */
-  async get(wanted) {
-    return (await store("loaded", true)).get(wanted);
+  /** The reads of one message: what an app does that has its store in a worker. */
+  async getMany(wanted) {
+    const kv = await store("loaded", true);
+    const found = [];
+    for (const key of wanted) {
+      const value = kv.get(key);
+      found.push(value instanceof Promise ? await value : value);
+    }
+    return found;
   },
   async close() {
     for (const kv of Object.values(stores)) await kv.close();

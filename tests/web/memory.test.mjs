@@ -87,8 +87,7 @@ test("random values come back as they went in", async () => {
 
 test("hostile bytes of the module's memory do not stop it", async () => {
   // The same message that a broken page could send to a worker: any bytes as requests.
-  const { load, Store } = await import(new URL("./node_modules/foldb/dist/module.js", import.meta.url));
-  const { encodeOptions } = await import(new URL("./node_modules/foldb/dist/options.js", import.meta.url));
+  const { encodeOptions, load, Store } = await import(new URL("./node_modules/foldb/dist/internal.js", import.meta.url));
   const { memory } = await load();
   const store = Store.openMemory(encodeOptions({}));
   let state = 7;
@@ -180,9 +179,9 @@ class Directory {
 
 /** The parts of the package that a test of failures needs. */
 async function parts() {
-  const part = (name) => import(new URL(`./node_modules/foldb/dist/${name}.js`, import.meta.url));
-  const [{ load, Store }, { encodeOptions }, { localDb, LocalCaller }, { Reader, Writer }, { writeHead, readAnswer }, { STORE }, { Operation }] =
-    await Promise.all(["module", "options", "local", "wire", "request", "surface", "operation"].map(part));
+  const { encodeOptions, load, localDb, LocalCaller, Operation, readAnswer, Reader, STORE, Store, writeHead, Writer } = await import(
+    new URL("./node_modules/foldb/dist/internal.js", import.meta.url)
+  );
   const { memory } = await load();
   const open = (directory, options = {}) => localDb({ name: "fake", store: Store.openNode(directory, encodeOptions(options)), memory, options: { durability: "inMemory" } });
   return { memory, Store, encodeOptions, LocalCaller, Reader, Writer, writeHead, readAnswer, STORE, Operation, open };

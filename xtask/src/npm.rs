@@ -16,7 +16,8 @@ const GENERATED: [&str; 2] = ["foldb_wasm.js", "foldb_wasm_bg.wasm"];
 /// Builds the package into `bindings/dist` and prints the size of its parts.
 pub(crate) fn build(root: &Path) -> Result<(), String> {
     let package = root.join("bindings");
-    if !package.join("node_modules/.package-lock.json").is_file() {
+    // A folder that was installed before a tool was added lacks it.
+    if !package.join("node_modules/.package-lock.json").is_file() || !local(&package, "esbuild").exists() {
         run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&package))?;
     }
     for folder in ["pkg", "dist"] {
@@ -32,16 +33,38 @@ pub(crate) fn build(root: &Path) -> Result<(), String> {
     // Comments stay in the types, where editors show them, and go from what an app ships.
     let compiler = local(&package, "tsc");
     run(Command::new(&compiler).args(["--project", ".", "--emitDeclarationOnly"]).current_dir(&package))?;
-    let arguments = ["--project", ".", "--declaration", "false", "--removeComments", "true"];
+    let arguments = ["--project", ".", "--declaration", "false", "--removeComments", "true", "--outDir", "pkg/js"];
     run(Command::new(&compiler).args(arguments).current_dir(&package))?;
     let [glue, module] = GENERATED;
-    copy(&package.join("pkg").join(glue), &package.join("dist").join(glue))?;
+    copy(&package.join("pkg").join(glue), &package.join("pkg/js").join(glue))?;
+    for entries in BUNDLES {
+        let mut command = Command::new(local(&package, "esbuild"));
+        command.args(entries).args(["--bundle", "--format=esm", "--target=es2022", "--minify"]);
+        command.args(["--outdir=dist", "--log-level=warning"]);
+        run(command.current_dir(&package))?;
+    }
     copy(&package.join("ts/foldb_wasm.d.ts"), &package.join("dist/foldb_wasm.d.ts"))?;
     let mut command = Command::new(local(&package, "wasm-opt"));
     command.args(OPTIMIZE).arg(package.join("pkg").join(module)).arg("-o").arg(package.join("dist").join(module));
     run(command.current_dir(&package))?;
     run(Command::new("node").arg("sizes.mjs").current_dir(&package))
 }
+
+/// Few files, because each level of imports is a way to the server and back before anything can begin: the page's entry, with
+/// what is asked for later in files of their own; the worker as one file; and what Node loads, whose entries share their
+/// classes.
+const BUNDLES: [&[&str]; 3] = [
+    &["pkg/js/index.js", "--splitting"],
+    &["pkg/js/worker.js"],
+    &[
+        "pkg/js/index-node.js",
+        "pkg/js/node.js",
+        "pkg/js/internal.js",
+        "--splitting",
+        "--platform=node",
+        "--chunk-names=node-[hash]",
+    ],
+];
 
 /// With the instructions that every browser with OPFS has. Not for size: what `-Os` and `-Oz` take from the module they
 /// give back, and more, once it is compressed (351 KB by brotli after `-Os`, 331 KB after `-O1`).

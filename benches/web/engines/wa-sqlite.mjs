@@ -48,8 +48,15 @@ export async function open(name, { durable }) {
       sqlite3.bind_text(range, 1, from);
       sqlite3.bind_int(range, 2, count);
       const found = [];
+      // Its blobs are views that are good until the next step. They go into one buffer, as foldb does it: one for each would
+      // take half of the time.
+      let buffer = new Uint8Array(count * 128);
+      let at = 0;
       while ((await sqlite3.step(range)) === SQLite.SQLITE_ROW) {
-        found.push([sqlite3.column_text(range, 0), sqlite3.column_blob(range, 1).slice()]);
+        const blob = sqlite3.column_blob(range, 1);
+        if (at + blob.length > buffer.length) [buffer, at] = [new Uint8Array(count * 128 + blob.length), 0];
+        buffer.set(blob, at);
+        found.push([sqlite3.column_text(range, 0), buffer.subarray(at, (at += blob.length))]);
       }
       await sqlite3.reset(range);
       return found;

@@ -1,0 +1,9 @@
+// What the package's own tests reach to feed it failures and hostile bytes. Not for users: the package does not export it.
+
+export { LocalCaller, localDb } from "./local.js";
+export { load, Store } from "./module.js";
+export { Operation } from "./operation.js";
+export { encodeOptions } from "./options.js";
+export { readAnswer, writeHead } from "./request.js";
+export { STORE } from "./surface.js";
+export { Reader, Writer } from "./wire.js";
