@@ -71,6 +71,7 @@ class Connection {
       () => {},
     );
     this.#post({ type: "open", version: PROTOCOL_VERSION, name, alive, options, encoded });
+    void compiled().then((module) => this.#post({ type: "module", module }));
     addEventListener("pagehide", this.#flush);
     addEventListener("visibilitychange", this.#hidden);
   }
@@ -240,6 +241,20 @@ class Connection {
     this.#fail(closed(this.name));
     if (failure) throw failure;
   }
+}
+
+let compiling: Promise<WebAssembly.Module | undefined> | undefined;
+
+/**
+ * The WebAssembly module, which the page compiles while its worker starts. Where that fails (a policy of the page, a server
+ * that does not say what the file is) the worker does it, and tells what is wrong.
+ */
+function compiled(): Promise<WebAssembly.Module | undefined> {
+  const address = new URL("./foldb_wasm_bg.wasm", import.meta.url);
+  compiling ??= Promise.resolve()
+    .then(() => WebAssembly.compileStreaming(fetch(address)))
+    .catch(() => (compiling = undefined));
+  return compiling;
 }
 
 const DONE: Promise<any> = Promise.resolve();

@@ -4,12 +4,15 @@ import init, { type InitOutput } from "./foldb_wasm.js";
 
 export { Store, StoreImport, destroyStore, listStores } from "./foldb_wasm.js";
 
-let bytes: (() => Promise<BufferSource>) | undefined;
+/** The module, compiled or as its bytes; `undefined` where the package has to fetch it after all. */
+type Source = BufferSource | WebAssembly.Module | undefined;
+
+let source: (() => Promise<Source>) | undefined;
 let loading: Promise<InitOutput> | undefined;
 
-/** Where the module comes from, for engines that cannot fetch what lies beside the package's own files. */
-export function readModuleWith(read: () => Promise<BufferSource>): void {
-  bytes ??= read;
+/** Where the module comes from, if somebody else has it or it cannot be fetched from beside the package's own files. */
+export function readModuleWith(read: () => Promise<Source>): void {
+  source ??= read;
 }
 
 /** Loads the module; a failed load is tried again by the next caller. */
@@ -22,6 +25,7 @@ export function load(): Promise<InitOutput> {
 }
 
 async function start(): Promise<InitOutput> {
+  const found = await source?.();
   // Without an argument the module is fetched from beside the package's own files, and compiled while it arrives.
-  return bytes ? init({ module_or_path: await bytes() }) : init();
+  return found ? init({ module_or_path: found }) : init();
 }

@@ -20,6 +20,8 @@ export interface SentError {
 export type ToWorker =
   /** The first message. `alive` names a lock that the worker holds as long as it lives; `encoded` has the options for the module. */
   | { type: "open"; version: number; name: string; alive: string; options: OpenOptions; encoded: Uint8Array }
+  /** Follows `open`: the WebAssembly module, compiled by the page; without one the worker sees to it itself. */
+  | { type: "module"; module: WebAssembly.Module | undefined }
   /** Requests, each behind its length. */
   | { type: "requests"; bytes: ArrayBuffer }
   /** Whether commits are to be announced. */
@@ -59,6 +61,7 @@ const TO_WORKER: Record<ToWorker["type"], (message: Fields) => boolean> = {
   open: ({ version, name, alive, options, encoded }) =>
     typeof version === "number" &&
     (version !== PROTOCOL_VERSION || (typeof name === "string" && typeof alive === "string" && typeof options === "object" && options !== null && encoded instanceof Uint8Array)),
+  module: ({ module }) => module === undefined || module instanceof WebAssembly.Module,
   requests: ({ bytes }) => isBuffer(bytes),
   announce: ({ active }) => typeof active === "boolean",
   flush: () => true,

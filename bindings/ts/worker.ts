@@ -5,6 +5,7 @@ import { exported } from "./archive.js";
 import { hold, openHere, withQuota } from "./browser.js";
 import { FoldbError, thrown } from "./errors.js";
 import { Memory, startTicking } from "./memory.js";
+import { readModuleWith } from "./module.js";
 import { PROTOCOL_VERSION, sendable, toWorker, type FromWorker, type ToWorker } from "./protocol.js";
 import { destroy, importStore, list } from "./stores.js";
 
@@ -25,6 +26,8 @@ interface Held {
 class Session {
   readonly #port: Port;
   readonly #client: number;
+  #arrived!: (module: WebAssembly.Module | undefined) => void;
+  readonly #module = new Promise<WebAssembly.Module | undefined>((arrived) => (this.#arrived = arrived));
   #held: Held | undefined;
   #turn: Promise<void> = Promise.resolve();
   /** How many messages wait for their turn. */
@@ -47,6 +50,8 @@ class Session {
   #hear(data: unknown): void {
     const message = toWorker(data);
     if (!message) return this.#crash(new FoldbError("Invalid", "Message", "a message to the worker is none of the protocol"));
+    // The opening waits for it, so it cannot wait for the opening.
+    if (message.type === "module") return this.#arrived(message.module);
     // Requests come at once where nothing is under way: a turn of the event loop is most of what a read costs.
     if (message.type === "requests" && this.#queued === 0) {
       try {
@@ -67,7 +72,7 @@ class Session {
       .finally(() => this.#queued--);
   }
 
-  async #act(message: ToWorker): Promise<void> {
+  async #act(message: Exclude<ToWorker, { type: "module" }>): Promise<void> {
     const memory = this.#held?.memory;
     switch (message.type) {
       case "open":
@@ -102,6 +107,7 @@ class Session {
       throw new FoldbError("Unsupported", "Protocol", why);
     }
     if (this.#held) throw new FoldbError("Invalid", "Opened", "the store is open already");
+    readModuleWith(() => this.#module);
     // Asked for now and waited for later: each of these is a way to the browser's own process and back.
     const living = hold(alive, 0);
     const persisted = navigator.storage?.persisted().catch(() => undefined);
