@@ -16,7 +16,7 @@ use foldb_testkit::{
     Random, SeededHost,
     crash::{CrashStorage, Image},
 };
-use scenario::{Content, Scenario, content, open, options};
+use scenario::{Content, Scenario, content, open, options, recovered, untimed};
 use workload::Workload;
 
 const STRICT: Durability = Durability::Strict;
@@ -40,46 +40,19 @@ fn random_history(seed: u64, durability: Durability, steps: u64) -> Scenario {
     scenario
 }
 
-/// Crashes at so many moments of a history, spread over all of it, and what each leaves.
-fn crashes(scenario: &Scenario, moments: usize, budget: u64, seed: u64) -> Vec<(usize, Image)> {
-    let count = scenario.disk.operation_count();
-    let mut random = Random::new(seed);
-    let mut found = Vec::new();
-    for moment in 0..moments {
-        // One in each stretch of the history, so that no part of it is left out by chance.
-        let at = (moment * count + random.index(count)) / moments;
-        let point = scenario.disk.crash_point(at);
-        found.extend(point.images(budget, random.next()).map(|image| (at, image)));
-    }
-    found
-}
-
-/// A report without the times, which are the host's.
-fn untimed(report: &RecoveryReport) -> RecoveryReport {
-    let phases = report.phases.iter().map(|(phase, _)| (*phase, 0)).collect();
-    RecoveryReport { phases, ..report.clone() }
-}
-
-fn recovered<S: Storage>(storage: S, seed: u64) -> Result<(Content, RecoveryReport)> {
-    let db = open(storage, STRICT, 8192, seed)?;
-    let found = (content(&db), untimed(db.recovery_report()));
-    std::mem::forget(db);
-    Ok(found)
-}
-
 #[test]
 fn r1_the_same_files_give_the_same_state_and_report() {
     for seed in SEEDS {
         let mut scenario = random_history(seed, if seed % 2 == 0 { STRICT } else { BUFFERED }, 40);
         scenario.forget();
-        for (at, image) in crashes(&scenario, 12, 3, seed) {
+        for (at, image) in scenario.crashes(12, 3, seed) {
             let (one, other) = (image.to_memory(), image.to_memory());
-            let first = recovered(one.clone(), 7).unwrap();
+            let first = recovered(one.clone(), 8192, 7).unwrap();
             // Other times and other entropy, another moment: the same outcome.
-            assert_eq!(recovered(other.clone(), 8).unwrap(), first, "seed {seed}, crash after operation {at}");
+            assert_eq!(recovered(other.clone(), 8192, 8).unwrap(), first, "seed {seed}, crash after operation {at}");
             // With the same host even the files that recovery leaves are the same.
             let third = image.to_memory();
-            assert_eq!(recovered(third.clone(), 7).unwrap(), first);
+            assert_eq!(recovered(third.clone(), 8192, 7).unwrap(), first);
             assert_eq!(Image::from(&one), Image::from(&third), "seed {seed}, crash after operation {at}");
         }
     }
@@ -119,13 +92,13 @@ fn r2_recovering_again_gives_the_identical_state() {
     for seed in SEEDS {
         let mut scenario = random_history(seed, BUFFERED, 40);
         scenario.forget();
-        for (at, image) in crashes(&scenario, 12, 3, seed) {
+        for (at, image) in scenario.crashes(12, 3, seed) {
             let memory = image.to_memory();
-            let (first, _) = recovered(memory.clone(), 1).unwrap();
+            let (first, _) = recovered(memory.clone(), 8192, 1).unwrap();
             let after_first = Image::from(&memory);
             let mut reports = Vec::new();
             for again in 2..5 {
-                let (found, report) = recovered(memory.clone(), again).unwrap();
+                let (found, report) = recovered(memory.clone(), 8192, again).unwrap();
                 assert_eq!(found, first, "seed {seed}, crash after operation {at}, recovery {again}");
                 assert_eq!(report.log.tail_records, 0, "the tail was written again once");
                 reports.push(report);
@@ -142,18 +115,18 @@ fn r2_a_recovery_that_is_interrupted_twice_gives_the_identical_state() {
     for seed in SEEDS {
         let mut scenario = random_history(seed, BUFFERED, 12);
         scenario.forget();
-        for (at, image) in crashes(&scenario, 3, 2, seed) {
-            let (expected, _) = recovered(image.to_memory(), 1).unwrap();
+        for (at, image) in scenario.crashes(3, 2, seed) {
+            let (expected, _) = recovered(image.to_memory(), 8192, 1).unwrap();
             let once = CrashStorage::from_image(&image);
-            recovered(once.clone(), 2).unwrap();
+            recovered(once.clone(), 8192, 2).unwrap();
             for (first, point) in once.crash_points().enumerate() {
                 for image in point.images(3, seed) {
                     let twice = CrashStorage::from_image(&image);
                     let place = format!("seed {seed}, crash after operation {at}, {first} of recovery");
-                    assert_eq!(recovered(twice.clone(), 3).unwrap().0, expected, "{place}");
+                    assert_eq!(recovered(twice.clone(), 8192, 3).unwrap().0, expected, "{place}");
                     for (second, point) in twice.crash_points().enumerate() {
                         for image in point.images(2, seed) {
-                            let (found, _) = recovered(image.to_memory(), 4).unwrap();
+                            let (found, _) = recovered(image.to_memory(), 8192, 4).unwrap();
                             assert_eq!(found, expected, "{place}, {second} of the second recovery");
                             interrupted += 1;
                         }
@@ -170,7 +143,7 @@ fn r3_the_result_is_a_prefix_of_the_commit_order() {
     for seed in SEEDS {
         let mut scenario = random_history(seed, BUFFERED, 60);
         scenario.forget();
-        for (at, image) in crashes(&scenario, 20, 4, seed) {
+        for (at, image) in scenario.crashes(20, 4, seed) {
             scenario.check(&image, at, &format!("seed {seed}, crash after operation {at}"));
         }
     }
@@ -248,7 +221,7 @@ fn r4_only_committed_data_appears() {
     scenario.sync();
     scenario.forget();
     let mut checked = 0;
-    for (at, image) in crashes(&scenario, 40, 4, 4) {
+    for (at, image) in scenario.crashes(40, 4, 4) {
         let db = open(image.to_memory(), BUFFERED, 8192, 3).unwrap();
         let found = content(&db);
         assert_eq!(found, scenario.history[&db.view().seq()], "crash after operation {at}");
@@ -323,7 +296,7 @@ fn r5_every_commit_that_was_reported_durable_is_there() {
             }
         }
         scenario.forget();
-        for (at, image) in crashes(&scenario, 40, 4, seed) {
+        for (at, image) in scenario.crashes(40, 4, seed) {
             scenario.check(&image, at, &format!("seed {seed}, crash after operation {at}"));
         }
     }
@@ -335,7 +308,7 @@ fn r5_two_crashes_in_a_row_lose_nothing_that_was_promised_in_either_life() {
     for seed in SEEDS {
         let mut first = random_history(seed, STRICT, 15);
         first.forget();
-        for (at, image) in crashes(&first, 4, 2, seed) {
+        for (at, image) in first.crashes(4, 2, seed) {
             let promised = first.promised_by(at);
             let mut second = Scenario::on(CrashStorage::from_image(&image), STRICT, 8192, 1000 + seed);
             let mut workload = Workload::new(seed + 77);
@@ -351,7 +324,7 @@ fn r5_two_crashes_in_a_row_lose_nothing_that_was_promised_in_either_life() {
                 second.step(|db| workload.step(db));
             }
             second.forget();
-            for (later, image) in crashes(&second, 6, 3, seed) {
+            for (later, image) in second.crashes(6, 3, seed) {
                 let place = format!("seed {seed}, crashes after operations {at} and {later}");
                 second.check(&image, later, &place);
                 lives += 1;
@@ -432,19 +405,19 @@ fn an_older_snapshot_and_the_log_give_the_identical_content() {
         snapshots.sort();
         assert_eq!(snapshots.len(), 2, "two are kept");
 
-        let (found, report) = recovered(whole.to_memory(), 1).unwrap();
+        let (found, report) = recovered(whole.to_memory(), 8192, 1).unwrap();
         assert_eq!((found, report.rejected_snapshots.len()), (expected.clone(), 0));
         let newest = report.snapshot.unwrap().0;
         // The newest is cut, then the older one as well: each time the next one stands in, and it is said.
         let mut image = whole.clone();
         image.set_len(&snapshots[1], whole.len(&snapshots[1]).unwrap() / 2);
-        let (found, report) = recovered(image.to_memory(), 1).unwrap();
+        let (found, report) = recovered(image.to_memory(), 8192, 1).unwrap();
         assert_eq!(found, expected, "seed {seed}: from the older snapshot");
         assert!(report.snapshot.unwrap().0 < newest);
         assert_eq!(report.rejected_snapshots.len(), 1);
         assert_eq!(report.rejected_snapshots[0].file, snapshots[1]);
         image.remove(&snapshots[0]);
-        let (found, report) = recovered(image.to_memory(), 1).unwrap();
+        let (found, report) = recovered(image.to_memory(), 8192, 1).unwrap();
         assert_eq!(found, expected, "seed {seed}: from the log alone");
         assert_eq!(report.snapshot, None);
         // And a store goes on from there as if nothing had been.
@@ -541,9 +514,9 @@ fn a_store_that_lost_both_anchors_says_so_and_can_still_be_salvaged() {
     scenario.db.take().unwrap().close().unwrap();
     let mut image = scenario.disk.live_image();
     image.remove("anchor-a");
-    assert_eq!(recovered(image.to_memory(), 1).unwrap().0, expected, "one is enough");
+    assert_eq!(recovered(image.to_memory(), 8192, 1).unwrap().0, expected, "one is enough");
     image.remove("anchor-b");
-    let error = recovered(image.to_memory(), 1).unwrap_err();
+    let error = recovered(image.to_memory(), 8192, 1).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     let salvage = options(STRICT, 8192).recovery(foldb::RecoveryMode::Salvage);
     let db = Db::open(image.to_memory(), Arc::new(SeededHost::new(2)), salvage).unwrap();
@@ -589,8 +562,8 @@ fn salvage_shows_everything_that_default_recovery_shows_and_writes_nothing() {
     for seed in SEEDS {
         let mut scenario = random_history(seed, BUFFERED, 30);
         scenario.forget();
-        for (at, image) in crashes(&scenario, 8, 3, seed) {
-            let (expected, report) = recovered(image.to_memory(), 1).unwrap();
+        for (at, image) in scenario.crashes(8, 3, seed) {
+            let (expected, report) = recovered(image.to_memory(), 8192, 1).unwrap();
             let memory = image.to_memory();
             let salvage = options(STRICT, 8192).recovery(foldb::RecoveryMode::Salvage);
             let db = Db::open(memory.clone(), Arc::new(SeededHost::new(2)), salvage).unwrap();
@@ -621,7 +594,7 @@ fn recovery_in_strict_mode_accepts_a_clean_store_and_nothing_else() {
     torn.append(&newest, b"what a crash left behind");
     let error = open_strictly(&torn).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
-    assert_eq!(recovered(torn.to_memory(), 1).unwrap().0, expected);
+    assert_eq!(recovered(torn.to_memory(), 8192, 1).unwrap().0, expected);
 }
 
 #[test]
@@ -712,7 +685,8 @@ fn snapshots_that_are_asked_for_at_once_are_written_one_after_the_other() {
     let snapshots = db.stats().unwrap().snapshots;
     assert_eq!(snapshots.iter().map(|(generation, _)| *generation).collect::<Vec<_>>(), [59, 60]);
     std::mem::forget(db);
-    let (_, report) = recovered(disk.crash_point(disk.operation_count()).nothing_survives().to_memory(), 2).unwrap();
+    let (_, report) =
+        recovered(disk.crash_point(disk.operation_count()).nothing_survives().to_memory(), 8192, 2).unwrap();
     assert_eq!(report.snapshot, Some((60, 60)));
     assert!(report.rejected_snapshots.is_empty());
 }

@@ -18,7 +18,7 @@ use foldb_testkit::{
 };
 
 use crate::{
-    scenario::{Content, Scenario, content, open, options},
+    scenario::{Content, Scenario, content, open, options, recovered},
     workload::{GOLDEN, Workload, fixed_workload},
 };
 
@@ -77,59 +77,40 @@ fn history(seed: u64, durability: Durability, steps: u64) -> Scenario {
     scenario
 }
 
-/// Crashes at so many moments, spread over all of a history, and what they leave.
-fn crashes(scenario: &Scenario, moments: usize, budget: u64, seed: u64) -> Vec<(usize, Image)> {
-    let count = scenario.disk.operation_count();
-    let mut random = Random::new(seed);
-    let mut found = Vec::new();
-    for moment in 0..moments {
-        let at = (moment * count + random.index(count)) / moments;
-        found.extend(scenario.disk.crash_point(at).images(budget, random.next()).map(|image| (at, image)));
-    }
-    found
-}
-
-/// What recovery finds, and its report without the times, which are the host's.
-fn recovered<S: Storage>(storage: S, seed: u64) -> (Content, RecoveryReport) {
-    let db = open(storage, STRICT, SEGMENT_BYTES, seed).unwrap();
-    let report = db.recovery_report();
-    let phases = report.phases.iter().map(|(phase, _)| (*phase, 0)).collect();
-    let found = (content(&db), RecoveryReport { phases, ..report.clone() });
-    // Closing would write: what counts here is what recovery has written.
-    std::mem::forget(db);
-    found
-}
-
 fn r1<D: Disk>(disk: &D) {
     let scenario = history(1, BUFFERED, 30);
-    for (at, image) in crashes(&scenario, 6, 2, 1) {
+    for (at, image) in scenario.crashes(6, 2, 1) {
         let memory = image.to_memory();
-        let expected = recovered(memory.clone(), 7);
-        assert_eq!(recovered(disk.load(&image), 7), expected, "crash after operation {at}");
+        let expected = recovered(memory.clone(), SEGMENT_BYTES, 7).unwrap();
+        assert_eq!(recovered(disk.load(&image), SEGMENT_BYTES, 7).unwrap(), expected, "crash after operation {at}");
         assert_eq!(disk.image(), Image::from(&memory), "the files that recovery leaves, after operation {at}");
-        assert_eq!(recovered(disk.load(&image), 8), expected, "with other entropy, after operation {at}");
+        assert_eq!(
+            recovered(disk.load(&image), SEGMENT_BYTES, 8).unwrap(),
+            expected,
+            "with other entropy, after operation {at}"
+        );
     }
 }
 
 fn r2<D: Disk>(disk: &D) {
     let scenario = history(2, BUFFERED, 30);
-    for (at, image) in crashes(&scenario, 6, 2, 2) {
-        let (first, _) = recovered(disk.load(&image), 1);
+    for (at, image) in scenario.crashes(6, 2, 2) {
+        let (first, _) = recovered(disk.load(&image), SEGMENT_BYTES, 1).unwrap();
         let after_first = disk.image();
-        let (second, report) = recovered(disk.again(), 2);
+        let (second, report) = recovered(disk.again(), SEGMENT_BYTES, 2).unwrap();
         assert_eq!(second, first, "crash after operation {at}");
         assert_eq!(report.log.tail_records, 0, "the tail was written again once");
-        assert_eq!(recovered(disk.again(), 3), (second, report));
+        assert_eq!(recovered(disk.again(), SEGMENT_BYTES, 3).unwrap(), (second, report));
         assert_eq!(disk.image(), after_first, "a second recovery writes nothing");
     }
     // Interrupted in the middle: what the interrupted one has left is recovered to the same.
-    let (_, image) = crashes(&scenario, 1, 2, 3).pop().unwrap();
-    let (expected, _) = recovered(image.to_memory(), 1);
+    let (_, image) = scenario.crashes(1, 2, 3).pop().unwrap();
+    let (expected, _) = recovered(image.to_memory(), SEGMENT_BYTES, 1).unwrap();
     let once = CrashStorage::from_image(&image);
-    recovered(once.clone(), 2);
+    recovered(once.clone(), SEGMENT_BYTES, 2).unwrap();
     for point in once.crash_points() {
         for image in point.images(2, 2) {
-            assert_eq!(recovered(disk.load(&image), 3).0, expected);
+            assert_eq!(recovered(disk.load(&image), SEGMENT_BYTES, 3).unwrap().0, expected);
         }
     }
 }
@@ -151,7 +132,7 @@ fn check<D: Disk>(disk: &D, scenario: &Scenario, image: &Image, at: usize) -> u6
 
 fn r3<D: Disk>(disk: &D) {
     let scenario = history(3, BUFFERED, 40);
-    for (at, image) in crashes(&scenario, 8, 2, 3) {
+    for (at, image) in scenario.crashes(8, 2, 3) {
         check(disk, &scenario, &image, at);
     }
 }
@@ -171,7 +152,7 @@ fn r4<D: Disk>(disk: &D) {
     }
     scenario.sync();
     scenario.forget();
-    for (at, image) in crashes(&scenario, 8, 2, 4) {
+    for (at, image) in scenario.crashes(8, 2, 4) {
         let db = open(disk.load(&image), BUFFERED, SEGMENT_BYTES, 3).unwrap();
         let found = content(&db);
         assert_eq!(found, scenario.history[&db.view().seq()], "crash after operation {at}");
@@ -182,7 +163,7 @@ fn r4<D: Disk>(disk: &D) {
 
 fn r5<D: Disk>(disk: &D) {
     let scenario = history(5, STRICT, 30);
-    for (at, image) in crashes(&scenario, 8, 2, 5) {
+    for (at, image) in scenario.crashes(8, 2, 5) {
         check(disk, &scenario, &image, at);
     }
     let end = scenario.disk.operation_count();

@@ -7,13 +7,13 @@
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
 use foldb::{
-    Db, Durability, Options, Result, RunOptions,
+    Db, Durability, Options, RecoveryReport, Result, RunOptions,
     primitive::ScanOptions,
     storage::{MemStorage, Storage},
     value::Value,
 };
 use foldb_testkit::{
-    SeededHost,
+    Random, SeededHost,
     crash::{CrashStorage, Image},
 };
 
@@ -40,6 +40,21 @@ pub fn options(durability: Durability, segment_bytes: u64) -> Options {
 /// Opens a store on any storage, with a host of its own.
 pub fn open<S: Storage>(storage: S, durability: Durability, segment_bytes: u64, seed: u64) -> Result<Db<S>> {
     Db::open(storage, Arc::new(SeededHost::new(seed)), options(durability, segment_bytes))
+}
+
+/// A report without the times, which are the host's.
+pub fn untimed(report: &RecoveryReport) -> RecoveryReport {
+    let phases = report.phases.iter().map(|(phase, _)| (*phase, 0)).collect();
+    RecoveryReport { phases, ..report.clone() }
+}
+
+/// What recovery finds, and its report without the times.
+pub fn recovered<S: Storage>(storage: S, segment_bytes: u64, seed: u64) -> Result<(Content, RecoveryReport)> {
+    let db = open(storage, Durability::Strict, segment_bytes, seed)?;
+    let found = (content(&db), untimed(db.recovery_report()));
+    // Closing would write: what counts here is what recovery has written.
+    std::mem::forget(db);
+    Ok(found)
 }
 
 /// Everything in a store.
@@ -129,6 +144,20 @@ impl Scenario {
     /// Drops the handle without letting it write anything more.
     pub fn forget(&mut self) {
         std::mem::forget(self.db.take());
+    }
+
+    /// Crashes at so many moments of what it did, spread over all of it, and what each leaves: at most `budget` images each.
+    pub fn crashes(&self, moments: usize, budget: u64, seed: u64) -> Vec<(usize, Image)> {
+        let count = self.disk.operation_count();
+        let mut random = Random::new(seed);
+        let mut found = Vec::new();
+        for moment in 0..moments {
+            // One in each stretch, so that no part of it is left out by chance.
+            let at = (moment * count + random.index(count)) / moments;
+            let point = self.disk.crash_point(at);
+            found.extend(point.images(budget, random.next()).map(|image| (at, image)));
+        }
+        found
     }
 
     /// A workload over all primitives.
