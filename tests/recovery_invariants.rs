@@ -8,15 +8,12 @@ mod workload;
 
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
-use foldb::{
-    Db, Durability, ErrorKind, RecoveryReport, Result, RunOptions, TransactionOptions,
-    storage::{MemStorage, Storage},
-};
+use foldb::{Db, Durability, ErrorKind, Result, RunOptions, TransactionOptions, storage::MemStorage};
 use foldb_testkit::{
     Random, SeededHost,
     crash::{CrashStorage, Image},
 };
-use scenario::{Content, Scenario, content, open, options, recovered, untimed};
+use scenario::{Scenario, content, open, options, recovered, untimed};
 use workload::Workload;
 
 const STRICT: Durability = Durability::Strict;

@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
 use foldb::{
-    Db, Durability, ErrorKind, RecoveryReport, RunId, RunOptions,
+    Db, Durability, ErrorKind, RunId, RunOptions,
     storage::{MemStorage, Storage},
 };
 use foldb_testkit::{
@@ -18,7 +18,7 @@ use foldb_testkit::{
 };
 
 use crate::{
-    scenario::{Content, Scenario, content, open, options, recovered},
+    scenario::{Scenario, content, open, options, recovered},
     workload::{GOLDEN, Workload, fixed_workload},
 };
 
