@@ -540,7 +540,7 @@ fn salvage_passes_over_a_run_whose_beginning_is_lost_and_reads_everything_else()
     let mut image = disk.live_image();
     let first = image.names().find(|name| name.starts_with("log-")).unwrap().to_owned();
     image.remove(&first);
-    assert_eq!(recovered(image.to_memory(), 1).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(recovered(image.to_memory(), 8192, 1).unwrap_err().kind(), ErrorKind::Corrupt);
     let salvage = options(STRICT, 8192).recovery(foldb::RecoveryMode::Salvage);
     let db = Db::open(image.to_memory(), Arc::new(SeededHost::new(2)), salvage).unwrap();
     assert_eq!(db.kv().get::<String>("first").unwrap(), None);
