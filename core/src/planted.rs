@@ -113,8 +113,14 @@ defects! {
     AppendedToRecovered,
     /// The first anchor of an opening goes over the older one (rule F-9).
     OlderAnchorOverwritten,
-    /// What is left of a torn anchor is not zeroed before it is written over (rule F-9).
-    TornAnchorNotWiped,
+    /// An anchor's file is not emptied before it is made anew (rule F-9).
+    AnchorNotEmptied,
+    /// An anchor's file is written over in place by an opening that did not make it (rule F-9).
+    AnchorNotRenewed,
+    /// The only anchor of a store without commits is taken for one that the disk has (rule F-9).
+    FirstAnchorTrusted,
+    /// A segment that no anchor names is made anew before the slot that may hold one is emptied (rule F-28).
+    UnseenAnchorLeft,
     /// A barrier returns without a sync.
     BarrierWithoutSync,
     /// The timer hands over what is buffered, and does not sync it.

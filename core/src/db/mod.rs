@@ -3,6 +3,7 @@
 //! Invariant: this is the only place where the engine meets a storage. It decides *when* bytes are written and synced,
 //! never *which*.
 
+mod anchors;
 mod checkpoint;
 mod commit;
 mod detached;

@@ -151,7 +151,8 @@ fn assemble<S: Storage>(
         exclusive: false,
         snapshotting: false,
         anchor: survey.anchor.map(|(_, anchor)| anchor),
-        anchor_slot: survey.next_anchor_slot(),
+        anchor_slot: survey.next_anchor_slot(outcome.any_frame),
+        own_anchors: Vec::new(),
         log_bytes_at_snapshot: 0,
         log_bytes: outcome.report.bytes,
         next_generation: survey.snapshots.last().map_or(1, |newest| newest.saturating_add(1)),
@@ -183,7 +184,14 @@ impl<S: Storage> Shared<S> {
     /// the name durable failed, a later sync need not make up for it, and an anchor that names a file which the next power
     /// failure takes away closes the store for good. Such a file is created anew. Nothing is at risk meanwhile: it is
     /// empty, and no anchor names it.
+    ///
+    /// That no anchor names it has to be true first. One that does may be on the disk, in a slot that the page cache shows
+    /// empty, or torn, after a sync that failed: so the slot is emptied before the segment is touched.
     fn anchor_newest(&self, header: &SegmentHeader) -> Result<()> {
+        let mut core = self.lock();
+        if !planted::active(Planted::UnseenAnchorLeft) {
+            self.make_room_for_anchor(&mut core)?;
+        }
         let mut file = self.files.segment(&self.storage, header.segment)?;
         if !planted::active(Planted::UnsyncedNameKept) && is_blank_behind_header(&*file)? {
             // No handle may be open when a file is removed.
@@ -196,7 +204,6 @@ impl<S: Storage> Shared<S> {
             file.write_at(0, &header.encode())?;
             file.sync()?;
         }
-        let mut core = self.lock();
         self.write_anchor(&mut core, |anchor| anchor.newest_segment = header.segment)
     }
 

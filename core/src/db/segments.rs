@@ -1,4 +1,4 @@
-//! Room for the log: growing the active segment, going on in a new one, and the anchors that name it.
+//! Room for the log: growing the active segment, and going on in a new one.
 //!
 //! Invariants:
 //! - A segment is left only when it is complete and on stable media; so only the newest one can have a torn tail.
@@ -11,9 +11,8 @@ use super::shared::{Core, Shared};
 use crate::{
     Error, ErrorKind, Result,
     engine::SpaceNeeded,
-    log::{ANCHOR_BYTES, Anchor, AnchorSlot, SEGMENT_HEADER_BYTES, SegmentHeader, parse_snapshot_name, segment_name},
+    log::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name},
     planted::{self, Planted},
-    snapshot,
     storage::{Storage, StorageError, StorageFile},
     sync::{
         MutexGuard,
@@ -99,7 +98,7 @@ impl<S: Storage> Shared<S> {
         }
         let mut header = header.clone();
         self.host.fill_random(&mut header.salt);
-        let file = match self.make_room_for_segment(&core, &header, write_end, len) {
+        let file = match self.make_room_for_segment(&mut core, &header, write_end, len) {
             Ok(file) => file,
             Err(error) => return Err(self.full_or_poison(&mut core, error)),
         };
@@ -122,48 +121,27 @@ impl<S: Storage> Shared<S> {
         Ok(core)
     }
 
-    /// Creates the file of the next segment, and the anchor's where there is none, with all the room that will be needed.
-    /// A full disk shows here, and then neither is left.
-    fn make_room_for_segment(&self, core: &Core, header: &SegmentHeader, write_end: u64, len: u64) -> Result<S::File> {
-        let anchor_is_new = self.make_room_for_anchor(core)?;
+    /// Creates the file of the next segment, and that of the anchor which will name it, with all the room that they need. A
+    /// full disk shows here, and then there is no new segment. The anchor comes second: its file may have to be made anew,
+    /// and a store whose newest anchor went for a segment that never was has to write when it is opened next.
+    fn make_room_for_segment(
+        &self,
+        core: &mut Core,
+        header: &SegmentHeader,
+        write_end: u64,
+        len: u64,
+    ) -> Result<S::File> {
         let name = segment_name(header.segment);
         let created = self.create_again(&name).and_then(|file| {
             self.reserve(&file, write_end, len)?;
+            self.make_room_for_anchor(core)?;
             Ok(file)
         });
         if created.is_err() {
             // No header was written: what is left of it is an interrupted creation, whose number is tried again.
             let _ = self.storage.remove(&name);
-            if anchor_is_new {
-                let _ = self.storage.remove(core.anchor_slot.name());
-            }
         }
         created
-    }
-
-    /// Creates the file of the next anchor, with its length, where there is none. Returns whether there was none. Where there
-    /// is no room for it none is left: an empty anchor in a store that was closed cleanly would look like a damaged one.
-    pub(crate) fn make_room_for_anchor(&self, core: &Core) -> Result<bool> {
-        let (name, len) = (core.anchor_slot.name(), ANCHOR_BYTES as u64);
-        match self.storage.open(name) {
-            Err(StorageError::Missing { .. }) => {
-                let file = self.storage.create(name)?;
-                let reserved = file.set_len(len);
-                drop(file);
-                if let Err(error) = reserved {
-                    let _ = self.storage.remove(name);
-                    return Err(error.into());
-                }
-                Ok(true)
-            }
-            opened => {
-                let file = opened?;
-                if file.len()? < len {
-                    file.set_len(len)?;
-                }
-                Ok(false)
-            }
-        }
     }
 
     fn begin_segment(&self, core: &mut Core, header: &SegmentHeader, file: &S::File) -> Result<()> {
@@ -197,88 +175,4 @@ impl<S: Storage> Shared<S> {
             created => Ok(created?),
         }
     }
-
-    fn anchor_file(&self, slot: AnchorSlot) -> Result<S::File> {
-        match self.storage.open(slot.name()) {
-            Err(StorageError::Missing { .. }) => Ok(self.storage.create(slot.name())?),
-            opened => Ok(opened?),
-        }
-    }
-
-    /// Writes the next anchor and syncs it. The first of an opening goes into the slot that recovery names (rule F-9: the
-    /// newest anchor may be one whose sync failed, and then the other is all that the disk has), the rest in turn.
-    pub(crate) fn write_anchor(&self, core: &mut Core, change: impl FnOnce(&mut Anchor)) -> Result<()> {
-        let engine = &core.engine;
-        let mut anchor = core.anchor.unwrap_or(Anchor {
-            counter: 0,
-            store: engine.store(),
-            newest_segment: 0,
-            oldest_segment: 0,
-            newest_snapshot: None,
-            proven_seq: 0,
-        });
-        anchor.counter += 1;
-        anchor.proven_seq = engine.durable_seq();
-        change(&mut anchor);
-        if core.anchor.is_none() {
-            // The first segment need not be number 1: numbers of interrupted creations are not used again.
-            anchor.oldest_segment = anchor.newest_segment;
-        }
-        for garbage in core.garbage.iter().filter(|name| parse_snapshot_name(name).is_some()) {
-            self.wipe_snapshot(garbage)?;
-        }
-        let file = self.anchor_file(core.anchor_slot)?;
-        wipe_torn_anchor(core.anchor_slot.name(), &file)?;
-        file.write_at(0, &anchor.encode())?;
-        if !planted::active(Planted::AnchorWithoutSync) {
-            file.sync()?;
-        }
-        core.anchor = Some(anchor);
-        if !planted::active(Planted::AnchorSlotStuck) {
-            core.anchor_slot = core.anchor_slot.other();
-        }
-        for garbage in std::mem::take(&mut core.garbage) {
-            // What cannot be removed stays garbage, and the next opening finds it again.
-            let _ = self.storage.remove(&garbage);
-        }
-        Ok(())
-    }
-}
-
-impl<S: Storage> Shared<S> {
-    /// Zeroes the header of a snapshot that no anchor names (rule F-51). It may be torn; once a newer snapshot is named it
-    /// would pass for a good one that has rotted, and be kept in the place of one.
-    fn wipe_snapshot(&self, name: &str) -> Result<()> {
-        match self.storage.open(name) {
-            Ok(file) if snapshot::is_unfinished(&file) => Ok(()),
-            Ok(file) => snapshot::wipe(&file),
-            Err(StorageError::Missing { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// A snapshot could not be written: what there is of it goes at once, because the disk may be full. Where not even that
-    /// is possible, it goes before the next anchor.
-    pub(crate) fn discard_snapshot(&self, name: &str) {
-        if self.wipe_snapshot(name).is_err() {
-            self.lock().garbage.push(name.into());
-            return;
-        }
-        let _ = self.storage.remove(name);
-    }
-}
-
-/// Zeroes what is left of an anchor whose writing was cut off (rule F-9). If the next write over it is cut off as well, the
-/// beginning of the one and the rest of the other could otherwise make up an anchor of long ago, whole to the last bit.
-fn wipe_torn_anchor(name: &str, file: &impl StorageFile) -> Result<()> {
-    let mut bytes = [0; ANCHOR_BYTES];
-    file.read_at(0, &mut bytes)?;
-    let torn = !planted::active(Planted::TornAnchorNotWiped)
-        && bytes.iter().any(|byte| *byte != 0)
-        && Anchor::decode(name, &bytes)?.is_none();
-    if torn {
-        file.write_at(0, &[0; ANCHOR_BYTES])?;
-        file.sync()?;
-    }
-    Ok(())
 }

@@ -59,6 +59,8 @@ pub(crate) struct Core {
     pub(crate) anchor: Option<Anchor>,
     /// Where the next one goes.
     pub(crate) anchor_slot: AnchorSlot,
+    /// The slots whose files this opening has made: they are written over in place. The others are made anew first.
+    pub(crate) own_anchors: Vec<AnchorSlot>,
     /// Bytes of log when the newest snapshot was taken.
     pub(crate) log_bytes_at_snapshot: u64,
     /// Bytes that were ever given to the log by this process.

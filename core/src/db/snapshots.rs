@@ -157,7 +157,7 @@ impl<S: Storage> Shared<S> {
             }
         };
         let mut core = self.lock();
-        if let Err(error) = self.make_room_for_anchor(&core) {
+        if let Err(error) = self.make_room_for_anchor(&mut core) {
             // No anchor names it, so it is no snapshot either.
             let _ = self.storage.remove(&name);
             return Err(error);

@@ -18,7 +18,8 @@ Crashes small workloads at every operation, and the recoveries from it, and judg
   --workload NAME   only this one (a name of the table, or seed-N for a random one); may be given more than once
   --images N        after the named workloads, random ones until so many images have been checked
   --first-seed N    the first random workload (default 0)
-  --image PATH      of one workload, only this image: what a violation prints, as in 17.203/4.9
+  --image PATH      of one workload, only this image: what a violation prints, as in 17.203/4.9;
+                    with what was asked of the disk on the way to it
   --quick           the bounded share that the ordinary tests run
   --no-damage       crashes only, no damage to files at rest
   --threads N       workers (default: the cores there are)
@@ -236,6 +237,12 @@ fn report(arguments: &Arguments, run: &Run, elapsed: Duration) -> ExitCode {
             eprintln!("\nviolation: {violation}");
             let image = violation.image.as_ref().map(|image| format!(" --image {image}")).unwrap_or_default();
             let quick = if arguments.quick { " --quick" } else { "" };
+            if let Some(workload) = Workload::find(&violation.workload) {
+                eprintln!("{workload:?}");
+            }
+            for line in &violation.operations {
+                eprintln!("{line}");
+            }
             eprintln!("to see it again: cargo xtask crashes --workload {}{image}{quick}", violation.workload);
             ExitCode::FAILURE
         }

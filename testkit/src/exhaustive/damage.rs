@@ -170,8 +170,11 @@ impl Bench<'_> {
     /// Nothing is damaged. The two newest snapshots are there, and the last opening reads the newest.
     fn at_rest(&mut self, closed: &Image) -> Result<(), String> {
         let (taken, kept) = (self.execution.snapshots, snapshots(closed).len());
+        let is_failure = |step: &Step| matches!(step, Step::FailWrite | Step::FailSync | Step::FailAnchor);
+        // Where the write of the newest anchor failed, the older one holds, and the snapshot that it does not name is garbage.
+        let unnamed = usize::from(self.workload.steps.iter().any(is_failure));
         // A third one stays where the process reads its pages.
-        if kept > 3 || kept < taken.min(2) {
+        if kept > 3 || kept + unnamed < taken.min(2) {
             return Err(format!("{kept} snapshots are kept of {taken}"));
         }
         self.judge(closed, Outcome::Whole, &|| String::from("not at all"))
@@ -214,9 +217,20 @@ impl Bench<'_> {
             headers(image).iter().filter_map(|header| header.previous).find(|previous| previous.segment == segment);
         let needed = match previous {
             Some(previous) => previous.valid_len,
+            None if self.is_unnamed(image, segment) => 0,
             None => last.map_or(SEGMENT_HEADER_BYTES, |frame| if frame.is_mark { frame.offset } else { end }),
         };
         (end.max(needed), needed)
+    }
+
+    /// Whether a segment is a creation that was interrupted, with a header or without: no frame, no successor, and no anchor
+    /// that names it (F-28, F-30). Nothing is lost with it.
+    fn is_unnamed(&self, image: &Image, segment: u64) -> bool {
+        let is_anchored = anchors(image).iter().any(|(_, anchor)| anchor.newest_segment >= segment);
+        let has_frame = self.placed(image).iter().any(|frame| frame.segment == segment);
+        let has_successor =
+            headers(image).iter().filter_map(|header| header.previous).any(|previous| previous.segment == segment);
+        !(is_anchored || has_frame || has_successor)
     }
 
     /// What opening need not read, verification does.
@@ -288,17 +302,18 @@ impl Bench<'_> {
     fn files(&mut self, closed: &Image) -> Result<(), String> {
         let names: Vec<String> = closed.names().map(str::to_owned).collect();
         for name in names {
-            let is_segment = parse_segment_name(&name).is_some();
+            let segment = parse_segment_name(&name);
             let is_snapshot = parse_snapshot_name(&name).is_some();
             let mut image = closed.clone();
             image.remove(&name);
-            let allowed = match is_segment {
-                true => Outcome::Refused,
-                false if is_snapshot || anchors(closed).len() > 1 => Outcome::Whole,
-                false => Outcome::RefusedOrWhole,
+            let allowed = match segment {
+                Some(segment) if self.is_unnamed(closed, segment) => Outcome::Whole,
+                Some(_) => Outcome::Refused,
+                None if is_snapshot || anchors(closed).len() > 1 => Outcome::Whole,
+                None => Outcome::RefusedOrWhole,
             };
             self.judge(&image, allowed, &|| format!("{name} gone"))?;
-            if is_segment {
+            if segment.is_some() {
                 self.salvage_reads_the_rest(&image).map_err(|what| format!("damaged at rest, {name} gone: {what}"))?;
             }
             if !is_snapshot {

@@ -44,7 +44,7 @@ pub use self::{
     path::ImagePath,
     workload::{Step, Workload},
 };
-use crate::crash::{CrashPoint, Image};
+use crate::crash::{CrashPoint, CrashStorage, Image};
 
 /// How much is looked at.
 #[derive(Clone, Debug)]
@@ -139,6 +139,9 @@ pub struct Violation {
     pub image: Option<ImagePath>,
     /// What is wrong.
     pub what: String,
+    /// Where [`Settings::only`] asked for this image: what was asked of the disk on the way to it, a line for each
+    /// operation and for each crash.
+    pub operations: Vec<String>,
 }
 
 impl std::fmt::Display for Violation {
@@ -164,7 +167,8 @@ pub fn check_with(
     settings: &Settings,
     progress: &mut dyn FnMut(&Counts),
 ) -> Result<Counts, Violation> {
-    let failed = |what: String| Violation { workload: workload.name.clone(), image: None, what };
+    let failed =
+        |what: String| Violation { workload: workload.name.clone(), image: None, what, operations: Vec::new() };
     let mut execution =
         Execution::of(workload).map_err(|error| failed(format!("the workload fails without a crash: {error}")))?;
     let damaged = match settings.damage && settings.only.is_none() {
@@ -184,6 +188,8 @@ struct Explorer<'a> {
     counts: Counts,
     /// Where it is: crash points and images so far.
     path: Vec<(usize, u64)>,
+    /// What was asked of the disk before each crash of the path, where one image only is wanted.
+    journals: Vec<Vec<String>>,
     known: Known,
     glance: Glance,
 }
@@ -191,8 +197,8 @@ struct Explorer<'a> {
 impl<'a> Explorer<'a> {
     fn new(workload: &'a Workload, settings: &'a Settings, execution: Execution) -> Self {
         let counts = Counts { operations: count(execution.disk.operation_count()), ..Counts::default() };
-        let (path, known, glance) = Default::default();
-        Explorer { workload, settings, execution, counts, path, known, glance }
+        let (path, journals, known, glance) = Default::default();
+        Explorer { workload, settings, execution, counts, path, journals, known, glance }
     }
 
     fn crash_everywhere(&mut self, progress: &mut dyn FnMut(&Counts)) -> Result<(), Violation> {
@@ -202,6 +208,7 @@ impl<'a> Explorer<'a> {
                 continue;
             }
             self.counts.crash_points += 1;
+            self.note_operations(&disk, 0..operations);
             let promised = self.execution.promised_by(operations);
             self.explore(operations, &point, promised)?;
             self.kill(operations, promised)?;
@@ -235,9 +242,22 @@ impl<'a> Explorer<'a> {
                 continue;
             }
             let promised = if after == end { recovery.seq } else { promised };
+            self.note_operations(&recovery.disk, operations..after);
             self.explore(after, &point, promised).map_err(Wrong::Deeper)?;
         }
         Ok(())
+    }
+
+    /// Keeps what was asked of the disk before the next crash of the path, for whoever wants to see this image alone.
+    fn note_operations(&mut self, disk: &CrashStorage, range: std::ops::Range<usize>) {
+        if self.settings.only.is_none() {
+            return;
+        }
+        self.journals.truncate(self.path.len());
+        let numbered = disk.operations().into_iter().enumerate();
+        let of_range = numbered.skip(range.start).take(range.len());
+        let lines = of_range.map(|(index, operation)| format!("{:>5}  {operation:?}", index + 1));
+        self.journals.push(lines.chain([format!("{:>5}  crash", range.end)]).collect());
     }
 
     fn violation(&self, wrong: Wrong) -> Violation {
@@ -245,7 +265,8 @@ impl<'a> Explorer<'a> {
             Wrong::Deeper(violation) => violation,
             Wrong::Here(what) => {
                 let image = Some(ImagePath::new(&self.path));
-                Violation { workload: self.workload.name.clone(), image, what }
+                let operations = self.journals.concat();
+                Violation { workload: self.workload.name.clone(), image, what, operations }
             }
         }
     }
@@ -323,6 +344,7 @@ impl<'a> Explorer<'a> {
             }
             // Once the store is open, what it serves is promised as well.
             let promised = if after == operations { recovery.seq } else { promised };
+            self.note_operations(&recovery.disk, 0..after);
             lowest = lowest.min(self.explore(after, &point, promised).map_err(Wrong::Deeper)?);
         }
         Ok(lowest)

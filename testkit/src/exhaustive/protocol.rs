@@ -10,12 +10,13 @@ use crate::crash::{Action, CrashStorage, Image, Operation};
 
 /// Looks at what a recovery from an image has done to the disk.
 pub(super) fn check(image: &Image, disk: &CrashStorage) -> Result<(), String> {
-    let torn: Vec<AnchorSlot> = AnchorSlot::BOTH.into_iter().filter(|slot| is_torn(image, *slot)).collect();
-    if torn.is_empty() || !disk.is_changed() {
+    if !disk.is_changed() {
         return Ok(());
     }
     let operations = disk.operations();
-    torn.into_iter().try_for_each(|slot| wiped_before_it_is_written(slot, &operations))
+    AnchorSlot::BOTH
+        .into_iter()
+        .try_for_each(|slot| emptied_before_it_is_written(slot, is_torn(image, slot), &operations))
 }
 
 /// Whether a slot holds neither an anchor nor zeros.
@@ -25,22 +26,24 @@ fn is_torn(image: &Image, slot: AnchorSlot) -> bool {
     bytes.iter().any(|byte| *byte != 0) && !matches!(Anchor::decode(slot.name(), bytes), Ok(Some(_)))
 }
 
-/// F-9: what is left of a torn anchor is zeroed, and the zeros are synced, before the slot is written. Else: the writing of an
-/// anchor over an old one is cut off behind the counter; the next opening gives out the counter of the old one again, is cut
-/// off at the same place, and the old anchor is whole again, with what was true then.
-fn wiped_before_it_is_written(slot: AnchorSlot, operations: &[Operation]) -> Result<(), String> {
-    let mut wiped = false;
+/// F-9: an anchor's file is zeroed, and the zeros are synced, before it is removed, and a torn one before it is written. Else:
+/// a removed file comes back, and the snapshot that it names has been wiped; or the writing of an anchor over an old one is
+/// cut off behind the counter, the next opening gives out the counter of the old one again, is cut off at the same place, and
+/// the old anchor is whole again, with what was true then.
+fn emptied_before_it_is_written(slot: AnchorSlot, is_torn: bool, operations: &[Operation]) -> Result<(), String> {
+    let mut emptied = false;
     for operation in operations.iter().filter(|operation| *operation.name == *slot.name()) {
         match &operation.action {
-            // Another file, without the bytes of the old one.
+            // There was none before.
             Action::Create => return Ok(()),
-            Action::Sync if wiped => return Ok(()),
+            Action::Remove => return Err(format!("{} is removed with what it says (F-9)", slot.name())),
+            Action::Sync if emptied => return Ok(()),
             Action::Write { offset: 0, bytes }
                 if bytes.len() >= ANCHOR_BYTES && bytes.iter().all(|byte| *byte == 0) =>
             {
-                wiped = true;
+                emptied = true;
             }
-            Action::Write { .. } => return Err(format!("{} is torn, and written over (F-9)", slot.name())),
+            Action::Write { .. } if is_torn => return Err(format!("{} is torn, and written over (F-9)", slot.name())),
             _ => {}
         }
     }
@@ -78,5 +81,6 @@ mod tests {
         };
         assert!(judge(&synced).is_ok());
         assert!(judge(&|_| {}).is_ok());
+        assert!(judge(&|disk| disk.remove(AnchorSlot::A.name()).unwrap()).is_err());
     }
 }

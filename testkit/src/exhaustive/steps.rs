@@ -120,13 +120,11 @@ impl<'a> Runner<'a> {
             Step::LostSnapshot => self.lost_snapshot()?,
             Step::FailSnapshot => self.fail_snapshot()?,
             Step::Reopen => {
-                self.db.take().expect("the store is open between steps").close()?;
-                self.promise_seq(self.execution.newest());
+                self.close()?;
                 self.reopen()?;
             }
             Step::Close => {
-                self.db.take().expect("the store is open between steps").close()?;
-                self.promise_seq(self.execution.newest());
+                self.close()?;
             }
             Step::Kill => {
                 self.kill();
@@ -327,18 +325,18 @@ impl<'a> Runner<'a> {
         self.process.limit_capacity(Some(self.process.live_image().total_bytes()));
         let mut outcome = Ok(());
         for _ in 0..FILLING_PUTS {
-            let before = self.values;
+            let (values, seq) = (self.values, self.db().view().seq());
             outcome = self.put_one(7, 1500);
             if outcome.is_err() {
-                self.values = before;
+                self.values = values;
+                if self.db().view().seq() != seq {
+                    return Err(wrong("a commit that did not fit shows"));
+                }
                 break;
             }
         }
         self.process.limit_capacity(None);
         expect(outcome, ErrorKind::StorageFull, "a full disk does not show")?;
-        if self.db().view().seq() != self.execution.newest() {
-            return Err(wrong("a commit that did not fit shows"));
-        }
         self.put_one(7, 20)
     }
 
@@ -358,6 +356,14 @@ impl<'a> Runner<'a> {
 
     fn promise_seq(&mut self, seq: u64) {
         self.execution.promise_at(self.process.operation_count(), seq);
+    }
+
+    /// Closes the store: everything that it serves is promised. A commit that failed before is not among it.
+    fn close(&mut self) -> Result<()> {
+        let seq = self.db().view().seq();
+        self.db.take().expect("the store is open between steps").close()?;
+        self.promise_seq(seq);
+        Ok(())
     }
 
     /// The process dies, and its destructors reach nothing.

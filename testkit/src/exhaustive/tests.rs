@@ -18,10 +18,7 @@ fn every_crash_of_the_named_workloads_recovers_an_allowed_prefix() {
 
 #[test]
 fn every_crash_of_random_workloads_recovers_an_allowed_prefix() {
-    // A random workload in which the sync of an anchor fails may find an open defect of the store, which "Known defects" in
-    // docs/reliability.md describes; these come back here with the fix.
-    let workloads = (0..20).map(Workload::random).filter(|workload| !workload.steps.contains(&Step::FailAnchor));
-    for workload in workloads {
+    for workload in (0..20).map(Workload::random) {
         let settings = Settings { subsets: 16, ..daily() };
         check(&workload, &settings).unwrap_or_else(|violation| panic!("{violation}"));
     }

@@ -178,6 +178,10 @@ impl Workload {
             roomy("failed-write", STRICT, &[put(1), FailWrite, put(2), Mixed, FailWrite]),
             small("failed-anchor", STRICT, &[large(), large(), FailAnchor, put(1), FailAnchor]),
             roomy("failed-mark", STRICT, &[FailMark, put(1), FailMark, put(2)]),
+            // The very first anchor: there is none before it, and the one after it must not be taken for its equal.
+            small("failed-first-anchor", STRICT, &[FailAnchor, put(1), Kill, put(2), Kill, large(), put(3)]),
+            // Neither what the page cache shows of an anchor nor what it hides is what the disk has.
+            small("anchor-failing-on", STRICT, &[put(1), large(), FailAnchor, FailAnchor, Kill, large(), put(1)]),
             small("full-disk", STRICT, &[large(), FullDisk, put(1)]),
             roomy("lost-snapshot", STRICT, &[put(1), Mixed, LostSnapshot, Snapshot, put(2)]),
             roomy("failed-snapshot", STRICT, &[put(1), Snapshot, put(2), FailSnapshot, put(1), Snapshot, put(3)]),

@@ -79,6 +79,8 @@ pub struct LogOutcome {
     /// Whole transactions past the highest proven seq, in order: to be written again into a new segment before anything
     /// is served (rule F-25).
     pub tail: Vec<TailRecord>,
+    /// Whether the newest segment has a frame. Until the first one is written an anchor need not be durable.
+    pub any_frame: bool,
     /// What was read and what was found.
     pub report: LogReport,
 }
@@ -217,7 +219,8 @@ impl Folder<'_> {
         let continuation = self.range(segment, before, end.offset, &mut Sink { proven, tail: &mut tail }, buffer)?;
         self.report.tail_records = wide(tail.len());
         let last_seq = continuation.last_seq;
-        Ok(LogOutcome { last_seq, continuation: Some(continuation), tail, report: LogReport::default() })
+        let (any_frame, report) = (end.any_frame, LogReport::default());
+        Ok(LogOutcome { last_seq, continuation: Some(continuation), tail, any_frame, report })
     }
 
     fn note_end(&mut self, end: &End, at: LogPosition, mode: RecoveryMode) -> Result<()> {

@@ -55,7 +55,7 @@ pub(super) fn fold<S: Storage>(
         let lost = Some((seq + 1, survey.proven_seq));
         report.damage.push(Damage { file, offset: 0, len: 0, rule: "F-22", what, seqs: lost });
     }
-    Ok(LogOutcome { last_seq: seq, continuation: None, tail: vec![], report })
+    Ok(LogOutcome { last_seq: seq, report, ..LogOutcome::default() })
 }
 
 /// How much of a segment is looked at: not what its successor has cut, because other transactions got those seqs.

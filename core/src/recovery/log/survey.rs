@@ -85,11 +85,19 @@ impl Survey {
     /// The newest valid anchor may be in the page cache only: after a sync that failed, the disk still has what was in
     /// its slot before. The other one was synced before that one was written. So where both are valid, the newest is
     /// overwritten, and where one is not, that one: at every moment an anchor that the disk really has is left alone.
-    pub fn next_anchor_slot(&self) -> AnchorSlot {
+    ///
+    /// The very first anchor has none before it. As long as the store could be opened without an anchor, because the newest
+    /// segment has no frame (`any_frame`) and nothing else was committed, it may be such a one, and is written again itself.
+    /// Otherwise a second one would be written next to it, and the next opening would take the wrong one of the two for
+    /// the one that the disk has.
+    pub fn next_anchor_slot(&self, any_frame: bool) -> AnchorSlot {
+        let began_empty = |segment: &SegmentInfo| segment.header.first_seq <= 1;
+        let may_be_first = !any_frame && self.snapshots.is_empty() && self.segments.iter().all(began_empty);
         match self.anchor {
             None => AnchorSlot::A,
             Some((slot, _)) if planted::active(Planted::OlderAnchorOverwritten) => slot.other(),
             Some((slot, _)) if self.valid_anchors == AnchorSlot::BOTH.len() => slot,
+            Some((slot, _)) if may_be_first && !planted::active(Planted::FirstAnchorTrusted) => slot,
             Some((slot, _)) => slot.other(),
         }
     }

@@ -71,7 +71,7 @@ impl Engine {
             epoch: survey.epoch + 1,
             next_segment: survey.next_segment,
             counter: survey.anchor.map_or(0, |(_, anchor)| anchor.counter),
-            slot: survey.next_anchor_slot(),
+            slot: survey.next_anchor_slot(outcome.any_frame),
             previous: outcome.continuation,
             current: None,
             garbage: survey.garbage.clone(),

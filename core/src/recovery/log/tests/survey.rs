@@ -31,7 +31,7 @@ fn nothing_is_a_fresh_store() {
     let found = survey(&Files::new()).unwrap();
     assert_eq!((found.store, found.epoch, found.next_segment, found.proven_seq), (None, 0, 1, 0));
     assert!(found.segments.is_empty() && found.newest_is_anchored);
-    assert_eq!(found.next_anchor_slot(), AnchorSlot::A);
+    assert_eq!(found.next_anchor_slot(false), AnchorSlot::A);
 }
 
 /// A listing with names that a storage of ours would not create.
@@ -90,12 +90,12 @@ fn the_newest_valid_anchor_holds() {
     let [a, b] = [anchor(4, &segments, 7), anchor(5, &segments, 8)];
     let found = survey(&files_with(&segments, &[(AnchorSlot::A, a), (AnchorSlot::B, b)])).unwrap();
     assert_eq!((found.anchor, found.proven_seq), (Some((AnchorSlot::B, b)), 8));
-    assert_eq!(found.next_anchor_slot(), AnchorSlot::B, "the newest may be a ghost; the older one is on the disk");
+    assert_eq!(found.next_anchor_slot(true), AnchorSlot::B, "the newest may be a ghost; the older one is on the disk");
     let mut files = files_with(&segments, &[(AnchorSlot::A, a), (AnchorSlot::B, b)]);
     files.get_mut("anchor-b").unwrap()[40] ^= 1;
     let found = survey(&files).unwrap();
     assert_eq!((found.anchor, found.proven_seq), (Some((AnchorSlot::A, a)), 7));
-    assert_eq!(found.next_anchor_slot(), AnchorSlot::B, "the damaged one is written next");
+    assert_eq!(found.next_anchor_slot(true), AnchorSlot::B, "the damaged one is written next");
     assert_eq!((found.damage.len(), found.damage[0].rule), (1, "F-8"));
     assert_eq!(corruption(survey_storage(&storage(&files), RecoveryMode::Strict)).2, "F-8");
 }
