@@ -85,10 +85,12 @@ impl<S: Storage> Shared<S> {
     fn renew_anchor(&self, slot: AnchorSlot) -> Result<S::File> {
         match self.storage.open(slot.name()) {
             Err(StorageError::Missing { .. }) => {}
-            Ok(file) if planted::active(Planted::AnchorNotRenewed) => return Ok(file),
             Ok(file) if !planted::active(Planted::AnchorNotEmptied) => {
                 file.write_at(0, &[0; ANCHOR_BYTES])?;
                 file.sync()?;
+                if planted::active(Planted::AnchorNotRenewed) {
+                    return Ok(file);
+                }
             }
             opened => drop(opened?),
         }

@@ -74,5 +74,9 @@ fn a_promise_that_the_disk_did_not_keep_is_found_and_found_again_by_its_name() {
     };
     let violation = look(None);
     assert!(violation.what.contains("was promised"), "{violation}");
-    assert_eq!(look(violation.image.clone()), violation);
+    let again = look(violation.image.clone());
+    assert_eq!((&again.image, &again.what), (&violation.image, &violation.what));
+    assert!(violation.operations.is_empty());
+    // The very first image: nothing was asked of the disk before.
+    assert_eq!(again.operations, ["    0  crash"]);
 }
