@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use foldb_core::{Db, Durability, Error, Options};
+use foldb_core::{Db, Durability, Error, Options, limits::PART_BYTES_TARGET};
 
 use self::generate::Generator;
 use crate::{
@@ -134,6 +134,8 @@ pub fn simulate(seed: u64, settings: &Settings) -> Result<Outcome, Violation> {
 struct Config {
     durability: Durability,
     segment_bytes: u64,
+    /// Where a transaction goes on in another part frame.
+    part_bytes: usize,
     snapshot_log_bytes: Option<u64>,
 }
 
@@ -148,6 +150,7 @@ impl Config {
         Self {
             durability,
             segment_bytes: [4096, 8192, 65536][random.index(3)],
+            part_bytes: [PART_BYTES_TARGET, 200, 1500][random.index(3)],
             snapshot_log_bytes: [None, Some(6000), Some(40_000)][random.index(3)],
         }
     }
@@ -156,6 +159,7 @@ impl Config {
         Options::new()
             .durability(self.durability)
             .segment_bytes(self.segment_bytes)
+            .part_bytes(self.part_bytes)
             .snapshot_log_bytes(self.snapshot_log_bytes)
     }
 

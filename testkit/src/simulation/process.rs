@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foldb_core::{Db, Durability, Error, ErrorKind};
+use foldb_core::{Db, Durability, Error, ErrorKind, RecoveryMode};
 
 use super::{
     Config, FAILING, Simulation,
@@ -142,6 +142,9 @@ impl Simulation {
         let db = open(&machine)?;
         let seq = judge::recovered(&db, &self.history, self.process + 1).map_err(Trouble::text)?;
         self.counts.images += 1;
+        if self.random.chance(1, 2) {
+            self.judge_strictly(image, &db)?;
+        }
         if self.random.chance(1, 4) {
             let digest = judge::digests(&db).map_err(|error| error.to_string())?;
             machine.kill();
@@ -149,6 +152,35 @@ impl Simulation {
             self.open_again(&machine, &config, &host, (seq, &digest))?;
         }
         Ok(())
+    }
+
+    /// Strict recovery accepts an image exactly where the default has found nothing that a crash may leave behind, gives the
+    /// same then, and changes nothing otherwise.
+    fn judge_strictly(&mut self, image: &Image, accepted: &Db<SimStorage>) -> Result<(), String> {
+        let machine = SimMachine::from_image(self.random.next(), Plan::none(), image);
+        let host = Arc::new(SimHost::new(self.random.next()));
+        let storage = machine.attach().map_err(|error| error.to_string())?;
+        let report = accepted.recovery_report();
+        let is_clean = report.damage.is_empty()
+            && report.rejected_snapshots.is_empty()
+            && report.log.damage.is_empty()
+            && report.log.cut.is_none()
+            && report.log.orphaned_transactions == 0;
+        self.counts.images += 1;
+        match Db::open(storage, host, self.config.options().recovery(RecoveryMode::Strict)) {
+            Ok(_) if !is_clean => Err(format!("strict recovery accepts what is left of a crash: {report:?}")),
+            Ok(db) => {
+                let text = |error: Error| format!("in strict mode: {error}");
+                let (strict, default) = (judge::digests(&db).map_err(text)?, judge::digests(accepted).map_err(text)?);
+                let (seq, expected) = (db.view().seq(), accepted.view().seq());
+                let same = seq == expected && strict == default;
+                if same { Ok(()) } else { Err(format!("strict recovery ends at {seq} and the default at {expected}")) }
+            }
+            Err(error) if is_clean => Err(format!("strict recovery refuses a clean store: {error}")),
+            Err(error) if error.kind() != ErrorKind::Corrupt => Err(format!("strict recovery says {error:?}")),
+            Err(_) if machine.live_image() != *image => Err("strict recovery refuses, and changes the disk".into()),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Once more gives the same, a third time changes nothing, verification finds nothing, and work goes on.
