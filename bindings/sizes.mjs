@@ -1,10 +1,14 @@
-// What an app ships: the size of each part, as it is, by gzip and by brotli. `cargo xtask npm` prints it.
+// What an app ships: the size of each part, as it is, by gzip and by brotli. `cargo xtask npm` prints it, and fails where all of
+// it is over the bound.
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
-const LIMIT = 150 * 1024;
+/** What is wanted, in bytes by brotli. */
+const TARGET = 150 * 1024;
+/** What must not be exceeded until then: a little above what was reached. It is lowered with every cut. */
+const BOUND = 322 * 1024;
 
 /** The files of `dist` that a page loads which opens a store on its main thread, by what they are. */
 export function shippedFiles(dist = new URL("./dist/", import.meta.url)) {
@@ -38,8 +42,12 @@ function print() {
     row(part, ...sizes.map(kib));
   }
   row("all that an app ships", ...total.map(kib));
-  const left = LIMIT - total[2];
-  console.log(left >= 0 ? `${kib(left)} KiB below the target of 150 KiB` : `${kib(-left)} KiB above the target of 150 KiB`);
+  const left = TARGET - total[2];
+  console.log(`target of ${kib(TARGET)} KiB by brotli: ${left >= 0 ? "met" : `missed by ${kib(-left)} KiB`}`);
+  if (total[2] > BOUND) {
+    console.error(`error: an app ships ${kib(total[2])} KiB, over the bound of ${kib(BOUND)} KiB in bindings/sizes.mjs; docs/performance.md says what costs how much`);
+    process.exitCode = 1;
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) print();

@@ -3,9 +3,8 @@
 //! Invariant: a handle is named by its client and a number of the client's choice, so that requests can be sent before the
 //! first answer is there; a number is in use once. A client that goes takes its handles with it.
 
-use std::collections::BTreeMap;
-
 use foldb_core::{DetachedReplay, DetachedTransaction, DetachedView, Error, Result, Savepoint};
+use litemap::LiteMap;
 
 use crate::{announce::Touched, platform::PlatformStorage};
 
@@ -31,12 +30,12 @@ pub(crate) struct OpenTransaction {
 
 /// All handles.
 #[derive(Default)]
-pub(crate) struct Handles(BTreeMap<(u32, u32), Handle>);
+pub(crate) struct Handles(LiteMap<(u32, u32), Handle>);
 
 impl Handles {
     pub(crate) fn insert(&mut self, client: u32, number: u32, handle: Handle) -> Result<()> {
         let limit = Error::Limit { what: "open handles", size: HANDLES_MAX as u64 + 1, limit: HANDLES_MAX as u64 };
-        if self.0.range((client, 0)..=(client, u32::MAX)).count() >= HANDLES_MAX {
+        if self.0.keys().filter(|(owner, _)| *owner == client).count() >= HANDLES_MAX {
             return Err(limit);
         }
         if self.0.contains_key(&(client, number)) {

@@ -16,6 +16,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod checksum;
 #[cfg(feature = "std")]
 pub mod db;
 pub mod engine;
@@ -25,6 +26,7 @@ pub mod id;
 pub mod json;
 pub mod limits;
 pub mod log;
+mod order;
 #[cfg(foldb_planted)]
 #[doc(hidden)]
 pub mod planted;

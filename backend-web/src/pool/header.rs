@@ -70,7 +70,7 @@ impl Header {
                 put(AT_NAME, name.as_bytes());
             }
         }
-        let checksum = crc32fast::hash(bytes.get(..AT_CHECKSUM).unwrap_or_default());
+        let checksum = foldb_core::checksum::hash(bytes.get(..AT_CHECKSUM).unwrap_or_default());
         if let Some(target) = bytes.get_mut(AT_CHECKSUM..) {
             target.copy_from_slice(&checksum.to_le_bytes());
         }
@@ -80,7 +80,9 @@ impl Header {
     /// What a copy says, if it passes: `Err` with the version for one that a newer program wrote.
     fn decode(bytes: &[u8], number: u64) -> Result<Option<Self>, u32> {
         let Some(body) = bytes.get(..AT_CHECKSUM) else { return Ok(None) };
-        if field(bytes, AT_CHECKSUM) != Some(crc32fast::hash(body).to_le_bytes()) || field(bytes, 0) != Some(MAGIC) {
+        if field(bytes, AT_CHECKSUM) != Some(foldb_core::checksum::hash(body).to_le_bytes())
+            || field(bytes, 0) != Some(MAGIC)
+        {
             return Ok(None);
         }
         // The checksum passes, so these bytes are what somebody meant.

@@ -5,9 +5,10 @@
 //! - What a crash has left is settled here (rule 5 of `docs/platform.md`, "The pool's files"): a half-made file is made,
 //!   a half-removed one is removed, a destroyed store is gone. A damaged file is left as it is.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::rc::Rc;
 
 use foldb_core::{Error, ErrorKind, Result, storage::StorageError};
+use litemap::LiteMap;
 
 use super::{
     AccessHandle, Directory, Failure, PoolStorage,
@@ -178,19 +179,20 @@ async fn open_all<D: Directory>(
     create: bool,
     wait_millis: u32,
 ) -> Result<Vec<Owned<D::Handle>>, StorageError> {
-    let mut opened: BTreeMap<usize, Owned<D::Handle>> = BTreeMap::new();
+    let mut opened: Vec<Option<Owned<D::Handle>>> = names.iter().map(|_| None).collect();
     let (mut waited, mut pause) = (0, 5);
     loop {
-        let missing: Vec<usize> = (0..names.len()).filter(|place| !opened.contains_key(place)).collect();
+        let missing: Vec<usize> =
+            (0..).zip(&opened).filter(|(_, handle)| handle.is_none()).map(|(place, _)| place).collect();
         if missing.is_empty() {
-            return Ok(opened.into_values().collect());
+            return Ok(opened.into_iter().flatten().collect());
         }
         let wanted: Vec<String> = missing.iter().filter_map(|place| names.get(*place).cloned()).collect();
         let results: Vec<_> =
             directory.open(&wanted, create).await.into_iter().map(|result| result.map(Owned)).collect();
         for (place, result) in missing.into_iter().zip(results) {
             match result {
-                Ok(handle) => drop(opened.insert(place, handle)),
+                Ok(handle) => drop(opened.get_mut(place).map(|slot| slot.insert(handle))),
                 Err(Failure::Locked) if waited < wait_millis => {}
                 Err(Failure::Locked) => return Err(StorageError::Locked { name: store.into() }),
                 Err(failure) => {
@@ -198,7 +200,7 @@ async fn open_all<D: Directory>(
                 }
             }
         }
-        if opened.len() < names.len() {
+        if opened.iter().any(Option::is_none) {
             let next = pause.min(wait_millis - waited);
             directory.pause(next).await;
             waited += next;
@@ -210,8 +212,8 @@ async fn open_all<D: Directory>(
 /// Reads all headers and settles what they leave open.
 fn adopt<H: AccessHandle>(store: &str, numbers: Vec<u64>, handles: Vec<Owned<H>>) -> Result<(Files<H>, Vec<String>)> {
     let mut files = Files {
-        named: BTreeMap::new(),
-        free: BTreeMap::new(),
+        named: LiteMap::new(),
+        free: LiteMap::new(),
         retired: Vec::new(),
         counter: 0,
         number: numbers.last().copied().unwrap_or(0),
@@ -250,7 +252,7 @@ fn adopt<H: AccessHandle>(store: &str, numbers: Vec<u64>, handles: Vec<Owned<H>>
 
 /// Gives a name to the pool file with the higher counter, and returns the other one.
 fn newest<H: AccessHandle>(
-    named: &mut BTreeMap<String, Rc<Slot<H>>>,
+    named: &mut LiteMap<String, Rc<Slot<H>>>,
     name: String,
     slot: Rc<Slot<H>>,
 ) -> Option<Rc<Slot<H>>> {

@@ -121,7 +121,9 @@ impl<D: Directory> Pool<D> {
         while let Some(core) = self.core.upgrade() {
             let surplus = {
                 let files = &mut *core.files.borrow_mut();
-                if files.free.len() <= core.target.get() * 2 { None } else { files.free.pop_last() }
+                let last = files.free.last().map(|(number, _)| *number);
+                let last = last.filter(|_| files.free.len() > core.target.get() * 2);
+                last.and_then(|number| Some((number, files.free.remove(&number)?)))
             };
             let Some((number, slot)) = surplus else { return };
             let directory = Rc::clone(&core.directory);

@@ -5,12 +5,12 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     fmt,
     rc::Rc,
 };
 
 use foldb_core::storage::{Storage, StorageError, check_name};
+use litemap::LiteMap;
 
 use super::{Directory, Opening, Pool, PoolFile, directory::Owned, slot::Slot};
 
@@ -39,8 +39,8 @@ pub(super) struct Core<D: Directory> {
 
 /// The pool files by what they are.
 pub(super) struct Files<H: super::AccessHandle> {
-    pub(super) named: BTreeMap<String, Rc<Slot<H>>>,
-    pub(super) free: BTreeMap<u64, Rc<Slot<H>>>,
+    pub(super) named: LiteMap<String, Rc<Slot<H>>>,
+    pub(super) free: LiteMap<u64, Rc<Slot<H>>>,
     /// Kept open, so that their handles stay ours.
     pub(super) retired: Vec<Rc<Slot<H>>>,
     /// The highest counter of any header.
@@ -105,7 +105,8 @@ impl<D: Directory> Storage for PoolStorage<D> {
         }
         // Also an attempt that fails: the next filling-up knows then how many were wanted.
         self.core.taken.set(self.core.taken.get() + 1);
-        let Some((_, slot)) = files.free.pop_first() else {
+        let first = files.free.first().map(|(number, _)| *number);
+        let Some(slot) = first.and_then(|number| files.free.remove(&number)) else {
             return Err(StorageError::NotReady { name: name.into() });
         };
         if let Err(failure) = slot.claim(name, files.next_counter()) {
@@ -146,7 +147,7 @@ impl<D: Directory> fmt::Debug for PoolStorage<D> {
         let files = self.core.files.borrow();
         f.debug_struct("PoolStorage")
             .field("name", &self.core.name)
-            .field("files", &files.named.keys())
+            .field("files", &files.named.keys().collect::<Vec<_>>())
             .field("free", &files.free.len())
             .field("retired", &files.retired.len())
             .finish_non_exhaustive()

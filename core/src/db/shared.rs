@@ -7,6 +7,8 @@
 use alloc::{collections::BTreeMap, sync::Arc, vec, vec::Vec};
 use std::sync::PoisonError;
 
+use litemap::LiteMap;
+
 use super::{
     Durability, Options,
     handed_over::HandedOver,
@@ -74,8 +76,8 @@ pub(crate) struct Core {
 
 /// The open files of a store.
 pub(crate) struct Files<S: Storage> {
-    segments: RwLock<BTreeMap<u64, Arc<S::File>>>,
-    snapshots: RwLock<BTreeMap<u64, Arc<S::File>>>,
+    segments: RwLock<LiteMap<u64, Arc<S::File>>>,
+    snapshots: RwLock<LiteMap<u64, Arc<S::File>>>,
     /// How far the storage has the log.
     pub(crate) handed_over: HandedOver,
 }

@@ -88,8 +88,8 @@ impl<S: Storage> Db<S> {
             }
             snapshots.extend(generation.map(|generation| (generation, bytes)));
         }
-        segments.sort_by_key(|segment| segment.number);
-        snapshots.sort_unstable();
+        crate::order::sort_by(&mut segments, |left, right| left.number.cmp(&right.number));
+        crate::order::sort_by(&mut snapshots, Ord::cmp);
         Ok(Stats {
             store: alloc::format!("{store}"),
             seq: state.seq(),

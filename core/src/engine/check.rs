@@ -4,11 +4,11 @@
 //! counter that would overflow, an absent leaf that cannot be read) fails before the first byte is written; otherwise a
 //! commit could be in the log and not in the state.
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    string::String,
-};
+use alloc::{collections::BTreeMap, string::String};
 use core::ops::ControlFlow;
+
+use hashbrown::{HashMap, HashSet};
+use rustc_hash::FxBuildHasher;
 
 use crate::{
     Error, Result, RunId,
@@ -49,7 +49,7 @@ pub(crate) fn check(writes: &WriteSet, state: &State, pages: &dyn PageSource) ->
 }
 
 fn check_new_runs(ids: &[Option<RunId>], state: &State) -> Result<()> {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::with_hasher(FxBuildHasher);
     for id in ids.iter().flatten() {
         if state.number(*id).is_ok() || !seen.insert(*id) {
             return Err(Error::Precondition {
@@ -65,18 +65,28 @@ fn check_new_runs(ids: &[Option<RunId>], state: &State) -> Result<()> {
     Ok(())
 }
 
+/// What the transaction has done to a run so far.
+#[derive(Default)]
+struct Life {
+    /// Whether it ended it or, after that, resumed it.
+    ended: Option<bool>,
+    deleted: bool,
+    /// Its labels by now, where any were changed.
+    labels: Option<BTreeMap<String, String>>,
+}
+
 /// Follows the lives of the runs that the transaction ends, resumes or deletes, in the order in which it did: none ends
 /// or goes twice.
 fn check_lives(writes: &WriteSet, state: &State) -> Result<()> {
-    let (mut ended, mut deleted) = (BTreeMap::new(), BTreeSet::new());
+    let mut lives: HashMap<SpaceNumber, Life, FxBuildHasher> = HashMap::default();
     for write in writes.writes() {
         let run = state.run(write.space);
         let id = || run.map(|run| run.record.id()).or_else(|| writes.new_run(write.space));
         match write.code {
             OpCode::RunResume => {
-                ended.insert(write.space, false);
+                lives.entry(write.space).or_default().ended = Some(false);
             }
-            OpCode::RunEnd => match (ended.insert(write.space, true), run) {
+            OpCode::RunEnd => match (lives.entry(write.space).or_default().ended.replace(true), run) {
                 (Some(true), _) => {
                     let run = id().unwrap_or(RunId::from_bytes([0; 16]));
                     return Err(Error::RunEnded { run, status: "by this transaction" });
@@ -84,7 +94,7 @@ fn check_lives(writes: &WriteSet, state: &State) -> Result<()> {
                 (None, Some(run)) => run.record.check_open()?,
                 (Some(false), _) | (None, None) => {}
             },
-            OpCode::RunDelete if !deleted.insert(write.space) => {
+            OpCode::RunDelete if core::mem::replace(&mut lives.entry(write.space).or_default().deleted, true) => {
                 return Err(Error::UnknownRun(id().unwrap_or(RunId::from_bytes([0; 16]))));
             }
             _ => {}
@@ -95,13 +105,13 @@ fn check_lives(writes: &WriteSet, state: &State) -> Result<()> {
 
 /// No run gets more labels than it may have.
 fn check_labels(writes: &WriteSet, state: &State) -> Result<()> {
-    let mut changed: BTreeMap<SpaceNumber, BTreeMap<String, String>> = BTreeMap::new();
+    let mut changed: HashMap<SpaceNumber, Life, FxBuildHasher> = HashMap::default();
     let bodies = |code| writes.writes().iter().filter(move |write| write.code == code);
     for write in bodies(OpCode::RunAnnotate) {
         let WriteBody::Bytes(body) = writes.body(write) else { continue };
-        let labels = match changed.entry(write.space) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(match state.run(write.space) {
+        let labels = match &mut changed.entry(write.space).or_default().labels {
+            Some(labels) => labels,
+            none => none.insert(match state.run(write.space) {
                 Some(run) => run.record.began.labels.clone(),
                 None => match bodies(OpCode::RunBegin).find(|begin| begin.space == write.space) {
                     Some(begin) => match writes.body(begin) {

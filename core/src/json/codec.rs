@@ -69,7 +69,7 @@ fn write(value: &Json, out: &mut Vec<u8>, start: usize, depth: usize) -> Result<
 pub(super) fn sorted(members: &Map<String, Json>) -> Vec<(&String, &Json)> {
     let mut sorted: Vec<_> = members.iter().collect();
     if !sorted.is_sorted_by(|(a, _), (b, _)| a <= b) {
-        sorted.sort_unstable_by_key(|(key, _)| *key);
+        crate::order::sort_by(&mut sorted, |(a, _), (b, _)| a.cmp(b));
     }
     sorted
 }

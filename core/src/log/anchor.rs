@@ -96,7 +96,7 @@ impl Anchor {
         put::<{ at::OLDEST_SEGMENT }, _, _>(&mut bytes, self.oldest_segment.to_le_bytes());
         put::<{ at::NEWEST_SNAPSHOT }, _, _>(&mut bytes, self.newest_snapshot.unwrap_or(0).to_le_bytes());
         put::<{ at::PROVEN_SEQ }, _, _>(&mut bytes, self.proven_seq.to_le_bytes());
-        let checksum = crc32fast::hash(&bytes[..at::CHECKSUM]);
+        let checksum = crate::checksum::hash(&bytes[..at::CHECKSUM]);
         put::<{ at::CHECKSUM }, _, _>(&mut bytes, checksum.to_le_bytes());
         bytes
     }
@@ -108,7 +108,7 @@ impl Anchor {
     /// anchor that was written whole breaks a rule.
     pub fn decode(file: &str, bytes: &[u8]) -> Result<Option<Self>> {
         let Some(bytes) = bytes.first_chunk::<ANCHOR_BYTES>() else { return Ok(None) };
-        let checksum = crc32fast::hash(&bytes[..at::CHECKSUM]);
+        let checksum = crate::checksum::hash(&bytes[..at::CHECKSUM]);
         let holds = u32_at::<{ at::CHECKSUM }, _>(bytes) == checksum || planted::active(Planted::AnchorChecksumSkipped);
         if !holds || array::<{ at::MAGIC }, _, _>(bytes) != MAGIC {
             return Ok(None);

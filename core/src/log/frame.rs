@@ -65,14 +65,14 @@ impl FrameType {
 #[derive(Clone, Debug)]
 pub struct FrameSeal {
     /// The checksum's state after salt and number. Each frame continues it with its offset.
-    seed: crc32fast::Hasher,
+    seed: crate::checksum::Hasher,
     segment: u64,
 }
 
 impl FrameSeal {
     /// The seal of the segment with this salt and number.
     pub fn new(salt: &[u8; 16], segment: u64) -> Self {
-        let mut seed = crc32fast::Hasher::new();
+        let mut seed = crate::checksum::Hasher::new();
         if !planted::active(Planted::SaltForgotten) {
             seed.update(salt);
             seed.update(&segment.to_le_bytes());

@@ -32,7 +32,7 @@ impl<'a> RangeChecksum<'a> {
     /// One pass over `bytes`.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         let mut prefixes = Vec::with_capacity(bytes.len() / BLOCK + 1);
-        let mut hasher = crc32fast::Hasher::new();
+        let mut hasher = crate::checksum::Hasher::new();
         prefixes.push(0);
         for block in bytes.chunks_exact(BLOCK) {
             hasher.update(block);
@@ -51,7 +51,7 @@ impl<'a> RangeChecksum<'a> {
     fn prefix(&self, len: usize) -> Option<u32> {
         let whole = len / BLOCK;
         let rest = self.bytes.get(whole * BLOCK..len)?;
-        let mut hasher = crc32fast::Hasher::new_with_initial(*self.prefixes.get(whole)?);
+        let mut hasher = crate::checksum::Hasher::new_with_initial(*self.prefixes.get(whole)?);
         hasher.update(rest);
         Some(hasher.finalize())
     }

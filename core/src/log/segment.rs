@@ -93,7 +93,7 @@ impl SegmentHeader {
         put::<{ at::PREVIOUS_VALID_LEN }, _, _>(&mut bytes, previous.valid_len.to_le_bytes());
         put::<{ at::PREVIOUS_LAST_SEQ }, _, _>(&mut bytes, previous.last_seq.to_le_bytes());
         put::<{ at::PREVIOUS_LAST_CRC }, _, _>(&mut bytes, previous.last_crc.to_le_bytes());
-        let checksum = crc32fast::hash(&bytes[..at::CHECKSUM]);
+        let checksum = crate::checksum::hash(&bytes[..at::CHECKSUM]);
         put::<{ at::CHECKSUM }, _, _>(&mut bytes, checksum.to_le_bytes());
         bytes
     }
@@ -106,7 +106,7 @@ impl SegmentHeader {
     /// rule.
     pub fn decode(file: &str, bytes: &[u8]) -> Result<Option<Self>> {
         let Some(header) = bytes.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
-        let checksum = crc32fast::hash(&header[..at::CHECKSUM]);
+        let checksum = crate::checksum::hash(&header[..at::CHECKSUM]);
         let holds =
             u32_at::<{ at::CHECKSUM }, _>(header) == checksum || planted::active(Planted::SegmentChecksumSkipped);
         if !holds || array::<{ at::MAGIC }, _, _>(header) != MAGIC {

@@ -487,7 +487,7 @@ fn streams(reads: &dyn Reads, space: SpaceNumber, options: &ScanOptions) -> Resu
             found.push(StreamSummary::of(&stream, &state));
         }
     }
-    found.sort_by(|left, right| left.stream.cmp(&right.stream));
+    crate::order::sort_by(&mut found, |left, right| left.stream.cmp(&right.stream));
     if options.direction == Direction::Backward {
         found.reverse();
     }

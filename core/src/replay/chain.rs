@@ -4,7 +4,9 @@
 //! history of a space is a chain that leads backwards from its newest transaction. Invariant: the chain is walked
 //! through positions that get strictly smaller, so it ends, whatever the bytes are.
 
-use alloc::{collections::BTreeMap, format, vec::Vec};
+use alloc::{format, vec::Vec};
+
+use litemap::LiteMap;
 
 use crate::{
     Error, Result,
@@ -39,7 +41,7 @@ impl StoredTransaction {
 /// Reads single frames of the log, and checks them.
 pub(crate) struct FrameReader<'a> {
     source: &'a dyn Source,
-    seals: BTreeMap<u64, FrameSeal>,
+    seals: LiteMap<u64, FrameSeal>,
     /// The piece of the log that was read last. History is followed backwards, so it reaches mostly to the front.
     window: Window,
 }
@@ -74,7 +76,7 @@ impl Window {
 
 impl<'a> FrameReader<'a> {
     pub(crate) fn new(source: &'a dyn Source) -> Self {
-        FrameReader { source, seals: BTreeMap::new(), window: Window::default() }
+        FrameReader { source, seals: LiteMap::new(), window: Window::default() }
     }
 
     fn seal(&mut self, segment: u64) -> Result<FrameSeal> {

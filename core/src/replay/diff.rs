@@ -4,15 +4,17 @@
 //! the log, are equal when their values are. Subtrees that the two share are skipped without being read, so the diff of
 //! two versions of one space costs what changed between them, not what is there.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use super::digest::ordered_trace;
+use litemap::LiteMap;
+
+use super::digest::{Places, ordered_trace, places};
 use crate::{
     Result,
     json::{PathChange, decode_document},
     primitive::{
-        Cell, Event, Events, TraceEntry, TraceId,
+        Cell, Event, Events, TraceEntry,
         access::{Reads, Through},
     },
     state::{Family, Source, Space, SpaceNumber, entry_bytes, parse_batch_key},
@@ -113,7 +115,7 @@ pub(crate) struct Side<'a> {
 
 /// What differs between two spaces of one store.
 pub(crate) fn diff(older: Side<'_>, newer: Side<'_>) -> Result<Diff> {
-    let mut found = Found { diff: Diff::default(), streams: BTreeMap::new(), trace: false };
+    let mut found = Found { diff: Diff::default(), streams: LiteMap::new(), trace: false };
     let mut failed = None;
     older.space.tree().diff(
         newer.space.tree(),
@@ -145,7 +147,7 @@ pub(crate) fn diff(older: Side<'_>, newer: Side<'_>) -> Result<Diff> {
 struct Found {
     diff: Diff,
     /// Streams with a batch that differs, and the seq from which on to compare.
-    streams: BTreeMap<Vec<u8>, u64>,
+    streams: LiteMap<Vec<u8>, u64>,
     trace: bool,
 }
 
@@ -223,24 +225,26 @@ fn diff_stream(
     from_seq: u64,
 ) -> Result<Vec<(u64, EntryChange<Event>)>> {
     let older = events_of(older, stream, from_seq)?;
-    let mut newer = events_of(newer, stream, from_seq)?;
+    let mut newer = events_of(newer, stream, from_seq)?.into_iter().peekable();
     let mut changes = Vec::new();
-    for (seq, from) in older {
-        match newer.remove(&seq) {
+    // Both are in the order of their seqs.
+    for from in older {
+        while let Some(added) = newer.next_if(|to| to.seq < from.seq) {
+            changes.push((added.seq, EntryChange::Added(added)));
+        }
+        match newer.next_if(|to| to.seq == from.seq) {
             Some(to) if to.kind == from.kind && to.payload == from.payload => {}
-            Some(to) => changes.push((seq, EntryChange::Changed { from, to })),
-            None => changes.push((seq, EntryChange::Removed(from))),
+            Some(to) => changes.push((from.seq, EntryChange::Changed { from, to })),
+            None => changes.push((from.seq, EntryChange::Removed(from))),
         }
     }
-    changes.extend(newer.into_iter().map(|(seq, event)| (seq, EntryChange::Added(event))));
-    changes.sort_by_key(|(seq, _)| *seq);
+    changes.extend(newer.map(|event| (event.seq, EntryChange::Added(event))));
     Ok(changes)
 }
 
-fn events_of(side: &Side<'_>, stream: &[u8], from_seq: u64) -> Result<BTreeMap<u64, Event>> {
+fn events_of(side: &Side<'_>, stream: &[u8], from_seq: u64) -> Result<Vec<Event>> {
     let events = Events::new(Through(side.reads), side.number);
-    let range = events.range(stream, from_seq.., None, crate::tree::Direction::Forward)?;
-    Ok(range.into_iter().map(|event| (event.seq, event)).collect())
+    events.range(stream, from_seq.., None, crate::tree::Direction::Forward)
 }
 
 /// Compares two traces entry by entry in their order. A parent counts by its place, because ids are new in each run.
@@ -266,17 +270,7 @@ fn diff_trace(older: &Side<'_>, newer: &Side<'_>) -> Result<Vec<(u64, EntryChang
     Ok(changes)
 }
 
-fn places(entries: &[TraceEntry]) -> BTreeMap<TraceId, usize> {
-    entries.iter().enumerate().map(|(place, entry)| (entry.id, place)).collect()
-}
-
-fn same_entry(
-    from: &TraceEntry,
-    older: &BTreeMap<TraceId, usize>,
-    to: &TraceEntry,
-    newer: &BTreeMap<TraceId, usize>,
-) -> bool {
-    let parent =
-        |entry: &TraceEntry, places: &BTreeMap<TraceId, usize>| entry.parent.map(|parent| places.get(&parent).copied());
+fn same_entry(from: &TraceEntry, older: &Places, to: &TraceEntry, newer: &Places) -> bool {
+    let parent = |entry: &TraceEntry, places: &Places| entry.parent.map(|parent| places.get(&parent).copied());
     from.kind == to.kind && from.name == to.name && from.data == to.data && parent(from, older) == parent(to, newer)
 }

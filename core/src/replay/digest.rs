@@ -3,8 +3,11 @@
 //! Invariant: a digest depends on what users put in and on nothing else: not on times, ids, seqs, where values lie in the
 //! log, or how often the process was killed on the way. So equal inputs give equal digests on every machine.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 use core::fmt;
+
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
 
 use crate::{
     Result,
@@ -90,7 +93,7 @@ fn hash_streams(reads: &dyn Reads, space: SpaceNumber, hasher: &mut PartHasher) 
 fn hash_trace(reads: &dyn Reads, space: SpaceNumber, hasher: &mut PartHasher) -> Result<()> {
     hasher.part(&[Family::Trace.byte()]);
     let entries = ordered_trace(reads, space)?;
-    let places: BTreeMap<TraceId, u64> = (1..).zip(&entries).map(|(place, entry)| (entry.id, place)).collect();
+    let places = places(&entries);
     for entry in &entries {
         hasher.number(entry.parent.and_then(|parent| places.get(&parent).copied()).unwrap_or(0));
         hasher.part(entry.kind.name().as_bytes());
@@ -102,11 +105,19 @@ fn hash_trace(reads: &dyn Reads, space: SpaceNumber, hasher: &mut PartHasher) ->
     Ok(())
 }
 
+/// Places of trace entries by their ids.
+pub(super) type Places = HashMap<TraceId, u64, FxBuildHasher>;
+
+/// The place of each entry among these, from 1 on.
+pub(super) fn places(entries: &[TraceEntry]) -> Places {
+    (1..).zip(entries).map(|(place, entry)| (entry.id, place)).collect()
+}
+
 /// Trace entries by time, and by content within one microsecond: there their ids are random, and two equal programs
 /// would come to different orders.
 pub(super) fn ordered_trace(reads: &dyn Reads, space: SpaceNumber) -> Result<Vec<TraceEntry>> {
     let mut entries = Trace::new(Through(reads), space).list(&ScanOptions::all())?;
-    entries.sort_by(|left, right| {
+    crate::order::sort_by(&mut entries, |left, right| {
         let content = |entry: &TraceEntry| (entry.time_micros, entry.parent.is_some());
         content(left)
             .cmp(&content(right))

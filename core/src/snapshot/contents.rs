@@ -71,7 +71,7 @@ impl<'a> Contents<'a> {
     /// lies behind the pages, which end at `pages_end`.
     pub(super) fn prove(file: &'a str, front: &[u8; FRONT_BYTES], pages_end: u64, tail: Vec<u8>) -> Result<Self> {
         let header = Header::decode(&mut Fields::new(file, 0, front, "F-41"), file)?;
-        let mut frame = crc32fast::Hasher::new();
+        let mut frame = crate::checksum::Hasher::new();
         frame.update(front);
         let mut fields = Fields::new(file, pages_end, &tail, "F-42");
         let mut sections = [const { 0..0 }; SECTIONS_BEHIND_PAGES.len()];
@@ -98,10 +98,10 @@ impl<'a> Contents<'a> {
             return Err(corrupt(self.file, 0, "F-43", what));
         }
         // The file's checksum without reading the pages: they have the checksum that the end says, or somebody will see.
-        let mut whole = crc32fast::Hasher::new();
+        let mut whole = crate::checksum::Hasher::new();
         whole.update(front);
         let pages = self.pages_end - PAGES_OFFSET;
-        whole.combine(&crc32fast::Hasher::new_with_initial_len(end.pages_checksum, pages));
+        whole.combine(&crate::checksum::Hasher::new_with_initial_len(end.pages_checksum, pages));
         let covered = self.tail.len() - CHECKSUM_BYTES;
         whole.update(part(&self.tail, &(0..covered)));
         let found = whole.finalize();
@@ -202,7 +202,7 @@ fn section_range(fields: &mut Fields<'_>, tail: &[u8], section: SectionType) -> 
     let Some(data) = len.checked_sub(CHECKSUM_BYTES) else {
         return Err(fields.corrupt(format!("the {} of {len} bytes has no checksum", section.name())));
     };
-    let found = crc32fast::hash(fields.bytes(data)?);
+    let found = crate::checksum::hash(fields.bytes(data)?);
     let expected = fields.u32()?;
     if found != expected && !planted::active(Planted::SnapshotChecksumsSkipped) {
         let what = format!("the {} has checksum {found:08x}, its last bytes say {expected:08x}", section.name());
@@ -215,7 +215,7 @@ fn section_range(fields: &mut Fields<'_>, tail: &[u8], section: SectionType) -> 
 /// where the header says that the file is of a newer program: one rotten bit must not pass for one, because nothing can
 /// stand in for a file that this program does not understand, and much for one that is damaged.
 fn check_whole<F: StorageFile>(file: &F, name: &str, len: u64) -> Result<()> {
-    let mut checksum = crc32fast::Hasher::new();
+    let mut checksum = crate::checksum::Hasher::new();
     let mut buffer = alloc::vec![0; 64 << 10];
     let (mut offset, end) = (0, len - wide(CHECKSUM_BYTES));
     while offset < end {

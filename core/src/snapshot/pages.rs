@@ -62,6 +62,6 @@ impl<F: StorageFile> PageSource for SequentialPages<'_, F> {
 }
 
 /// The checksum of pages that lie one behind the other, from theirs.
-pub(super) fn append_page(checksum: &mut crc32fast::Hasher, len: usize, page_checksum: u32) {
-    checksum.combine(&crc32fast::Hasher::new_with_initial_len(page_checksum, wide(len)));
+pub(super) fn append_page(checksum: &mut crate::checksum::Hasher, len: usize, page_checksum: u32) {
+    checksum.combine(&crate::checksum::Hasher::new_with_initial_len(page_checksum, wide(len)));
 }

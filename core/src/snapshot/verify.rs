@@ -25,7 +25,7 @@ pub fn verify<F: StorageFile>(file: &F, name: &str) -> Result<SnapshotInfo> {
     let (meta, spaces) = contents.check()?;
     let source = SequentialPages::new(file, name, contents.pages_end());
     let mut index = contents.index();
-    let mut pages = PageCheck { checksum: crc32fast::Hasher::new(), pages: 0, entries: 0 };
+    let mut pages = PageCheck { checksum: crate::checksum::Hasher::new(), pages: 0, entries: 0 };
     for _ in 0..spaces {
         // A page is checked when the one behind it is known, because that one's fence is its upper bound.
         let mut window: [Option<IndexedLeaf<'_>>; 3] = [None; 3];
@@ -57,7 +57,7 @@ pub fn verify<F: StorageFile>(file: &F, name: &str) -> Result<SnapshotInfo> {
 }
 
 struct PageCheck {
-    checksum: crc32fast::Hasher,
+    checksum: crate::checksum::Hasher,
     pages: u64,
     entries: u64,
 }

@@ -140,7 +140,7 @@ struct PageWriter<'a, F> {
     offset: u64,
     index: Vec<u8>,
     /// Checksum of all pages so far.
-    checksum: crc32fast::Hasher,
+    checksum: crate::checksum::Hasher,
     pages: u64,
     entries: u64,
 }
@@ -152,7 +152,7 @@ impl<'a, F: StorageFile> PageWriter<'a, F> {
             buffer: Vec::with_capacity(BUFFER_BYTES),
             offset: PAGES_OFFSET,
             index: Vec::new(),
-            checksum: crc32fast::Hasher::new(),
+            checksum: crate::checksum::Hasher::new(),
             pages: 0,
             entries: 0,
         }
@@ -160,10 +160,10 @@ impl<'a, F: StorageFile> PageWriter<'a, F> {
 
     fn leaf(&mut self, leaf: &LeafRef<'_>, pages: &dyn PageSource, progress: &mut Progress<'_>) -> Result<()> {
         match leaf.page {
-            LeafPage::Resident(page) => self.page(leaf, page, crc32fast::hash(page), progress),
+            LeafPage::Resident(page) => self.page(leaf, page, crate::checksum::hash(page), progress),
             LeafPage::Absent(at) => {
                 let page = pages.page(at)?;
-                let checksum = crc32fast::hash(&page);
+                let checksum = crate::checksum::hash(&page);
                 // Copied bytes get no new checksum: damage must not be made valid by copying it.
                 if checksum != at.crc || u32::try_from(page.len()) != Ok(at.len) {
                     return Err(damaged(at, page.len(), checksum));
@@ -220,7 +220,7 @@ impl Sections {
         let mut front = [0; FRONT_BYTES];
         front[..HEADER_BYTES].copy_from_slice(&Header::of(meta).encode());
         front[HEADER_BYTES..].copy_from_slice(&section_header(SectionType::Pages, pages_bytes));
-        let mut sections = SectionWriter { frame: crc32fast::Hasher::new(), tail: Vec::new() };
+        let mut sections = SectionWriter { frame: crate::checksum::Hasher::new(), tail: Vec::new() };
         sections.frame.update(&front);
         sections.section(SectionType::Catalog, &catalog::encode(state, meta)?);
         sections.section(SectionType::LeafIndex, &writer.index);
@@ -229,7 +229,7 @@ impl Sections {
         let pages_checksum = writer.checksum.clone().finalize();
         let mut tail = sections.finish(meta, pages_checksum);
 
-        let mut whole = crc32fast::Hasher::new();
+        let mut whole = crate::checksum::Hasher::new();
         whole.update(&front);
         whole.combine(&writer.checksum);
         whole.update(&tail);
@@ -240,7 +240,7 @@ impl Sections {
 
 struct SectionWriter {
     /// Checksum of the header and of all section headers so far.
-    frame: crc32fast::Hasher,
+    frame: crate::checksum::Hasher,
     tail: Vec<u8>,
 }
 
@@ -250,7 +250,7 @@ impl SectionWriter {
         self.frame.update(&header);
         self.tail.extend_from_slice(&header);
         self.tail.extend_from_slice(data);
-        self.tail.extend_from_slice(&crc32fast::hash(data).to_le_bytes());
+        self.tail.extend_from_slice(&crate::checksum::hash(data).to_le_bytes());
     }
 
     fn finish(mut self, meta: &SnapshotMeta, pages_checksum: u32) -> Vec<u8> {
@@ -275,7 +275,7 @@ fn read_back<F: StorageFile>(
     let differs = |offset, what| Err(corrupt(name, offset, "F-51", what));
     let pages_end = file_len - wide(sections.tail.len());
     let mut buffer = vec![0; BUFFER_BYTES];
-    let mut checksum = crc32fast::Hasher::new();
+    let mut checksum = crate::checksum::Hasher::new();
     let mut offset = PAGES_OFFSET;
     while offset < pages_end {
         progress.read_back(offset - PAGES_OFFSET, file_len)?;

@@ -68,8 +68,12 @@ impl Place<'_> {
         }
         let len = u32::try_from(op.body.len())
             .map_err(|_| self.corrupt(op, "F-32", format!("a value of {} bytes", op.body.len())))?;
-        let pointer =
-            LogPointer { segment: self.frame.segment, offset: self.offset(op), len, crc: crc32fast::hash(op.body) };
+        let pointer = LogPointer {
+            segment: self.frame.segment,
+            offset: self.offset(op),
+            len,
+            crc: crate::checksum::hash(op.body),
+        };
         Ok((entry_kind::POINTER, Cow::Owned(pointer.encode().to_vec())))
     }
 

@@ -151,7 +151,7 @@ impl BatchIndex {
             let end = events.bytes.len() - reader.remaining();
             if end - start >= target || index + 1 == events.count {
                 let bytes = events.bytes.get(start..end).unwrap_or_default();
-                blocks.push(Block { events: count, bytes: narrow(bytes.len())?, crc: crc32fast::hash(bytes) });
+                blocks.push(Block { events: count, bytes: narrow(bytes.len())?, crc: crate::checksum::hash(bytes) });
                 (start, count) = (end, 0);
             }
         }

@@ -5,6 +5,8 @@
 
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec, vec::Vec};
 
+use litemap::LiteMap;
+
 use super::{Storage, StorageError, StorageFile, check_name, shared::Shared};
 
 /// Bytes per chunk. Small enough that a test with many tiny files stays small, large enough that a scan of a segment
@@ -29,7 +31,7 @@ const _: () = assert!(CHUNK_BYTES as u64 == CHUNK_BYTES_WIDE);
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct MemStorage {
-    files: Shared<BTreeMap<String, MemFile>>,
+    files: Shared<LiteMap<String, MemFile>>,
 }
 
 /// An open file of a [`MemStorage`]. A clone is another handle of the same bytes. After the file was removed, handles
@@ -44,7 +46,7 @@ pub struct MemFile {
 struct SparseBytes {
     len: u64,
     /// Bytes at and after `len` are zero in every chunk, so that growing needs no clearing.
-    chunks: BTreeMap<u64, Box<[u8]>>,
+    chunks: LiteMap<u64, Box<[u8]>>,
 }
 
 impl MemStorage {
@@ -60,8 +62,7 @@ impl MemStorage {
             file.bytes.write(|content| content.write(0, bytes));
             file
         };
-        let files: BTreeMap<_, _> =
-            files.into_iter().map(|(name, bytes)| (name.into(), file(bytes.as_ref()))).collect();
+        let files = files.into_iter().map(|(name, bytes)| (name.into(), file(bytes.as_ref()))).collect();
         Self { files: Shared::new(files) }
     }
 
@@ -181,7 +182,8 @@ impl SparseBytes {
         if len < self.len {
             let (chunk, start) = position(len);
             // Cut bytes must not come back when the file grows again.
-            self.chunks.split_off(&chunk.saturating_add(u64::from(start > 0)));
+            let cut = chunk.saturating_add(u64::from(start > 0));
+            self.chunks.retain(|chunk, _| *chunk < cut);
             if let Some(tail) = self.chunks.get_mut(&chunk).and_then(|bytes| bytes.get_mut(start..)) {
                 tail.fill(0);
             }

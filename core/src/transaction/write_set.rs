@@ -410,7 +410,7 @@ impl WriteSet {
     pub(crate) fn sorted_in(&self, space: SpaceNumber, family: Family) -> Vec<&Write> {
         let mut found: Vec<&Write> =
             self.writes.iter().filter(|write| write.space == space && slot(write.code) == family.byte()).collect();
-        found.sort_by(|left, right| self.key(left).cmp(self.key(right)));
+        crate::order::sort_by(&mut found, |left, right| self.key(left).cmp(self.key(right)));
         found
     }
 
@@ -419,7 +419,7 @@ impl WriteSet {
         let appends = |write: &&Write| write.space == space && write.code == OpCode::EventAppend;
         let mut names: Vec<Vec<u8>> =
             self.writes.iter().filter(appends).map(|write| self.key(write).to_vec()).collect();
-        names.sort();
+        crate::order::sort_by(&mut names, Ord::cmp);
         names
     }
 }

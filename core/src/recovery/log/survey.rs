@@ -4,12 +4,13 @@
 //! needed to the newest, and every sealed one is at least as long as its successor says. Rules F-3, F-6, F-7, F-9, F-30.
 
 use alloc::{
-    collections::{BTreeMap, BTreeSet},
     format,
     string::{String, ToString},
     vec,
     vec::Vec,
 };
+
+use litemap::LiteMap;
 
 use super::read::read_exactly;
 use crate::{
@@ -111,8 +112,8 @@ impl Survey {
 /// The files of a directory by what they are.
 #[derive(Default)]
 struct Names {
-    segments: BTreeSet<u64>,
-    snapshots: BTreeSet<u64>,
+    segments: Vec<u64>,
+    snapshots: Vec<u64>,
     anchors: Vec<AnchorSlot>,
     ignored: Vec<String>,
 }
@@ -120,22 +121,22 @@ struct Names {
 impl Names {
     /// Sorted, because the order of a listing is an accident of the file system.
     fn classify(names: Vec<String>) -> Self {
-        let mut sorted = Names::default();
+        let is_there = |slot: &AnchorSlot| names.iter().any(|name| name == slot.name());
+        let mut sorted = Names { anchors: AnchorSlot::BOTH.into_iter().filter(is_there).collect(), ..Names::default() };
         for name in names {
             if let Some(number) = parse_segment_name(&name) {
-                sorted.segments.insert(number);
+                sorted.segments.push(number);
             } else if let Some(generation) = parse_snapshot_name(&name) {
-                sorted.snapshots.insert(generation);
+                sorted.snapshots.push(generation);
             } else if name == IMPORT_NAME {
                 // Nobody else's: what is left of an import that finished. `recover` has looked into it.
             } else if !ANCHOR_NAMES.contains(&name.as_str()) {
                 sorted.ignored.push(name);
-            } else {
-                sorted.anchors.extend(AnchorSlot::BOTH.into_iter().filter(|slot| slot.name() == name));
             }
         }
-        sorted.anchors.sort_by_key(|slot| slot.name());
-        sorted.ignored.sort();
+        sorted.segments.sort_unstable();
+        sorted.snapshots.sort_unstable();
+        crate::order::sort_by(&mut sorted.ignored, Ord::cmp);
         sorted
     }
 
@@ -143,6 +144,9 @@ impl Names {
         self.segments.is_empty() && self.snapshots.is_empty() && self.anchors.is_empty()
     }
 }
+
+/// Those that are not in the chain yet, by number.
+type Candidates = LiteMap<u64, Candidate>;
 
 /// A segment file of which only the header has been looked at.
 struct Candidate {
@@ -162,7 +166,7 @@ pub fn survey<S: Storage>(storage: &S, mode: RecoveryMode) -> Result<Survey> {
         return fresh(names);
     }
     let mut surveyor = Surveyor { storage, mode, store: None, found: Survey::default() };
-    surveyor.found.snapshots = names.snapshots.iter().copied().collect();
+    surveyor.found.snapshots.clone_from(&names.snapshots);
     surveyor.found.ignored = names.ignored;
     surveyor.read_anchors(&names.anchors)?;
     let (candidates, headless) = surveyor.read_headers(&names.segments)?;
@@ -274,10 +278,10 @@ impl<S: Storage> Surveyor<'_, S> {
     }
 
     /// All segments from the oldest needed one on: those with a header, and the numbers of those without.
-    fn read_headers(&mut self, numbers: &BTreeSet<u64>) -> Result<(BTreeMap<u64, Candidate>, Vec<u64>)> {
+    fn read_headers(&mut self, numbers: &[u64]) -> Result<(Candidates, Vec<u64>)> {
         let (oldest, newest) =
             self.found.anchor.map_or((0, 0), |(_, anchor)| (anchor.oldest_segment, anchor.newest_segment));
-        let (mut candidates, mut headless) = (BTreeMap::new(), vec![]);
+        let (mut candidates, mut headless) = (Candidates::new(), vec![]);
         for &number in numbers {
             let name = segment_name(number);
             if number < oldest {
@@ -361,7 +365,7 @@ impl<S: Storage> Surveyor<'_, S> {
     }
 
     /// What the anchor names must be there.
-    fn check_anchor(&mut self, candidates: &BTreeMap<u64, Candidate>) -> Result<()> {
+    fn check_anchor(&mut self, candidates: &Candidates) -> Result<()> {
         let Some((slot, anchor)) = self.found.anchor else {
             // Before the first commit an anchor is durable. Without one, nothing may have been committed; `fold` looks
             // for frames.
@@ -386,10 +390,11 @@ impl<S: Storage> Surveyor<'_, S> {
     }
 
     /// Walks from the newest segment to the oldest and returns the segments that are not on the way.
-    fn chain(&mut self, mut candidates: BTreeMap<u64, Candidate>) -> Result<BTreeMap<u64, Candidate>> {
+    fn chain(&mut self, mut candidates: Candidates) -> Result<Candidates> {
         let oldest = self.found.anchor.map(|(_, anchor)| anchor.oldest_segment);
         let mut sealed = None;
-        let mut next = candidates.pop_last();
+        let newest = candidates.last().map(|(number, _)| *number);
+        let mut next = newest.and_then(|newest| Some((newest, candidates.remove(&newest)?)));
         while let Some((number, Candidate { header, len })) = next.take() {
             let previous = header.previous;
             let (epoch, first_seq) = (header.epoch, header.first_seq);
@@ -422,8 +427,8 @@ impl<S: Storage> Surveyor<'_, S> {
                     self.refuse(corrupt(&name, "F-7", what), &name)?;
                     // In salvage: the next older segment that there is, without knowing how much of it counts.
                     sealed = None;
-                    let older = candidates.range(..number).next_back().map(|(older, _)| *older);
-                    next = older.and_then(|older| candidates.remove_entry(&older));
+                    let older = candidates.keys().take_while(|older| **older < number).last().copied();
+                    next = older.and_then(|older| Some((older, candidates.remove(&older)?)));
                 }
             }
         }
@@ -432,7 +437,7 @@ impl<S: Storage> Surveyor<'_, S> {
     }
 
     /// A segment that nothing leads to was written by a second writer, or belongs to another life of the store.
-    fn refuse_unchained(&mut self, unchained: BTreeMap<u64, Candidate>) -> Result<()> {
+    fn refuse_unchained(&mut self, unchained: Candidates) -> Result<()> {
         for (number, candidate) in unchained {
             if planted::active(Planted::ForkAccepted) {
                 continue;
