@@ -145,13 +145,13 @@ function withoutPlaces(content) {
       const [file, length, line, column] = [0, 4, 8, 12].map((offset) => data.readUInt32LE(at + offset));
       if (length < 4 || length > 300 || line === 0 || line > 50_000 || column === 0 || column > 1000) continue;
       const name = memory(file, length);
-      // A name that was found before is zeros by now in none of the passes: they go last.
       if (!name || !/^[\x21-\x7e]+\.rs$/.test(name.toString("latin1"))) continue;
       files.add(name);
       data.fill(0, at, at + 16);
       places++;
     }
   }
+  // Last, because many places share a name.
   for (const name of files) name.fill(0);
   if (places < PLACES_MIN) throw new Error(`only ${places} places of panics were found`);
   return bytes;

@@ -10,6 +10,7 @@ pub use crc32fast::{Hasher, hash};
 pub use tables::{Hasher, hash};
 
 #[cfg(any(test, target_family = "wasm"))]
+#[cfg_attr(not(target_family = "wasm"), expect(unreachable_pub, reason = "natively it is there to be tested only"))]
 mod tables;
 
 #[cfg(test)]

@@ -32,10 +32,12 @@ mod tests {
     use super::sort_by;
 
     proptest! {
+        #![proptest_config(crate::value::tests::seeded(200))]
+
         #[test]
         fn equal_elements_keep_their_order(items in prop::collection::vec((0..8_u8, any::<String>()), 0..100)) {
             let mut expected: Vec<(u8, String)> = items.clone();
-            expected.sort_by(|left, right| left.0.cmp(&right.0));
+            expected.sort_by_key(|left| left.0);
             let mut sorted = items;
             sort_by(&mut sorted, |left, right| left.0.cmp(&right.0));
             prop_assert_eq!(sorted, expected);

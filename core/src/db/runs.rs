@@ -366,14 +366,14 @@ impl<'tx, 'db, S: Storage> TransactionRuns<'tx, 'db, S> {
     pub fn set_label(&self, id: RunId, key: String, value: Option<String>) -> Result<()> {
         check_limit("label key bytes", key.len(), LABEL_BYTES_MAX)?;
         check_limit("label value bytes", value.as_ref().map_or(0, String::len), LABEL_BYTES_MAX)?;
-        let change = RunAnnotated { labels: BTreeMap::from([(key, value)]), metadata: None };
+        let change = RunAnnotated { labels: Vec::from([(key, value)]), metadata: None };
         self.write(id, OpCode::RunAnnotate, &encode_body(&change)?)
     }
 
     /// Replaces the metadata.
     pub fn set_metadata(&self, id: RunId, metadata: Value) -> Result<()> {
         check_metadata(&metadata)?;
-        let change = RunAnnotated { labels: BTreeMap::new(), metadata: Some(metadata) };
+        let change = RunAnnotated { labels: Vec::new(), metadata: Some(metadata) };
         self.write(id, OpCode::RunAnnotate, &encode_body(&change)?)
     }
 

@@ -6,11 +6,14 @@
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
 use crate::{
     Error, Result, RunId,
-    value::{Decode, Encode, Serde, Value},
+    value::{
+        Value,
+        fields::{FieldWriter, owned, read_fields, required, set},
+    },
 };
 
 /// The number of a space: 0 is the default space, runs count from 1 in the order of their beginning.
@@ -20,7 +23,7 @@ pub type SpaceNumber = u32;
 pub const DEFAULT_SPACE: SpaceNumber = 0;
 
 /// How a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunStatus {
@@ -61,12 +64,30 @@ impl core::fmt::Display for RunStatus {
 }
 
 /// How a run ended: what [`RunEnd`](crate::log::OpCode::RunEnd) records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Ending {
     Completed = 1,
     Failed = 2,
     Cancelled = 3,
+}
+
+impl Ending {
+    /// As it is stored in an operation's body.
+    const fn text(self) -> &'static str {
+        match self {
+            Ending::Completed => "Completed",
+            Ending::Failed => "Failed",
+            Ending::Cancelled => "Cancelled",
+        }
+    }
+
+    fn from_text(text: &str) -> Result<Self> {
+        let all = [Ending::Completed, Ending::Failed, Ending::Cancelled];
+        all.into_iter()
+            .find(|ending| ending.text() == text)
+            .ok_or_else(|| Error::Invalid { what: "value", why: alloc::format!("{text:?} is no way for a run to end") })
+    }
 }
 
 /// All that is known of a run, as of one version of the store.
@@ -103,7 +124,7 @@ pub struct RunInfo {
 }
 
 /// The folded form of a run's life.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RunRecord {
     pub(crate) id: [u8; 16],
     pub(crate) began: RunBegun,
@@ -115,7 +136,7 @@ pub(crate) struct RunRecord {
     pub(crate) resumed: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ended {
     pub(crate) how: Ending,
     pub(crate) micros: u64,
@@ -123,7 +144,7 @@ pub(crate) struct Ended {
 }
 
 /// The body of a `RunBegin` operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RunBegun {
     pub(crate) name: String,
     pub(crate) parent: Option<[u8; 16]>,
@@ -134,31 +155,25 @@ pub(crate) struct RunBegun {
 }
 
 /// The body of a `RunEnd` operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RunEnded {
     pub(crate) how: Ending,
     pub(crate) message: Option<String>,
 }
 
 /// The body of a `RunResume` operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RunResumed {
     pub(crate) epoch: u64,
 }
 
 /// The body of a `RunAnnotate` operation: what changes, the rest stays.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RunAnnotated {
     /// Labels to set; `None` removes one.
-    pub(crate) labels: BTreeMap<String, Option<String>>,
+    pub(crate) labels: Vec<(String, Option<String>)>,
     /// New metadata. Left out where it stays, so that a null can be set.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub(crate) metadata: Option<Value>,
-}
-
-/// A field that is there has a value, also where that value is null.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }
 
 impl RunRecord {
@@ -200,18 +215,128 @@ impl RunRecord {
     }
 }
 
+/// The body of an operation on a run: a map with these names, in this order.
+pub(crate) trait Body: Sized {
+    /// Appends it.
+    fn write(&self, out: &mut Vec<u8>) -> Result<()>;
+    /// The reverse.
+    fn read(bytes: &[u8]) -> Result<Self>;
+}
+
 /// A run's operation body as CBOR. Fails where it could not be read back: metadata that is nested too deeply, say.
-pub(crate) fn encode_body<T: Serialize>(body: &T) -> Result<Vec<u8>> {
+pub(crate) fn encode_body<T: Body>(body: &T) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    Serde(body).encode(&mut out)?;
+    body.write(&mut out)?;
     Ok(out)
 }
 
 /// The reverse of [`encode_body`].
-pub(crate) fn decode_body<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T> {
-    match Serde::decode(bytes) {
-        Ok(Serde(body)) => Ok(body),
-        Err(error) => Err(Error::Invalid { what, why: alloc::format!("{error}") }),
+pub(crate) fn decode_body<T: Body>(what: &'static str, bytes: &[u8]) -> Result<T> {
+    T::read(bytes).map_err(|error| Error::Invalid { what, why: alloc::format!("{error}") })
+}
+
+impl Body for RunBegun {
+    fn write(&self, out: &mut Vec<u8>) -> Result<()> {
+        let mut fields = FieldWriter::new(out, 5);
+        fields.text("name", Some(&self.name))?;
+        fields.list_of_bytes("parent", self.parent.as_ref())?;
+        let labels = &mut self.labels.iter().map(|(key, value)| (key.as_str(), Some(value.as_str())));
+        fields.texts("labels", self.labels.len(), labels)?;
+        fields.value("metadata", &self.metadata)?;
+        fields.number("epoch", Some(self.epoch))?;
+        fields.finish()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self> {
+        let (mut name, mut parent, mut labels, mut metadata, mut epoch) = (None, None, None, None, None);
+        read_fields(bytes, &mut |field, reader| match field {
+            "name" => set(&mut name, field, reader.text()?),
+            "parent" => set(&mut parent, field, reader.optional_list_of_bytes()?),
+            "labels" => {
+                let mut found = BTreeMap::new();
+                reader.texts(&mut |key, text| {
+                    found.insert(String::from(key), String::from(required(text, "label")?));
+                    Ok(())
+                })?;
+                set(&mut labels, field, found)
+            }
+            "metadata" => set(&mut metadata, field, reader.value()?),
+            "epoch" => set(&mut epoch, field, reader.number()?),
+            _ => Ok(false),
+        })?;
+        Ok(Self {
+            name: required(name, "name")?.into(),
+            parent: parent.flatten(),
+            labels: required(labels, "labels")?,
+            metadata: required(metadata, "metadata")?,
+            epoch: required(epoch, "epoch")?,
+        })
+    }
+}
+
+impl Body for RunEnded {
+    fn write(&self, out: &mut Vec<u8>) -> Result<()> {
+        let mut fields = FieldWriter::new(out, 2);
+        fields.text("how", Some(self.how.text()))?;
+        fields.text("message", self.message.as_deref())?;
+        fields.finish()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self> {
+        let (mut how, mut message) = (None, None);
+        read_fields(bytes, &mut |field, reader| match field {
+            "how" => set(&mut how, field, Ending::from_text(reader.text()?)?),
+            "message" => set(&mut message, field, owned(reader.optional_text()?)),
+            _ => Ok(false),
+        })?;
+        Ok(Self { how: required(how, "how")?, message: message.flatten() })
+    }
+}
+
+impl Body for RunResumed {
+    fn write(&self, out: &mut Vec<u8>) -> Result<()> {
+        let mut fields = FieldWriter::new(out, 1);
+        fields.number("epoch", Some(self.epoch))?;
+        fields.finish()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self> {
+        let mut epoch = None;
+        read_fields(bytes, &mut |field, reader| match field {
+            "epoch" => set(&mut epoch, field, reader.number()?),
+            _ => Ok(false),
+        })?;
+        Ok(Self { epoch: required(epoch, "epoch")? })
+    }
+}
+
+impl Body for RunAnnotated {
+    fn write(&self, out: &mut Vec<u8>) -> Result<()> {
+        let mut fields = FieldWriter::new(out, 1 + usize::from(self.metadata.is_some()));
+        let labels = &mut self.labels.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
+        fields.texts("labels", self.labels.len(), labels)?;
+        if let Some(metadata) = &self.metadata {
+            fields.value("metadata", metadata)?;
+        }
+        fields.finish()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self> {
+        let (mut labels, mut metadata) = (None, None);
+        read_fields(bytes, &mut |field, reader| match field {
+            "labels" => {
+                let mut found = Vec::new();
+                reader.texts(&mut |key, text| {
+                    found.push((String::from(key), owned(text)));
+                    Ok(())
+                })?;
+                set(&mut labels, field, found)
+            }
+            // A field that is there has a value, also where that value is null.
+            "metadata" => set(&mut metadata, field, reader.value()?),
+            _ => Ok(false),
+        })?;
+        Ok(Self { labels: required(labels, "labels")?, metadata })
     }
 }
 

@@ -87,10 +87,29 @@ fn float_bytes(value: f64, buffer: &mut [u8; 9]) -> &[u8] {
     if value.is_nan() {
         return &CANONICAL_NAN;
     }
-    let mut rest = &mut buffer[..];
-    // The longest float has nine bytes, so there is always room.
-    let written = ciborium::into_writer(&value, &mut rest).map_or(0, |()| 9_usize.saturating_sub(rest.len()));
-    buffer.get(..written).unwrap_or_default()
+    let half = half::f16::from_f64(value);
+    #[expect(clippy::cast_possible_truncation, reason = "whether anything is lost is looked at below")]
+    let single = value as f32;
+    let same = |shorter: f64| shorter.to_bits() == value.to_bits();
+    let length = if same(half.to_f64()) {
+        *buffer = float(HALF, half.to_be_bytes());
+        3
+    } else if same(f64::from(single)) {
+        *buffer = float(SINGLE, single.to_be_bytes());
+        5
+    } else {
+        *buffer = float(DOUBLE, value.to_be_bytes());
+        9
+    };
+    buffer.get(..length).unwrap_or_default()
+}
+
+/// The initial byte of a float and its bits, with zeros behind.
+fn float<const N: usize>(initial: u8, bits: [u8; N]) -> [u8; 9] {
+    let mut buffer = [0; 9];
+    buffer[0] = initial;
+    buffer.iter_mut().skip(1).zip(bits).for_each(|(byte, bits)| *byte = bits);
+    buffer
 }
 
 /// Appends a byte string. [`Error::Limit`] if its encoding is over [`VALUE_BYTES_MAX`]; then nothing is appended.
@@ -246,21 +265,20 @@ impl<'a> Reader<'a> {
             TRUE => Ok(Head::Bool(true)),
             NULL => Ok(Head::Null),
             UNDEFINED => Err(Self::invalid(start, "undefined, which is no value,")),
-            HALF => self.float(start, 3),
-            SINGLE => self.float(start, 5),
-            DOUBLE => self.float(start, 9),
+            HALF => {
+                self.array().copied().map(half::f16::from_be_bytes).and_then(|half| self.float(start, half.to_f64()))
+            }
+            SINGLE => self.array().copied().map(f32::from_be_bytes).and_then(|single| self.float(start, single.into())),
+            DOUBLE => self.array().copied().map(f64::from_be_bytes).and_then(|double| self.float(start, double)),
             0xff => Err(Self::invalid(start, "a break without a beginning")),
             _ => Err(Self::invalid(start, "an unknown simple value")),
         }
     }
 
-    fn float(&mut self, start: usize, length: usize) -> Result<Head> {
-        self.at = start;
-        let found = self.take_here(length)?;
-        let value: f64 = ciborium::de::from_reader_with_buffer(found, &mut [])
-            .map_err(|_| Self::invalid(start, "a malformed float"))?;
+    /// A float that has been read from `start` on.
+    fn float(&self, start: usize, value: f64) -> Result<Head> {
         let mut buffer = [0; 9];
-        if float_bytes(value, &mut buffer) != found {
+        if float_bytes(value, &mut buffer) != self.since(start) {
             return Err(Self::invalid(start, format_args!("{value:?} in another form than the shortest")));
         }
         Ok(Head::Float(value))

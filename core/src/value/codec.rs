@@ -32,7 +32,7 @@ impl Value {
         result
     }
 
-    fn encode_at(&self, out: &mut Vec<u8>, start: usize, depth: usize) -> Result<()> {
+    pub(super) fn encode_at(&self, out: &mut Vec<u8>, start: usize, depth: usize) -> Result<()> {
         match self {
             Value::Null => out.push(cbor::NULL),
             Value::Bool(value) => cbor::write_bool(out, *value),
@@ -84,7 +84,7 @@ impl Value {
         Ok(value)
     }
 
-    fn decode_at(reader: &mut Reader<'_>, depth: usize) -> Result<Self> {
+    pub(super) fn decode_at(reader: &mut Reader<'_>, depth: usize) -> Result<Self> {
         Ok(match reader.head()? {
             Head::Null => Value::Null,
             Head::Bool(value) => Value::Bool(value),

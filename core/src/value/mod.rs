@@ -19,6 +19,7 @@ mod convert;
 mod counter;
 mod deserialize_depth;
 mod encoded;
+pub(crate) mod fields;
 mod integer;
 mod json;
 mod notation;

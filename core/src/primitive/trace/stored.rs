@@ -2,8 +2,6 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use serde::{Deserialize, Serialize};
-
 use super::{TraceEntry, TraceId, TraceKind};
 use crate::{
     Error, Result,
@@ -13,8 +11,9 @@ use crate::{
     },
     state::Family,
     value::{
-        Decode, Serde, Value,
+        Encode, Value,
         cbor::{Head, Reader},
+        fields::{FieldWriter, read_fields, required, set},
     },
 };
 
@@ -22,7 +21,6 @@ use crate::{
 pub(super) const NO_PARENT: [u8; 16] = [0; 16];
 
 /// What an entry is stored as: a map with these names, in this order. The index reads the first two and stops.
-#[derive(Serialize, Deserialize)]
 pub(super) struct Stored {
     pub(super) kind: TraceKind,
     pub(super) parent: Option<TraceId>,
@@ -34,14 +32,32 @@ pub(super) struct Stored {
 
 impl Stored {
     pub(super) fn body(&self) -> Result<Vec<u8>> {
-        encoded(&Serde(self))
+        encoded(self)
     }
 
     pub(super) fn read(id: TraceId, item: &Item<'_>) -> Result<Self> {
-        match Serde::<Stored>::decode(&item.bytes()?) {
-            Ok(Serde(stored)) => Ok(stored),
-            Err(error) => Err(named(error, &id.to_bytes())),
-        }
+        Self::decode(&item.bytes()?).map_err(|error| named(error, &id.to_bytes()))
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        let (mut kind, mut parent, mut name, mut time, mut duration, mut data) = (None, None, None, None, None, None);
+        read_fields(bytes, &mut |field, reader| match field {
+            "kind" => set(&mut kind, field, TraceKind::from_name(reader.text()?)),
+            "parent" => set(&mut parent, field, reader.optional_bytes()?.map(id_of).transpose()?),
+            "name" => set(&mut name, field, reader.text()?),
+            "time" => set(&mut time, field, reader.number()?),
+            "duration" => set(&mut duration, field, reader.optional_number()?),
+            "data" => set(&mut data, field, reader.value()?),
+            _ => Ok(false),
+        })?;
+        Ok(Self {
+            kind: required(kind, "kind")?,
+            parent: parent.flatten(),
+            name: required(name, "name")?.into(),
+            time: required(time, "time")?,
+            duration: duration.flatten(),
+            data: required(data, "data")?,
+        })
     }
 
     pub(super) fn into_entry(self, id: TraceId) -> TraceEntry {
@@ -57,10 +73,39 @@ impl Stored {
     }
 }
 
+impl Encode for Stored {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        let start = out.len();
+        let written = self.write(out);
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written
+    }
+}
+
+impl Stored {
+    fn write(&self, out: &mut Vec<u8>) -> Result<()> {
+        let mut fields = FieldWriter::new(out, 6);
+        fields.text("kind", Some(self.kind.name()))?;
+        fields.bytes("parent", self.parent.map(TraceId::to_bytes).as_ref().map(<[u8; 16]>::as_slice))?;
+        fields.text("name", Some(&self.name))?;
+        fields.number("time", Some(self.time))?;
+        fields.number("duration", self.duration)?;
+        fields.value("data", &self.data)?;
+        fields.finish()
+    }
+}
+
+fn id_of(bytes: &[u8]) -> Result<TraceId> {
+    let id = <[u8; 16]>::try_from(bytes).map(TraceId::from_bytes);
+    id.map_err(|_| Error::Invalid { what: "trace id", why: format!("it has {} bytes", bytes.len()) })
+}
+
 /// Whether a reader can take an entry with this id and body.
 pub(crate) fn check_stored(id: &[u8], body: &[u8]) -> Result<()> {
     trace_index(id, body)?;
-    Serde::<Stored>::decode(body).map(|_| ())
+    Stored::decode(body).map(|_| ())
 }
 
 /// The tree keys that lead to an entry: one by its parent, one by its kind. A pure function of what is logged.

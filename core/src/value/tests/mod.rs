@@ -10,6 +10,7 @@ use crate::Result;
 mod codec;
 mod convert;
 mod counter;
+mod fields;
 mod hostile;
 mod serde_types;
 mod typed;
