@@ -89,13 +89,16 @@ fn row_15_names_are_created_and_removed_and_never_renamed() {
     let db = open(disk.next_process(), STRICT, 2).unwrap();
     db.snapshot().unwrap();
     drop(db);
-    let mut created = std::collections::BTreeSet::new();
+    let mut there = std::collections::BTreeSet::new();
     for operation in disk.operations() {
-        // The trait has no rename; every file that is used was created under its own name.
-        if operation.action == Action::Create {
-            assert!(created.insert(operation.name.clone()), "{} is created twice", operation.name);
+        // The trait has no rename; every file that is used was created under its own name, after the one before was removed.
+        match operation.action {
+            Action::Create => {
+                assert!(there.insert(operation.name.clone()), "{} is created over another", operation.name)
+            }
+            Action::Remove => assert!(there.remove(&operation.name), "{operation:?}"),
+            _ => assert!(there.contains(&operation.name), "{operation:?}"),
         }
-        assert!(created.contains(&operation.name), "{operation:?}");
     }
     for point in disk.crash_points() {
         opens(&point.nothing_survives());
