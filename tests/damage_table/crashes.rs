@@ -94,7 +94,7 @@ fn row_15_names_are_created_and_removed_and_never_renamed() {
         // The trait has no rename; every file that is used was created under its own name, after the one before was removed.
         match operation.action {
             Action::Create => {
-                assert!(there.insert(operation.name.clone()), "{} is created over another", operation.name)
+                assert!(there.insert(operation.name.clone()), "{} is created over another", operation.name);
             }
             Action::Remove => assert!(there.remove(&operation.name), "{operation:?}"),
             _ => assert!(there.contains(&operation.name), "{operation:?}"),
