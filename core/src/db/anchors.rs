@@ -10,7 +10,6 @@ use crate::{
     Result,
     log::{ANCHOR_BYTES, Anchor, AnchorSlot, parse_snapshot_name},
     planted::{self, Planted},
-    snapshot,
     storage::{Storage, StorageError, StorageFile},
 };
 
@@ -101,26 +100,5 @@ impl<S: Storage> Shared<S> {
             return Err(error.into());
         }
         Ok(file)
-    }
-
-    /// Zeroes the header of a snapshot that no anchor names (rule F-51). It may be torn; once a newer snapshot is named it
-    /// would pass for a good one that has rotted, and be kept in the place of one.
-    fn wipe_snapshot(&self, name: &str) -> Result<()> {
-        match self.storage.open(name) {
-            Ok(file) if snapshot::is_unfinished(&file) => Ok(()),
-            Ok(file) => snapshot::wipe(&file),
-            Err(StorageError::Missing { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// A snapshot could not be written: what there is of it goes at once, because the disk may be full. Where not even that
-    /// is possible, it goes before the next anchor.
-    pub(crate) fn discard_snapshot(&self, name: &str) {
-        if self.wipe_snapshot(name).is_err() {
-            self.lock().garbage.push(name.into());
-            return;
-        }
-        let _ = self.storage.remove(name);
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     log::{LogPosition, parse_snapshot_name, snapshot_name},
     planted::{self, Planted},
     snapshot::{self, SnapshotMeta},
-    storage::Storage,
+    storage::{Storage, StorageError},
     sync::{
         MutexGuard,
         defect::{Defect, active},
@@ -218,5 +218,26 @@ impl<S: Storage> Shared<S> {
     /// Whether the file of a snapshot was never finished.
     pub(crate) fn is_unfinished(&self, generation: u64) -> bool {
         self.storage.open(&snapshot_name(generation)).is_ok_and(|file| snapshot::is_unfinished(&file))
+    }
+
+    /// Zeroes the header of a snapshot that no anchor names (rule F-51). It may be torn; once a newer snapshot is named it
+    /// would pass for a good one that has rotted, and be kept in the place of one.
+    pub(super) fn wipe_snapshot(&self, name: &str) -> Result<()> {
+        match self.storage.open(name) {
+            Ok(file) if snapshot::is_unfinished(&file) => Ok(()),
+            Ok(file) => snapshot::wipe(&file),
+            Err(StorageError::Missing { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A snapshot could not be written: what there is of it goes at once, because the disk may be full. Where not even that
+    /// is possible, it goes before the next anchor.
+    fn discard_snapshot(&self, name: &str) {
+        if self.wipe_snapshot(name).is_err() {
+            self.lock().garbage.push(name.into());
+            return;
+        }
+        let _ = self.storage.remove(name);
     }
 }
