@@ -10,6 +10,7 @@
 //! - [`sameness`]: one store that every backend has to write and read alike.
 //! - [`fuzzing`]: targets for hostile bytes, for libFuzzer and for the ordinary tests.
 //! - `schedules` (with `--cfg foldb_shuttle`): a whole store under schedules that a test decides.
+//! - `program` (with the feature `programs`): how the programs of this crate begin.
 //! - [`SeededHost`] and [`Random`]: a clock and entropy that repeat.
 //!
 //! Invariant: everything here is a function of its seed and of the calls made to it. Nothing reads a clock, entropy, a
@@ -21,6 +22,8 @@ pub mod exhaustive;
 pub mod fuzzing;
 mod host;
 pub mod model;
+#[cfg(feature = "programs")]
+pub mod program;
 mod random;
 pub mod sameness;
 #[cfg(foldb_shuttle)]

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foldb_testkit::exhaustive::{Counts, ImagePath, Settings, Violation, Workload, check_with};
+use foldb_testkit::{
+    exhaustive::{Counts, ImagePath, Settings, Violation, Workload, check_with},
+    program,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::{Arg, ValueExt};
 
@@ -54,21 +57,10 @@ struct Row {
 }
 
 fn main() -> ExitCode {
-    match parse() {
-        Ok(Some(arguments)) => run(&arguments),
-        Ok(None) => {
-            print!("{HELP}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}\n\n{HELP}");
-            ExitCode::FAILURE
-        }
-    }
+    program::start(HELP, parse(), run)
 }
 
 fn parse() -> Result<Option<Arguments>, lexopt::Error> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut arguments = Arguments {
         workloads: Vec::new(),
         images: 0,
@@ -76,7 +68,7 @@ fn parse() -> Result<Option<Arguments>, lexopt::Error> {
         image: None,
         quick: false,
         damage: true,
-        threads,
+        threads: program::threads(),
         json: false,
     };
     let mut parser = lexopt::Parser::from_env();

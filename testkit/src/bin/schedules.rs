@@ -62,10 +62,13 @@ mod program {
         time::{Duration, Instant},
     };
 
-    use foldb_testkit::schedules::{
-        Failure, SCENARIOS, Scenario,
-        defect::{Defect, activate},
-        explore, repeats, replay,
+    use foldb_testkit::{
+        program,
+        schedules::{
+            Failure, SCENARIOS, Scenario,
+            defect::{Defect, activate},
+            explore, repeats, replay,
+        },
     };
     use lexopt::{Arg, ValueExt};
 
@@ -100,21 +103,13 @@ Runs small programs of several threads around one store under schedules that fol
     }
 
     pub(super) fn main() -> ExitCode {
-        let done = match parse() {
-            Ok(None) => {
-                print!("{HELP}");
-                Ok(())
-            }
-            Ok(Some(arguments)) => run(&arguments),
-            Err(error) => Err(format!("{error}\n\n{HELP}")),
-        };
-        match done {
+        program::start(HELP, parse(), |arguments| match run(arguments) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("error: {error}");
                 ExitCode::FAILURE
             }
-        }
+        })
     }
 
     fn parse() -> Result<Option<Arguments>, lexopt::Error> {
@@ -124,7 +119,7 @@ Runs small programs of several threads around one store under schedules that fol
             scenarios: Vec::new(),
             schedule: None,
             defects: false,
-            threads: thread::available_parallelism().map_or(1, usize::from),
+            threads: program::threads(),
             list: false,
         };
         let mut parser = lexopt::Parser::from_env();

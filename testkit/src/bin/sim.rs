@@ -11,6 +11,7 @@ use std::{
 };
 
 use foldb_testkit::{
+    program,
     sim::{FaultClass, Fired},
     simulation::{Counts, Settings, Violation, simulate},
 };
@@ -50,28 +51,17 @@ struct Run {
 }
 
 fn main() -> ExitCode {
-    match parse() {
-        Ok(Some(arguments)) => run(&arguments),
-        Ok(None) => {
-            print!("{HELP}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}\n\n{HELP}");
-            ExitCode::FAILURE
-        }
-    }
+    program::start(HELP, parse(), run)
 }
 
 fn parse() -> Result<Option<Arguments>, lexopt::Error> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut arguments = Arguments {
         first: 0,
         end: Some(200),
         minutes: None,
         settings: Settings::default(),
         violations: 1,
-        threads,
+        threads: program::threads(),
         json: false,
     };
     let mut parser = lexopt::Parser::from_env();
