@@ -1,7 +1,7 @@
 //! Every crash of a small workload: at each operation of the disk, with all that a crash there can leave, and again in
 //! the recovery from it, and in the recovery from that; and damage to the files at rest.
 //!
-//! A [`Workload`] runs once on a [`CrashStorage`](crate::crash::CrashStorage), which keeps a journal. [`check`] then goes
+//! A [`Workload`] runs once on a [`CrashStorage`], which keeps a journal. [`check`] then goes
 //! through the moments after each operation; at each one through all subsets of the operations that no sync covers (up to
 //! [`Settings::subsets`], else samples), and through tears of each pending write: every byte of headers, anchors and the
 //! beginning and end of frames, every sector of the rest. Each of these images is opened. What is served must be the
