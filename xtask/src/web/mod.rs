@@ -18,7 +18,7 @@ pub(crate) use bench::bench;
 use browsers::Browser;
 
 /// The crates whose tests run in browsers, in a dedicated worker.
-const TESTED: [&str; 1] = ["backend-web"];
+const TESTED: [&str; 2] = ["backend-web", "bindings"];
 
 /// Installs what building for browsers and testing in them needs, where it is missing.
 pub(crate) fn install(root: &Path) -> Result<(), String> {
