@@ -1,4 +1,5 @@
-//! `cargo xtask sim` and `cargo xtask traces`: build the programs of the random simulation, optimized, and run them.
+//! `cargo xtask sim` and `cargo xtask traces`: build the programs of the random simulation and of the enumeration of crashes,
+//! optimized, and run them.
 //!
 //! Invariant: this builds, starts and compares what they print. What is simulated is the business of `foldb-testkit`.
 
@@ -14,6 +15,9 @@ use crate::steps::install_target;
 pub(crate) const TARGET: &str = "wasm32-wasip1";
 /// First and last seed whose traces are compared, the last one exclusive, and how many steps each of them has.
 const SEEDS: [&str; 3] = ["0", "16", "400"];
+/// The small workloads whose crashes are enumerated: one for each thing that the store writes.
+const WORKLOADS: [&str; 8] =
+    ["strict-mixed", "killed", "runs", "rotation", "parts", "once-in-snapshots", "failed-anchor", "buffered-closed"];
 
 /// Lives through simulations with these arguments. Returns whether every promise was kept.
 pub(crate) fn run(root: &Path, arguments: &[OsString]) -> bool {
@@ -29,7 +33,8 @@ pub(crate) fn run(root: &Path, arguments: &[OsString]) -> bool {
     }
 }
 
-/// Runs the same seeds twice natively and once under WebAssembly, and compares every digest.
+/// Runs the same seeds twice natively and once under WebAssembly, and the crashes of the same workloads once each, and compares
+/// every digest.
 pub(crate) fn traces(root: &Path) -> Result<(), String> {
     let build =
         ["build", "--profile", "proof", "--package", "foldb-testkit", "--features=programs", "--bin", "foldb-traces"];
@@ -43,11 +48,18 @@ pub(crate) fn traces(root: &Path) -> Result<(), String> {
     let build = build.iter().filter(|argument| !argument.starts_with("--features"));
     succeed(cargo(root).args(build).args(["--target", TARGET]))?;
     let module = program(root, &[TARGET, "proof", "foldb-traces.wasm"]);
-    let mut node = Command::new("node");
-    node.current_dir(root).args(["--no-warnings", "xtask/src/wasi.mjs"]).arg(module).args(SEEDS);
-    let wasm = lines(&mut node).map_err(|error| format!("{error} (the traces need Node 20 or newer)"))?;
-    same("run under WebAssembly", &first, &wasm)?;
+    let as_wasm = |arguments: &[&str]| {
+        let mut node = Command::new("node");
+        node.current_dir(root).args(["--no-warnings", "xtask/src/wasi.mjs"]).arg(&module).args(arguments);
+        lines(&mut node).map_err(|error| format!("{error} (the traces need Node 20 or newer)"))
+    };
+    same("run under WebAssembly", &first, &as_wasm(&SEEDS)?)?;
     println!("{} seeds have the same trace and contents, twice natively and under WebAssembly", first.len());
+
+    let native = lines(Command::new(program(root, &["proof", NATIVE_NAME])).args(WORKLOADS))?;
+    same("run under WebAssembly", &native, &as_wasm(&WORKLOADS)?)?;
+    println!("the crashes of {} workloads come to the same contents, natively and under WebAssembly", native.len());
+    native.iter().for_each(|line| println!("  {line}"));
     Ok(())
 }
 
@@ -85,12 +97,12 @@ fn lines(command: &mut Command) -> Result<Vec<String>, String> {
 
 fn same(how: &str, one: &[String], other: &[String]) -> Result<(), String> {
     if one.is_empty() {
-        return Err("no seed has a trace".into());
+        return Err("nothing was traced".into());
     }
     match one.iter().zip(other).find(|(one, other)| one != other) {
-        Some((one, other)) => Err(format!("{how}, a simulation differs:\n{one}\n{other}")),
+        Some((one, other)) => Err(format!("{how}, a line differs:\n{one}\n{other}")),
         None if one.len() != other.len() => {
-            Err(format!("{how}, there are {} traces and not {}", other.len(), one.len()))
+            Err(format!("{how}, there are {} lines and not {}", other.len(), one.len()))
         }
         None => Ok(()),
     }

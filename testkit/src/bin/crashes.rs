@@ -267,7 +267,7 @@ impl Row {
     fn json(&self) -> String {
         let counts = &self.counts;
         format!(
-            r#"{{"workload":"{}","operations":{},"crash_points":{},"images":{},"checked":{},"in_recovery":{},"in_second_recovery":{},"gone_on":{},"damaged":{},"core_seconds":{:.3}}}"#,
+            r#"{{"workload":"{}","operations":{},"crash_points":{},"images":{},"checked":{},"in_recovery":{},"in_second_recovery":{},"gone_on":{},"damaged":{},"digest":"{:016x}","core_seconds":{:.3}}}"#,
             self.name,
             counts.operations,
             counts.crash_points,
@@ -277,6 +277,7 @@ impl Row {
             counts.in_second_recovery,
             counts.gone_on,
             counts.damaged,
+            counts.digest,
             self.time.as_secs_f64()
         )
     }

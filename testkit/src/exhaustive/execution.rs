@@ -86,18 +86,18 @@ impl Execution {
         db: &Db<S>,
         seq: u64,
         glance: &mut Glance,
-    ) -> Result<Result<usize, String>> {
+    ) -> Result<Result<(usize, u64), String>> {
         let view = db.view();
         let seen = Glance::digest(glance.look(&view)?);
         if let Some(open) = self.right.get(&(seq, seen)) {
-            return Ok(Ok(*open));
+            return Ok(Ok((*open, seen)));
         }
         let found = Contents::of(db)?;
         let Some(allowed) = self.history.get(&seq) else { return Ok(Err(format!("commit {seq} never was"))) };
         if allowed.contains(&found) {
             let open = found.open_runs();
             self.right.insert((seq, seen), open);
-            return Ok(Ok(open));
+            return Ok(Ok((open, seen)));
         }
         let difference = allowed.last().map_or_else(String::new, |expected| found.difference(expected));
         Ok(Err(format!("after commit {seq} the contents are wrong: {difference}")))

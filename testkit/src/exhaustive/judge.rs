@@ -22,6 +22,8 @@ pub(super) struct Recovery {
     pub(super) disk: CrashStorage,
     /// The newest commit that is served.
     pub(super) seq: u64,
+    /// The digest of everything that is served.
+    pub(super) seen: u64,
 }
 
 /// Lives of stores that open images: far from those of the workload, so that no salt is ever given twice.
@@ -62,27 +64,27 @@ pub(super) fn recover_disk(
     if report.seq != seq || false_alarm {
         return Err(format!("the report is wrong about commit {seq}: {report:?}"));
     }
-    judge_contents(execution, &db, seq, glance)?;
+    let seen = judge_contents(execution, &db, seq, glance)?;
     disk.kill_process();
     drop(db);
-    Ok(Recovery { disk, seq })
+    Ok(Recovery { disk, seq, seen })
 }
 
-/// Says what is wrong with what a store serves, of which `seq` is the newest commit.
+/// Says what is wrong with what a store serves, of which `seq` is the newest commit; else its digest.
 fn judge_contents<S: Storage>(
     execution: &mut Execution,
     db: &Db<S>,
     seq: u64,
     glance: &mut Glance,
-) -> Result<(), String> {
+) -> Result<u64, String> {
     let failed = |error| format!("reading fails after commit {seq}: {error}");
-    let open = execution.judge_contents(db, seq, glance).map_err(failed)??;
+    let (open, seen) = execution.judge_contents(db, seq, glance).map_err(failed)??;
     // Whoever worked on a run is dead: all runs that are open are orphaned.
     let orphaned = db.recovery_report().orphaned_runs.len();
     if orphaned != open {
         return Err(format!("{orphaned} runs are said to be orphaned after commit {seq}, {open} are open"));
     }
-    Ok(())
+    Ok(seen)
 }
 
 /// The dear half: a third recovery finds the same as the second and changes nothing that the second had not, the store
@@ -119,10 +121,10 @@ fn open_again(
     let disk = CrashStorage::from_image(&recovered.disk.live_image());
     let db = open(disk.clone(), workload, FIRST_LIFE + life).map_err(|error| error.to_string())?;
     let seq = db.view().seq();
-    judge_contents(execution, &db, seq, glance)?;
+    let seen = judge_contents(execution, &db, seq, glance)?;
     disk.kill_process();
     drop(db);
-    Ok(Recovery { disk, seq })
+    Ok(Recovery { disk, seq, seen })
 }
 
 fn work_on(execution: &Execution, workload: &Workload, recovered: &Recovery) -> Result<()> {

@@ -115,6 +115,19 @@ pub struct Counts {
     pub gone_on: u64,
     /// Damaged files that were opened.
     pub damaged: u64,
+    /// A digest of each image that was opened, in their order, with the commit that it came to and all that was served of it.
+    /// It is the same wherever a workload is looked at with the same settings: natively, and as WebAssembly.
+    pub digest: u64,
+}
+
+impl Counts {
+    /// Adds an image that was opened to the digest.
+    fn digest(&mut self, path: &[(usize, u64)], print: u64, recovery: &judge::Recovery) {
+        let mut hasher = Portable::default();
+        (self.digest, print, recovery.seq, recovery.seen).hash(&mut hasher);
+        path.hash(&mut hasher);
+        self.digest = hasher.finish();
+    }
 }
 
 impl AddAssign for Counts {
@@ -127,6 +140,7 @@ impl AddAssign for Counts {
         self.in_second_recovery += other.in_second_recovery;
         self.gone_on += other.gone_on;
         self.damaged += other.damaged;
+        self.digest = self.digest.rotate_left(1) ^ other.digest;
     }
 }
 
@@ -236,6 +250,8 @@ impl<'a> Explorer<'a> {
         let (execution, workload, glance) = (&mut self.execution, self.workload, &mut self.glance);
         let recovery = judge::recover_disk(execution, workload, disk, promised, 1, glance).map_err(Wrong::Here)?;
         self.counts.checked += 1;
+        // The path says what it was: everything that the disk had been told by then.
+        self.counts.digest(&self.path, 0, &recovery);
         let end = recovery.disk.operation_count();
         for (after, point) in recovery.disk.crash_points().enumerate().skip(operations) {
             if self.is_elsewhere(|only, depth| only.crash(depth).is_some_and(|crash| crash != after)) {
@@ -319,6 +335,7 @@ impl<'a> Explorer<'a> {
             judge::recover(&mut self.execution, self.workload, image, promised, count(depth), &mut self.glance)
                 .map_err(Wrong::Here)?;
         self.counts.checked += 1;
+        self.counts.digest(&self.path, print, &recovery);
         self.counts.in_recovery += u64::from(depth > 1);
         self.counts.in_second_recovery += u64::from(depth > 2);
         // Which ones is decided by the image itself, so that it does not depend on what was seen before.
@@ -398,11 +415,30 @@ impl Hasher for Unhashed {
     }
 }
 
-/// A number that tells images apart. The hasher has a fixed key: the same image has the same number everywhere.
+/// A number that tells images apart: the same image has the same number everywhere.
 fn fingerprint(image: &Image) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = Portable::default();
     image.hash(&mut hasher);
     hasher.finish()
+}
+
+/// A hasher with a fixed key that does not see how wide a `usize` is. The lengths of names and files are among what is hashed;
+/// with the width of the machine in them, 32 bits would crash other recoveries than 64.
+#[derive(Default)]
+struct Portable(DefaultHasher);
+
+impl Hasher for Portable {
+    fn finish(&self) -> u64 {
+        self.0.finish()
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.0.write_u64(count(number));
+    }
 }
 
 fn count(number: usize) -> u64 {

@@ -42,6 +42,16 @@ fn the_same_workload_has_the_same_images() {
 }
 
 #[test]
+fn an_image_has_the_same_number_on_machines_of_32_and_of_64_bits() {
+    let number = |hashed: &dyn Fn(&mut Portable)| {
+        let mut hasher = Portable::default();
+        hashed(&mut hasher);
+        hasher.finish()
+    };
+    assert_eq!(number(&|hasher| 7_usize.hash(hasher)), number(&|hasher| 7_u64.hash(hasher)));
+}
+
+#[test]
 fn an_image_that_was_judged_before_is_recognized_and_still_compared_with_what_is_promised() {
     let workload = Workload::find("strict-puts").unwrap();
     let settings = daily();
