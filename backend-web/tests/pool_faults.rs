@@ -304,11 +304,63 @@ fn row_28_a_store_on_a_full_disk_is_opened_with_the_files_that_it_has() {
     directory.disk.limit_capacity(Some(directory.disk.live_image().total_bytes()));
     let storage = opened(&directory);
     assert_eq!(storage.list().unwrap(), ["log-1"]);
-    assert_eq!(storage.create("log-2").unwrap_err(), StorageError::NotReady { name: "log-2".into() });
-    let full = now(storage.pool().replenish()).unwrap_err();
-    assert_eq!(full.kind(), ErrorKind::StorageFull);
-    storage.remove("log-1").unwrap();
+    // No turn of the event loop could help: this is not `NotReady`.
+    let full = StorageError::Full { name: "log-2".into(), action: "creating" };
+    assert_eq!(storage.create("log-2").unwrap_err(), full);
+    assert_eq!(now(storage.pool().replenish()).unwrap_err().kind(), ErrorKind::StorageFull);
+    assert_eq!(storage.create("log-2").unwrap_err(), full);
+    directory.disk.limit_capacity(None);
+    now(storage.pool().replenish()).unwrap();
     storage.create("log-2").unwrap();
+    while storage.create(&format!("log-{}", storage.list().unwrap().len() + 1)).is_ok() {}
+    let not_ready = StorageError::NotReady { name: "log-99".into() };
+    assert_eq!(storage.create("log-99").unwrap_err(), not_ready, "with room it is a matter of time again");
+    storage.remove("log-1").unwrap();
+    storage.create("log-99").unwrap();
+}
+
+#[test]
+fn row_28_on_a_full_disk_files_that_cannot_be_made_do_not_become_more_with_each_attempt() {
+    let directory = ShimDirectory::new();
+    let storage = directory.open_pool(&options().ready(1)).unwrap();
+    storage.create("log-1").unwrap().sync().unwrap();
+    drop(storage);
+    directory.disk.limit_capacity(Some(directory.disk.live_image().total_bytes()));
+    let before = opened_pool_files(&directory).len();
+    let storage = opened(&directory);
+    for _ in 0..50 {
+        // What a worker does after each request of a store that is low.
+        assert_eq!(now(storage.pool().replenish()).unwrap_err().kind(), ErrorKind::StorageFull);
+    }
+    let during = opened_pool_files(&directory).len();
+    assert!(during <= before + 8, "{during} files after 51 attempts, {before} before");
+    drop(storage);
+    // Nor does what they left keep the store from being opened.
+    let storage = opened(&directory);
+    assert_eq!(storage.list().unwrap(), ["log-1"]);
+    assert!(opened_pool_files(&directory).len() <= during);
+    directory.disk.limit_capacity(None);
+    now(storage.pool().replenish()).unwrap();
+    assert_eq!(storage.pool().ready(), 8);
+    assert_eq!(opened_pool_files(&directory).len(), 10, "owner, log-1 and eight that are ready; no empty one is left");
+}
+
+#[test]
+fn files_that_were_never_finished_are_the_first_to_be_made_and_go_when_enough_are_there() {
+    let made = ShimDirectory::new();
+    opened(&made).create("log-1").unwrap().sync().unwrap();
+    let mut image = made.disk.live_image();
+    for number in 100..200 {
+        image.put(&format!("pool-{number}"), b"");
+    }
+    let directory = ShimDirectory::on(CrashStorage::from_image(&image));
+    let storage = opened(&directory);
+    assert_eq!(storage.list().unwrap(), ["log-1"]);
+    assert!(opened_pool_files(&directory).iter().all(|name| image.bytes(name).is_some()), "none was made beside them");
+    now(storage.pool().replenish()).unwrap();
+    assert!(opened_pool_files(&directory).len() <= 2 + 16, "{:?}", opened_pool_files(&directory));
+    drop(storage);
+    assert_eq!(opened(&directory).list().unwrap(), ["log-1"]);
 }
 
 #[test]
@@ -443,6 +495,57 @@ fn a_damaged_header_is_reported_and_its_file_left_alone() {
     image.flip_bit("pool-2", 40, 3);
     let directory = ShimDirectory::on(CrashStorage::from_image(&image));
     assert!(opened(&directory).list().unwrap().contains(&"log-2".into()));
+}
+
+#[test]
+fn a_store_of_which_only_damage_is_left_does_not_look_like_a_first_visit() {
+    let made = ShimDirectory::new();
+    now(opened(&made).pool().reserve(12)).unwrap();
+    let db = database(&made).unwrap();
+    for number in 0..20 {
+        db.kv().put(format!("key {number}"), vec![1_u8; 500]).unwrap();
+    }
+    db.snapshot().unwrap();
+    db.close().unwrap();
+    let image = made.disk.live_image();
+    // The pool files that carry something; the others are 4 KiB long and can be made again.
+    let carrying: Vec<String> = image
+        .names()
+        .filter(|name| image.bytes(name).is_some_and(|bytes| bytes.len() > 4096))
+        .map(String::from)
+        .collect();
+    assert!((4..=10).contains(&carrying.len()), "{carrying:?}");
+    let mut refused = 0;
+    for damaged in 1_u32..1 << carrying.len() {
+        let mut image = image.clone();
+        let names = (0..).zip(&carrying).filter(|(place, _)| damaged >> place & 1 == 1);
+        let names: Vec<String> = names.map(|(_, name)| name.clone()).collect();
+        for name in &names {
+            image.flip_bit(name, 40, 3);
+            image.flip_bit(name, 2048 + 40, 3);
+        }
+        let directory = ShimDirectory::on(CrashStorage::from_image(&image));
+        let storage = match directory.open_pool(&options()) {
+            Ok(storage) => storage,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{names:?}: {error}");
+                assert_eq!(names, carrying, "with one good file left, it is for recovery to judge");
+                assert!(error.to_string().contains("destroy the store"), "{error}");
+                assert!(carrying.iter().all(|name| directory.disk.live_image().bytes(name) == image.bytes(name)));
+                now(pool::destroy(&directory, "store", 0)).unwrap();
+                assert!(directory.open_pool(&options()).unwrap().opening().created);
+                refused += 1;
+                continue;
+            }
+        };
+        assert_eq!((storage.opening().created, &storage.opening().damaged), (false, &names));
+        let options = Options::new().segment_bytes(8192).snapshot_log_bytes(None).snapshot_on_close(false);
+        match Db::open(storage, Arc::new(SeededHost::new(1)), options) {
+            Ok(db) => assert!(!db.recovery_report().created, "{names:?} passed for a new store"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{names:?}: {error}"),
+        }
+    }
+    assert_eq!(refused, 1);
 }
 
 #[test]

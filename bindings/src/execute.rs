@@ -5,7 +5,7 @@
 
 use core::ops::ControlFlow;
 
-use foldb_core::{Db, Diff, Digest, Error, Replay, Result, RunId, Transaction, View};
+use foldb_core::{Db, Diff, Digest, Error, Replay, Result, RunId, Transaction, View, recovery::Damage};
 
 use crate::{
     access::{Space, Target},
@@ -29,6 +29,8 @@ pub(crate) struct Executor<'a> {
     pub(crate) db: &'a Db<PlatformStorage>,
     pub(crate) handles: &'a mut Handles,
     pub(crate) journal: &'a Journal,
+    /// What is wrong in the storage itself, for the report of recovery.
+    pub(crate) damage: &'a [Damage],
     pub(crate) client: u32,
     /// Whether a commit waits for stable media by default.
     pub(crate) strict: bool,
@@ -128,7 +130,7 @@ impl Executor<'_> {
             Operation::StoreStats => reports::stats(&db.stats()?, out),
             Operation::StoreOpened => {
                 out.text(&db.id().to_string());
-                reports::recovery(db.recovery_report(), out);
+                reports::recovery(db.recovery_report(), self.damage, out);
             }
             Operation::Digest => digest(&live_digest(&db.view(), request.run)?, out),
             Operation::Diff => {

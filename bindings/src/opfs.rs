@@ -2,7 +2,7 @@
 //!
 //! Invariant: no future borrows a [`Store`]: it is called while the future waits.
 
-use foldb_core::Error;
+use foldb_core::{Error, RecoveryMode, recovery::Damage};
 use foldb_web::{OpenOptions, OpfsDirectory, OpfsStorage, pool::Pool};
 use js_sys::Promise;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
@@ -15,12 +15,18 @@ impl Store {
     /// The store of this name among those of the origin, for as long as nobody else has it. Only in a dedicated worker.
     #[wasm_bindgen(js_name = openOpfs)]
     pub async fn open_opfs(name: String, lock_wait_millis: u32, encoded: Vec<u8>) -> Result<Store, JsValue> {
-        let create = options::store(&encoded).map_err(|error| thrown(&error))?.creates();
-        let wanted = OpenOptions::new().create(create).lock_wait_millis(lock_wait_millis);
+        let options = options::store(&encoded).map_err(|error| thrown(&error))?;
+        let wanted = OpenOptions::new().create(options.creates()).lock_wait_millis(lock_wait_millis);
         let storage = OpfsStorage::open(&name, &wanted).await.map_err(|error| thrown(&absent(error, &name)))?;
         let pool = storage.pool();
+        let damage = damage(&storage);
+        if let (Some(first), RecoveryMode::Strict) = (damage.first(), options.recovery_mode()) {
+            let Damage { file, offset, rule, what, .. } = first.clone();
+            return Err(thrown(&Error::Corrupt { file, offset, rule, what }));
+        }
         let mut store = Store::open(PlatformStorage::Opfs(storage), &encoded)?;
         store.pool = Some(pool);
+        store.damage = damage;
         Ok(store)
     }
 
@@ -45,6 +51,23 @@ fn absent(error: Error, name: &str) -> Error {
         },
         other => other,
     }
+}
+
+/// The pool files whose headers are damaged, for the report of recovery: which files of the store they carried, if any, is
+/// not known.
+fn damage(storage: &OpfsStorage) -> Vec<Damage> {
+    let damaged = storage.opening().damaged.iter();
+    damaged
+        .map(|file| Damage {
+            file: file.clone(),
+            offset: 0,
+            len: foldb_web::pool::HEADER_BYTES,
+            rule: "pool rule 2",
+            what: "neither copy of the pool file's header passes, so whatever file of the store it carried is missing"
+                .into(),
+            seqs: None,
+        })
+        .collect()
 }
 
 /// Whether the pool of a store has few files left.

@@ -69,14 +69,15 @@ pub(crate) fn verify(report: &VerifyReport, out: &mut Output) {
     }
 }
 
-pub(crate) fn recovery(report: &RecoveryReport, out: &mut Output) {
+/// What opening found: `storage` is the damage below the store's files, which recovery does not see.
+pub(crate) fn recovery(report: &RecoveryReport, storage: &[Damage], out: &mut Output) {
     out.flag(report.created);
     out.optional(report.snapshot, |out, (generation, seq)| {
         out.number(generation);
         out.number(seq);
     });
     damages(&report.rejected_snapshots, out);
-    let all: Vec<Damage> = report.damage.iter().chain(&report.log.damage).cloned().collect();
+    let all: Vec<Damage> = storage.iter().chain(&report.damage).chain(&report.log.damage).cloned().collect();
     damages(&all, out);
     out.number(report.seq);
     out.count(report.orphaned_runs.len());

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use foldb_core::{Db, Durability, Error, Ticker, storage::MemStorage};
+use foldb_core::{Db, Durability, Error, Ticker, recovery::Damage, storage::MemStorage};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
@@ -44,6 +44,8 @@ pub struct Store {
     input: Vec<u8>,
     output: Output,
     output_at: usize,
+    /// What is wrong in the storage below the store's files, as far as opening it has shown.
+    pub(crate) damage: Vec<Damage>,
     #[cfg(target_family = "wasm")]
     pub(crate) pool: Option<foldb_web::pool::Pool<foldb_web::OpfsDirectory>>,
 }
@@ -63,6 +65,7 @@ impl Store {
                 input: Vec::new(),
                 output: Output::default(),
                 output_at: 0,
+                damage: Vec::new(),
                 #[cfg(target_family = "wasm")]
                 pool: None,
             })
@@ -183,8 +186,14 @@ impl Store {
         let out = &mut self.output;
         match &self.db {
             Some(db) => {
-                let mut executor =
-                    Executor { db, handles: &mut self.handles, journal: &self.journal, client, strict: self.strict };
+                let mut executor = Executor {
+                    db,
+                    handles: &mut self.handles,
+                    journal: &self.journal,
+                    damage: &self.damage,
+                    client,
+                    strict: self.strict,
+                };
                 if several {
                     // What is malformed from here on has no length and can have no answer: the other side finds that
                     // answers are missing.

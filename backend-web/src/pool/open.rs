@@ -2,8 +2,9 @@
 //!
 //! Invariants:
 //! - Nothing is read before the file `owner` is held, so two openers never look at one pool at the same time.
-//! - What a crash has left is settled here (rule 5 of `docs/platform.md`, "The pool's files"): a half-made file is made,
-//!   a half-removed one is removed, a destroyed store is gone. A damaged file is left as it is.
+//! - What a crash has left is settled here (rule 5 of `docs/platform.md`, "The pool's files"): a half-made file is the next
+//!   to be made, a half-removed one is removed, a destroyed store is gone. A damaged file is left as it is.
+//! - A store of which only damage is left is never taken for one that was not there.
 
 use std::rc::Rc;
 
@@ -86,6 +87,8 @@ impl<D: Directory> PoolStorage<D> {
     /// - [`StorageError::Locked`]: somebody else has it, and had it for as long as `options` say to wait.
     /// - [`StorageError::Full`], [`StorageError::Denied`], [`StorageError::Io`]: as the directory reports.
     /// - [`Error::Newer`]: a newer version of foldb has made one of the pool files.
+    /// - [`Error::Corrupt`]: there are pool files with damaged headers and none that carries a file of the store. Nothing is
+    ///   changed.
     pub async fn open_in(directory: D, name: &str, options: &OpenOptions) -> Result<Self> {
         let directory = Rc::new(directory);
         let failed = |failure: Failure| failure.into_error(name, "opening");
@@ -100,7 +103,19 @@ impl<D: Directory> PoolStorage<D> {
         let names: Vec<String> = numbers.iter().map(|number| pool_name(*number)).collect();
         let handles = open_all(&*directory, name, &names, false, options.lock_wait_millis).await?;
         let (files, damaged) = adopt(name, numbers, handles)?;
-        let opening = Opening { created: files.named.is_empty() && damaged.is_empty(), damaged };
+        if let (Some(first), true) = (damaged.first(), files.named.is_empty()) {
+            return Err(Error::Corrupt {
+                file: format!("{name}/{first}"),
+                offset: 0,
+                rule: "pool rule 2",
+                what: format!(
+                    "the headers of {} pool files are damaged, and no other carries a file of the store; destroy the \
+                     store to begin anew",
+                    damaged.len()
+                ),
+            });
+        }
+        let opening = Opening { created: files.named.is_empty(), damaged };
         let storage = PoolStorage::new(files, directory, name, options.ready, owner, opening);
         match storage.pool().reserve(options.ready.min(READY_AT_OPENING)).await {
             // A store on a full disk is opened with the files that it has: how else could anybody free some room?
@@ -215,6 +230,7 @@ fn adopt<H: AccessHandle>(store: &str, numbers: Vec<u64>, handles: Vec<Owned<H>>
         named: LiteMap::new(),
         free: LiteMap::new(),
         retired: Vec::new(),
+        unfinished: Vec::new(),
         counter: 0,
         number: numbers.last().copied().unwrap_or(0),
     };
@@ -231,6 +247,7 @@ fn adopt<H: AccessHandle>(store: &str, numbers: Vec<u64>, handles: Vec<Owned<H>>
                 files.counter = files.counter.max(slot.counter());
                 losers.extend(newest(&mut files.named, carried, Rc::new(slot)));
             }
+            Adopted::Blank => files.unfinished.push(number),
             Adopted::Damaged => damaged.push(name),
             Adopted::Newer(version) => {
                 return Err(Error::Newer {

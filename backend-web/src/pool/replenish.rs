@@ -1,13 +1,15 @@
 //! [`Pool`]: filling the pool up between operations.
 //!
-//! Invariant: a pool file is free only after its header is on the medium. One that is being made when the store is
-//! dropped is closed and left for the next opening to find.
+//! Invariants:
+//! - A pool file is free only after its header is on the medium. One that is being made when the store is dropped is closed
+//!   and left for the next opening to find.
+//! - A file that could not be made is tried again under its own number: without room, files do not become more and more.
 
 use std::rc::{Rc, Weak};
 
 use foldb_core::{Result, storage::StorageError};
 
-use super::{Directory, directory::Owned, open::pool_name, slot::Slot, storage::Core};
+use super::{Directory, Failure, directory::Owned, open::pool_name, slot::Slot, storage::Core};
 
 /// No burst makes the pool keep more files ready than this by itself.
 const TARGET_MAX: usize = 64;
@@ -84,54 +86,52 @@ impl<D: Directory> Pool<D> {
             return Ok(());
         }
         let flight = Flight::begin(&core, count);
-        let numbers: Vec<u64> = {
-            let files = &mut *core.files.borrow_mut();
-            let first = files.number + 1;
-            files.number += u64::try_from(count).unwrap_or(0);
-            (first..=files.number).collect()
-        };
+        let numbers = core.files.borrow_mut().numbers_to_make(count);
         let directory = Rc::clone(&core.directory);
         // While the browser works the store may be dropped: nothing here keeps it open.
         drop(core);
         let names: Vec<String> = numbers.iter().map(|number| pool_name(*number)).collect();
         let opened = directory.open(&names, true).await;
-        // All are taken out of the results first, so that each is closed whatever happens to another.
-        let mut failure = None;
-        let mut handles = Vec::new();
-        for ((number, name), result) in numbers.iter().zip(&names).zip(opened) {
-            match result {
-                Ok(handle) => handles.push((*number, Owned(handle))),
-                Err(cause) => failure = Some(cause.into_error(name, "making")),
-            }
-        }
+        // Owned at once, so that each is closed whatever happens to another.
+        let opened: Vec<_> = opened.into_iter().map(|result| result.map(Owned)).collect();
         let Some(core) = self.core.upgrade() else { return Ok(()) };
-        for (number, handle) in handles {
-            let counter = core.files.borrow_mut().next_counter();
-            match Slot::format(handle, number, counter) {
-                Ok(slot) => drop(core.files.borrow_mut().free.insert(number, Rc::new(slot))),
-                Err(cause) => failure = Some(cause.into_error(&pool_name(number), "making")),
+        let mut failure: Option<StorageError> = None;
+        for (number, opened) in numbers.into_iter().zip(opened) {
+            let files = &mut *core.files.borrow_mut();
+            let made = match &failure {
+                // Where one file has found no room, the next ones do not look for it.
+                Some(StorageError::Full { .. }) => Err(Failure::Full),
+                _ => opened.and_then(|handle| Slot::format(handle, number, files.next_counter())),
+            };
+            match made {
+                Ok(slot) => drop(files.free.insert(number, Rc::new(slot))),
+                Err(cause) => {
+                    files.unfinished.push(number);
+                    failure = Some(cause.into_error(&pool_name(number), "making"));
+                }
             }
         }
+        core.without_room.set(matches!(failure, Some(StorageError::Full { .. })));
         drop(flight);
-        failure.map_or(Ok(()), |error: StorageError| Err(error.into()))
+        failure.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Removes free files that are more than twice what should be ready: snapshots and segments that went.
+    /// Removes what nobody needs: files that could not be made at some time, now that enough have been, and free files that
+    /// are more than twice what should be ready: snapshots and segments that went.
     async fn give_back(&self) {
         while let Some(core) = self.core.upgrade() {
-            let surplus = {
-                let files = &mut *core.files.borrow_mut();
-                let last = files.free.last().map(|(number, _)| *number);
-                let last = last.filter(|_| files.free.len() > core.target.get() * 2);
-                last.and_then(|number| Some((number, files.free.remove(&number)?)))
-            };
-            let Some((number, slot)) = surplus else { return };
+            let Some(number) = core.surplus() else { return };
             let directory = Rc::clone(&core.directory);
             drop(core);
-            // Closed first: a browser does not remove what is open. A free file that stays is found at the next opening.
-            drop(slot);
-            if directory.remove(&pool_name(number)).await.is_err() {
-                return;
+            match directory.remove(&pool_name(number)).await {
+                Ok(()) | Err(Failure::Missing) => {}
+                Err(_) => {
+                    // It stays, and is made anew when a file is needed.
+                    if let Some(core) = self.core.upgrade() {
+                        core.files.borrow_mut().unfinished.push(number);
+                    }
+                    return;
+                }
             }
         }
     }
@@ -162,6 +162,16 @@ impl<D: Directory> Core<D> {
     /// Free files, and those that will be.
     fn coming(&self) -> usize {
         self.files.borrow().free.len() + self.on_their_way.get()
+    }
+
+    /// The number of a file to be removed; nobody has it open any more, for a browser does not remove what is open.
+    fn surplus(&self) -> Option<u64> {
+        let files = &mut *self.files.borrow_mut();
+        files.unfinished.pop().or_else(|| {
+            let last = files.free.last().map(|(number, _)| *number);
+            let last = last.filter(|_| files.free.len() > self.target.get() * 2)?;
+            files.free.remove(&last).map(|_| last)
+        })
     }
 
     /// Learns from what was taken since the last time.

@@ -42,6 +42,8 @@ struct HeaderState {
 pub(super) enum Adopted<H: AccessHandle> {
     Free(Slot<H>),
     Named(Slot<H>, String),
+    /// It was made and never finished.
+    Blank,
     /// Neither copy of the header passes. It is left alone.
     Damaged,
     /// Its header was written by a newer version of foldb.
@@ -69,7 +71,7 @@ impl<H: AccessHandle> Slot<H> {
         let read = positioned::read(&*handle, 0, &mut block)?;
         block.truncate(read);
         let (header, place, settled) = match decode(&block, number, len) {
-            Decoded::Blank => return Slot::format(handle, number, 0).map(Adopted::Free),
+            Decoded::Blank => return Ok(Adopted::Blank),
             Decoded::Valid { header, place, settled } => (header, place, settled),
             Decoded::Newer { version } => return Ok(Adopted::Newer(version)),
             Decoded::Damaged => return Ok(Adopted::Damaged),

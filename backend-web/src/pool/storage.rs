@@ -1,7 +1,8 @@
 //! [`PoolStorage`]: the storage, and the state of its pool.
 //!
 //! Invariant: every pool file is in exactly one place: it carries one of the store's files, it is free and empty, it is
-//! on its way (being made), or it is retired, because something failed while its header changed, until the next opening.
+//! on its way (being made), it is unfinished, because it could not be made, or it is retired, because something failed while
+//! its header changed, until the next opening. Damaged ones are in none: they are left alone.
 
 use std::{
     cell::{Cell, RefCell},
@@ -34,6 +35,8 @@ pub(super) struct Core<D: Directory> {
     pub(super) target_min: usize,
     /// How many free ones were asked for since the pool was last filled up.
     pub(super) taken: Cell<usize>,
+    /// Whether there was no room for a file when files were made last.
+    pub(super) without_room: Cell<bool>,
     _owner: Owned<D::Handle>,
 }
 
@@ -43,6 +46,8 @@ pub(super) struct Files<H: super::AccessHandle> {
     pub(super) free: LiteMap<u64, Rc<Slot<H>>>,
     /// Kept open, so that their handles stay ours.
     pub(super) retired: Vec<Rc<Slot<H>>>,
+    /// Numbers of pool files that are closed, and empty or not there at all: the next to be made.
+    pub(super) unfinished: Vec<u64>,
     /// The highest counter of any header.
     pub(super) counter: u64,
     /// The highest number of any pool file.
@@ -54,6 +59,16 @@ impl<H: super::AccessHandle> Files<H> {
         // One for each header that is written: 2^64 of them are never reached.
         self.counter = self.counter.saturating_add(1);
         self.counter
+    }
+
+    /// So many numbers to make pool files of: of unfinished ones first, then new ones.
+    pub(super) fn numbers_to_make(&mut self, count: usize) -> Vec<u64> {
+        let mut numbers = self.unfinished.split_off(self.unfinished.len().saturating_sub(count));
+        while numbers.len() < count {
+            self.number += 1;
+            numbers.push(self.number);
+        }
+        numbers
     }
 }
 
@@ -74,6 +89,7 @@ impl<D: Directory> PoolStorage<D> {
             target: Cell::new(ready),
             target_min: ready,
             taken: Cell::new(0),
+            without_room: Cell::new(false),
             _owner: owner,
         };
         PoolStorage { core: Rc::new(core), opening }
@@ -107,7 +123,11 @@ impl<D: Directory> Storage for PoolStorage<D> {
         self.core.taken.set(self.core.taken.get() + 1);
         let first = files.free.first().map(|(number, _)| *number);
         let Some(slot) = first.and_then(|number| files.free.remove(&number)) else {
-            return Err(StorageError::NotReady { name: name.into() });
+            // Where files cannot be made, waiting for them helps nobody.
+            return Err(match self.core.without_room.get() {
+                true => StorageError::Full { name: name.into(), action: "creating" },
+                false => StorageError::NotReady { name: name.into() },
+            });
         };
         if let Err(failure) = slot.claim(name, files.next_counter()) {
             files.retired.push(slot);

@@ -171,6 +171,11 @@ impl Options {
         self
     }
 
+    /// What recovery accepts.
+    pub fn recovery_mode(&self) -> RecoveryMode {
+        self.recovery
+    }
+
     /// Whether a store that is not there is created.
     pub fn creates(&self) -> bool {
         self.create
