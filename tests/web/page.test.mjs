@@ -1,7 +1,7 @@
 // The page of examples/web in the system's Chromium: what a person does with it, by mouse and by keyboard alone.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -24,6 +24,14 @@ after(async () => {
   served?.server.close();
   await site?.stop();
 });
+
+/** What the page looked like, for whoever wants to look: in `target/web-package/screenshots`. */
+const screenshots = fileURLToPath(new URL("screenshots", import.meta.url));
+mkdirSync(screenshots, { recursive: true });
+
+/** How light the page is behind everything, from 0 to 765. */
+const lightness = (page) =>
+  page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor.match(/[\d.]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0));
 
 /** The page, in a browser that was never there before. */
 async function visit(settings = {}) {
@@ -147,6 +155,18 @@ test("a second tab is told in words that the store is open elsewhere", async () 
   await other.goto(served.origin);
   await other.waitForSelector("#error:not([hidden])", { timeout: 60_000 });
   assert.match(await other.textContent("#error"), /Another tab has this store open/);
+  assert.match(await other.textContent("#facts"), /Not open/);
+  for (const id of ["export", "destroy", "file", "sample"]) assert.ok(await other.isDisabled(`#${id}`), `${id} needs a store`);
+  // Other stores are not out of reach.
+  await page.evaluate(async () => (await (await import("foldb")).open("spare")).close());
+  await other.reload();
+  await other.waitForSelector("#error:not([hidden])", { timeout: 60_000 });
+  await other.selectOption("#store", "spare");
+  await opened(other);
+  assert.ok(await other.isHidden("#error"));
+  assert.ok(await other.isEnabled("#export"));
+  await other.selectOption("#store", "playground");
+  await other.waitForSelector("#error:not([hidden])", { timeout: 60_000 });
   await page.close();
   await other.reload();
   await opened(other);
@@ -226,6 +246,8 @@ for (const colorScheme of ["light", "dark"]) {
     test(`axe finds nothing wrong, and nothing is cut off: ${colorScheme}, ${name}`, async () => {
       const { page, context } = await visit({ colorScheme, viewport });
       assert.deepEqual(await problems(page), [], "empty");
+      const light = await lightness(page);
+      assert.ok(colorScheme === "light" ? light > 600 : light < 165, `${colorScheme}, and the page's background has ${light} of 765`);
       await chooseFile(page, "small.jsonl", lines(200));
       await imported(page, 1);
       await chooseFile(page, "other.jsonl", lines(190));
@@ -240,6 +262,7 @@ for (const colorScheme of ["light", "dark"]) {
           await page.waitForSelector("#diff .tiles");
         }
         assert.deepEqual(await problems(page), [], tab);
+        await page.screenshot({ path: join(screenshots, `${tab}-${colorScheme}-${name}.png`), fullPage: true });
         const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         assert.equal(wider, 0, `${tab} does not scroll sideways`);
       }

@@ -134,6 +134,9 @@ fn pack(root: &Path, folder: &Path) -> Result<PathBuf, String> {
     if installed.is_dir() {
         fs::remove_dir_all(&installed).map_err(|error| format!("{}: {error}", installed.display()))?;
     }
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        copy(&root.join(licence), &root.join("bindings").join(licence))?;
+    }
     let mut command = Command::new("npm");
     command.args(["pack", "--silent", "--pack-destination"]).arg(folder).current_dir(root.join("bindings"));
     run(&mut command)?;

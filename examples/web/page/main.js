@@ -25,20 +25,37 @@ let chosen;
 let panel = "documents";
 let cancel;
 
+/** What needs an open store. */
+const NEEDS_STORE = ["export", "destroy", "file", "sample", "sample-first"];
+
 /** Opens a store and shows it. */
 async function show(name) {
   const begin = performance.now();
   db = undefined;
-  document.body.dataset.state = "opening";
-  db = await open(name);
-  openedMillis = performance.now() - begin;
-  localStorage.setItem(CHOSEN, name);
   chosen = undefined;
   runs = [];
+  settle("opening");
+  try {
+    db = await open(name);
+  } catch (error) {
+    // Nothing of the store before stays: whoever sees it would work on it. Another one can still be chosen.
+    settle("closed");
+    for (const id of ["welcome", "run"]) $(id).hidden = true;
+    showRuns();
+    $("facts").replaceChildren(el("div", {}, el("dt", {}, "State"), el("dd", {}, "Not open", el("small", {}, name))));
+    await showStores(name);
+    throw error;
+  }
+  openedMillis = performance.now() - begin;
+  localStorage.setItem(CHOSEN, name);
   db.subscribe(undefined, hear);
   await Promise.all([showStores(name), refresh()]);
-  for (const id of ["export", "destroy"]) $(id).disabled = false;
-  document.body.dataset.state = "open";
+  settle("open");
+}
+
+function settle(state) {
+  for (const id of NEEDS_STORE) $(id).disabled = state !== "open";
+  document.body.dataset.state = state;
 }
 
 async function showStores(name) {
@@ -89,7 +106,7 @@ async function showFacts() {
 
 function showRuns() {
   const focused = document.activeElement?.dataset?.run;
-  if (runs.length === 0) return $("runs").replaceChildren(el("li", { className: "hint" }, "None yet."));
+  if (runs.length === 0) return $("runs").replaceChildren(el("li", { className: "hint" }, db ? "None yet." : "No store is open."));
   $("runs").replaceChildren(
     ...runs.map(({ id, name, status, commits, beganMicros }) => {
       const button = el(
