@@ -27,7 +27,7 @@ pub(crate) struct Touched {
 /// The number of a run's own life among the primitives; the others are those of their families.
 pub(crate) const RUN: u8 = 5;
 
-/// The number of the primitive that an operation belongs to, as in `ts/wire.ts`.
+/// The number of the primitive that an operation belongs to, as in `ts/commits.ts`.
 fn primitive(code: OpCode) -> u8 {
     match code {
         OpCode::KvPut | OpCode::KvDelete | OpCode::KvAdd => 0,

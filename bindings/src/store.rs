@@ -33,7 +33,7 @@ const ANSWER_BYTES_MAX: usize = (1 << 29) - 1;
 /// An output buffer of more than this is given back after its answer.
 const KEPT_BYTES: usize = 4 << 20;
 
-/// An open store. Everything that it does is asked for by a request: see `ts/wire.ts`.
+/// An open store. Everything that it does is asked for by a request: see `ts/wire/`.
 #[wasm_bindgen]
 pub struct Store {
     db: Option<Db<PlatformStorage>>,

@@ -1,7 +1,7 @@
 //! Requests and answers as bytes. Little-endian; lengths are `u32`, numbers that JavaScript has are `f64`.
 //!
 //! Invariant: a request is checked as it is read. Nothing in it can panic, read past its end, or allocate more than it
-//! has bytes. The other side is `ts/wire.ts`.
+//! has bytes. The other side is `ts/wire/`.
 
 use core::ops::Bound;
 use foldb_core::{

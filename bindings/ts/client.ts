@@ -11,8 +11,12 @@ import type { Operation } from "./operation.js";
 import { encodeOptions } from "./options.js";
 import { fromWorker, PROTOCOL_VERSION, received, type FromWorker, type ToWorker } from "./protocol.js";
 import { readAnswer, writeHead } from "./request.js";
-import { Db, nothing, opened, type Caller, type Opened, type Place } from "./surface.js";
-import { Reader, Writer } from "./wire.js";
+import { nothing } from "./surface/answers.js";
+import type { Caller, Place } from "./surface/caller.js";
+import { Db } from "./surface/db.js";
+import { opened, type Opened } from "./surface/reports.js";
+import { Reader } from "./wire/reader.js";
+import { Writer } from "./wire/writer.js";
 
 /** Somebody who waits for an answer. */
 interface Waiting {

@@ -1,7 +1,7 @@
 // Commits as they are announced, and those who listen.
 
 import type { Announcement, Primitive } from "./api.js";
-import { Reader } from "./wire.js";
+import { Reader } from "./wire/reader.js";
 
 const PRIMITIVES: readonly Primitive[] = ["kv", "json", "events", "state", "trace", "run"];
 

@@ -5,5 +5,6 @@ export { load, Store } from "./module.js";
 export { Operation } from "./operation.js";
 export { encodeOptions } from "./options.js";
 export { readAnswer, writeHead } from "./request.js";
-export { STORE } from "./surface.js";
-export { Reader, Writer } from "./wire.js";
+export { STORE } from "./surface/caller.js";
+export { Reader } from "./wire/reader.js";
+export { Writer } from "./wire/writer.js";

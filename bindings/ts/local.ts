@@ -10,8 +10,11 @@ import type { Store } from "./foldb_wasm.js";
 import { Memory, startTicking } from "./memory.js";
 import type { Operation } from "./operation.js";
 import { readAnswer, writeHead } from "./request.js";
-import { Db, opened, type Caller, type Opened, type Place } from "./surface.js";
-import { Reader, Writer } from "./wire.js";
+import type { Caller, Place } from "./surface/caller.js";
+import { Db } from "./surface/db.js";
+import { opened, type Opened } from "./surface/reports.js";
+import { Reader } from "./wire/reader.js";
+import { Writer } from "./wire/writer.js";
 
 /** What surrounds a store in this thread. */
 export interface Surroundings {

@@ -2,8 +2,8 @@
 
 import type { OpenOptions } from "./api.js";
 import { invalid } from "./errors.js";
-import { durability } from "./surface.js";
-import { Writer } from "./wire.js";
+import { durability } from "./surface/transact.js";
+import { Writer } from "./wire/writer.js";
 
 const RECOVERY = ["default", "strict", "salvage"];
 

@@ -3,8 +3,9 @@
 import { FoldbError } from "./errors.js";
 import type { ErrorKind } from "./api.js";
 import type { Operation } from "./operation.js";
-import type { Place } from "./surface.js";
-import type { Reader, Writer } from "./wire.js";
+import type { Place } from "./surface/caller.js";
+import type { Reader } from "./wire/reader.js";
+import type { Writer } from "./wire/writer.js";
 
 /** Writes what every request begins with. `waiting`: a write of a transaction whose answer nobody waits for. */
 export function writeHead(out: Writer, { target, handle, run }: Place, operation: Operation, waiting: boolean): void {

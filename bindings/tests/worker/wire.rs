@@ -1,4 +1,4 @@
-//! Requests and answers as bytes, written and read as `ts/wire.ts` does it.
+//! Requests and answers as bytes, written and read as `ts/wire/` does it.
 
 use foldb_core::{json::encode_document, value::Value};
 use foldb_wasm::Operation;

@@ -1,0 +1,63 @@
+// What every operation goes through: where it works, and whoever answers it, at once or by a promise.
+//
+// Invariant: nothing here knows an operation. `chain` goes on with either form of a result, so that each method is written once.
+
+import type * as api from "../api.js";
+import type { Operation } from "../operation.js";
+import type { Reader } from "../wire/reader.js";
+import type { Writer } from "../wire/writer.js";
+
+/** Either form of a result. */
+export type Now<T> = api.Out<api.Mode, T>;
+
+export type Write = (out: Writer) => void;
+
+export type Read<T> = (answer: Reader) => T;
+
+/** What a request works on: the store, a transaction, or a view; and which run of it. */
+export interface Place {
+  /** 0 for the store, 1 for a transaction, 2 for a view or replay. */
+  readonly target: number;
+  readonly handle: number;
+  readonly run: string | undefined;
+}
+
+export const STORE: Place = { target: 0, handle: 0, run: undefined };
+
+/** Whoever answers requests. */
+export interface Caller {
+  readonly name: string;
+  /** Whether answers come by promises. */
+  readonly async: boolean;
+  /** Sends a request and gives what `read` makes of its answer. */
+  call<T>(place: Place, operation: Operation, write: Write | undefined, read: Read<T>): Now<T>;
+  /** A number for a handle that is not in use. */
+  handle(): number;
+  /** Waits before a transaction is run again. */
+  pause(attempt: number): Now<void>;
+  subscribe(run: string | undefined, listener: (commit: api.Announcement) => void): () => void;
+  stats(stats: api.Stats): Now<api.Stats> | Promise<api.Stats>;
+  /** Waits until files are ready for the log to grow into. */
+  ready(): Promise<void>;
+  /** The store as one file. */
+  export(): Promise<Blob>;
+  close(): Promise<void>;
+}
+
+/** Goes on with a result, at once if it is there. Not named `then`: a module that exports that is a promise to `import()`. */
+export function chain<T, U>(result: T | PromiseLike<T>, go: (value: T) => Now<U>): Now<U> {
+  return isPromise(result) ? Promise.resolve(result.then(go)) : go(result);
+}
+
+export function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
+
+export function settle(work: () => unknown): void {
+  try {
+    const result = work();
+    if (isPromise(result)) Promise.resolve(result).catch(() => {});
+  } catch {
+    // Whoever gives something back does so for good measure: what fails there is told elsewhere.
+  }
+}

@@ -1,0 +1,130 @@
+// The API as objects: what each method asks for, and what it makes of the answer.
+//
+// Invariant: every method is written once, for both modes. It gives its request to a `Caller`, which answers at once or by a
+// promise; `chain` goes on with either.
+
+import type * as api from "../api.js";
+import { invalid } from "../errors.js";
+import { Operation } from "../operation.js";
+import type { Writer } from "../wire/writer.js";
+import { number } from "./answers.js";
+import { chain, isPromise, STORE, type Caller, type Now } from "./caller.js";
+import { differences } from "./diff.js";
+import { stats, verification, type Opened } from "./reports.js";
+import { Runs } from "./runs.js";
+import { Space } from "./space.js";
+import { begin, DEFAULT_RETRIES, transact } from "./transact.js";
+import { Transaction } from "./transaction.js";
+import { digest, Replay, View } from "./views.js";
+
+export class Db extends Space implements api.Db<api.Mode> {
+  readonly name: string;
+  readonly id: string;
+  readonly created: boolean;
+  readonly recovery: api.RecoveryReport;
+  readonly runs: any = new Runs(this.caller, this.place);
+  readonly #retries: number;
+  #closed: Promise<void> | undefined;
+
+  constructor(caller: Caller, { id, recovery }: Opened, retries = DEFAULT_RETRIES) {
+    super(caller, STORE);
+    this.name = caller.name;
+    this.id = id;
+    this.created = recovery.created;
+    this.recovery = recovery;
+    this.#retries = retries;
+  }
+
+  transaction(work: (tx: any) => any, options: api.TransactionOptions = {}): Now<any> {
+    return chain(this.transactionWith(options, work), ({ value }) => value);
+  }
+
+  transactionWith(options: api.TransactionOptions, work: (tx: any) => any): Now<{ value: any; receipt: api.Receipt }> {
+    return transact(this.caller, { retries: this.#retries, ...options }, (place) => {
+      const value = work(new Transaction(this.caller, place));
+      if (isPromise(value) && !this.caller.async) {
+        Promise.resolve(value).catch(() => {});
+        throw invalid("Promise", "a transaction of the synchronous API cannot wait: its closure returned a promise");
+      }
+      return value;
+    });
+  }
+
+  beginTransaction(options: api.TransactionOptions = {}): Now<any> {
+    return chain(begin(this.caller, options), (place) => new Transaction(this.caller, place));
+  }
+
+  view(): Now<any> {
+    const place = { target: 2, handle: this.caller.handle(), run: undefined };
+    const opened = this.caller.call(place, Operation.ViewOpen, undefined, number);
+    return chain(opened, (seq) => new View(this.caller, place, seq));
+  }
+
+  replay(run: string, until?: number): Now<any> {
+    return this.#replay(run, until);
+  }
+
+  replayDefault(): Now<any> {
+    return this.#replay(undefined, undefined);
+  }
+
+  #replay(run: string | undefined, until: number | undefined): Now<any> {
+    const place = { target: 2, handle: this.caller.handle(), run };
+    const write = (out: Writer) => out.optional(until, (until) => out.number(until));
+    const opened = this.caller.call(place, Operation.ReplayOpen, write, number);
+    return chain(opened, (transactions) => new Replay(this.caller, { ...place, run: undefined }, transactions));
+  }
+
+  diff(older: string, newer: string): Now<api.Diff> {
+    return differences(this.caller, STORE, older, newer);
+  }
+
+  digest(run?: string): Now<string> {
+    return this.caller.call({ ...STORE, run }, Operation.Digest, undefined, digest);
+  }
+
+  subscribe(run: string | undefined, listener: (commit: api.Announcement) => void): () => void {
+    return this.caller.subscribe(run, listener);
+  }
+
+  sync(): Now<number> {
+    return this.ask(Operation.StoreSync, undefined, number);
+  }
+
+  waitDurable(seq: number): Now<void> {
+    return this.ask(Operation.StoreWaitDurable, (out) => out.number(seq), () => undefined);
+  }
+
+  durableSeq(): Now<number> {
+    return this.ask(Operation.StoreDurableSeq, undefined, number);
+  }
+
+  snapshot(): Now<{ generation: number; seq: number; bytes: number }> {
+    return this.ask(Operation.StoreSnapshot, undefined, (answer) => ({
+      generation: answer.number(),
+      seq: answer.number(),
+      bytes: answer.number(),
+    }));
+  }
+
+  verify(): Now<api.VerifyReport> {
+    return this.ask(Operation.StoreVerify, undefined, verification);
+  }
+
+  async stats(): Promise<api.Stats> {
+    return this.caller.stats(await this.ask(Operation.StoreStats, undefined, stats));
+  }
+
+  ready(): Promise<void> {
+    return this.caller.ready();
+  }
+
+  export(): Promise<Blob> {
+    return this.caller.export();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.caller.close();
+    return this.#closed;
+  }
+}

@@ -1,0 +1,119 @@
+// Streams of events.
+
+import type * as api from "../api.js";
+import { Operation } from "../operation.js";
+import type { Reader } from "../wire/reader.js";
+import type { Writer } from "../wire/writer.js";
+import { flag, nothing, number, optionalNumber } from "./answers.js";
+import type { Now, Read, Write } from "./caller.js";
+import { keyOf, scan } from "./entries.js";
+import { Part } from "./part.js";
+
+type Key = api.Key;
+
+export class Events extends Part implements api.Events<api.Mode> {
+  #ask<T>(operation: Operation, stream: Key, read: Read<T>, write?: Write): Now<T> {
+    return this.ask(
+      operation,
+      (out) => {
+        out.key(stream);
+        write?.(out);
+      },
+      read,
+    );
+  }
+
+  get(stream: Key, seq: number): Now<any> {
+    return this.#ask(Operation.EventGet, stream, (answer) => answer.list(() => event(answer))[0], (out) => out.number(seq));
+  }
+
+  range(stream: Key, range: api.EventRange = {}): Now<any[]> {
+    const write = (out: Writer) => {
+      for (const bound of [range.from, range.to, range.limit]) out.optional(bound, (bound) => out.number(bound));
+      out.flag(range.reverse);
+    };
+    return this.#ask(Operation.EventRange, stream, (answer) => answer.list(() => event(answer)), write);
+  }
+
+  head(stream: Key): Now<number> {
+    return this.#ask(Operation.EventHead, stream, number);
+  }
+
+  first(stream: Key): Now<number | undefined> {
+    return this.#ask(Operation.EventFirst, stream, optionalNumber);
+  }
+
+  length(stream: Key): Now<number> {
+    return this.#ask(Operation.EventLength, stream, number);
+  }
+
+  info(stream: Key): Now<any> {
+    return this.#ask(Operation.EventInfo, stream, (answer) => answer.optional(() => summary(answer, () => answer.key())));
+  }
+
+  streams(options?: api.ScanOptions): Now<any> {
+    return this.ask(
+      Operation.EventStreams,
+      (out) => scan(out, options),
+      (answer) => {
+        const key = keyOf(options, answer);
+        return answer.list(() => summary(answer, key));
+      },
+    );
+  }
+
+  verifyChain(stream: Key): Now<api.ChainReport> {
+    return this.#ask(Operation.EventVerifyChain, stream, (answer) => ({
+      batches: answer.number(),
+      events: answer.number(),
+      verifiedFrom: optionalNumber(answer),
+    }));
+  }
+
+  append(stream: Key, kind: string, payload: unknown): Now<number | undefined> {
+    // In a transaction the answer says nothing, so that the write can wait for the next read or the commit.
+    const read = this.place.target === 1 ? (nothing as Read<undefined>) : optionalNumber;
+    return this.#ask(Operation.EventAppend, stream, read, (out) => {
+      out.text(kind);
+      out.value(payload);
+    });
+  }
+
+  appendBatch(stream: Key, events: Iterable<api.NewEvent>): Now<number | undefined> {
+    const read = this.place.target === 1 ? (nothing as Read<undefined>) : optionalNumber;
+    return this.#ask(Operation.EventAppendBatch, stream, read, (out) =>
+      out.list(events, ({ kind, payload }) => {
+        out.text(kind);
+        out.value(payload);
+      }),
+    );
+  }
+
+  trim(stream: Key, keepFrom: number): Now<void> {
+    return this.#ask(Operation.EventTrim, stream, () => undefined, (out) => out.number(keepFrom));
+  }
+
+  deleteStream(stream: Key): Now<boolean> {
+    return this.#ask(Operation.EventDeleteStream, stream, flag);
+  }
+}
+
+export function event(answer: Reader): api.StreamEvent {
+  const seq = answer.number();
+  const timeMicros = answer.number();
+  const kind = answer.text();
+  return { seq, kind, payload: answer.value(), timeMicros };
+}
+
+function summary(answer: Reader, key: () => any): any {
+  return {
+    stream: key(),
+    head: answer.number(),
+    first: answer.number(),
+    events: answer.number(),
+    bytes: answer.number(),
+    createdMicros: answer.number(),
+    appendedMicros: answer.number(),
+    link: answer.raw(),
+  };
+}

@@ -1,0 +1,29 @@
+// What all parts of the surface have: where they are.
+
+import type { Operation } from "../operation.js";
+import { chain, type Caller, type Now, type Place, type Read, type Write } from "./caller.js";
+import { transact } from "./transact.js";
+
+/** What all parts of the surface have: where they are. */
+export class Part {
+  protected readonly caller: Caller;
+  protected readonly place: Place;
+
+  constructor(caller: Caller, place: Place) {
+    this.caller = caller;
+    this.place = place;
+  }
+
+  protected ask<T>(operation: Operation, write: Write | undefined, read: Read<T>): Now<T> {
+    return this.caller.call(this.place, operation, write, read);
+  }
+
+  /** Runs `work` in the transaction that this belongs to, or in one of its own. */
+  protected atomically<T>(work: (place: Place) => Now<T>): Now<T> {
+    if (this.place.target === 1) return work(this.place);
+    return chain(
+      transact(this.caller, {}, ({ handle }) => work({ target: 1, handle, run: this.place.run })),
+      ({ value }) => value,
+    );
+  }
+}

@@ -1,0 +1,213 @@
+// Runs: their life, what describes them, and lists of them.
+
+import type * as api from "../api.js";
+import { Operation } from "../operation.js";
+import type { Reader } from "../wire/reader.js";
+import type { Writer } from "../wire/writer.js";
+import { optionalNumber } from "./answers.js";
+import { chain, STORE, type Now, type Read, type Write } from "./caller.js";
+import { Part } from "./part.js";
+import { NamedSpace } from "./space.js";
+import { receipt } from "./transact.js";
+
+const STATUSES: readonly api.RunStatus[] = ["active", "orphaned", "completed", "failed", "cancelled"];
+
+function runInfo(answer: Reader): api.RunInfo {
+  return {
+    id: answer.id(),
+    number: answer.u32(),
+    name: answer.text(),
+    status: answer.text() as api.RunStatus,
+    parent: answer.optional(() => answer.id()),
+    labels: Object.fromEntries(answer.list(() => [answer.text(), answer.text()])),
+    metadata: answer.value(),
+    beganMicros: answer.number(),
+    endedMicros: optionalNumber(answer),
+    message: answer.optional(() => answer.text()),
+    resumed: answer.u32(),
+    firstSeq: answer.number(),
+    lastSeq: answer.number(),
+    commits: answer.number(),
+  };
+}
+
+/** Requests on runs, which answer with a receipt on the store and with nothing in a transaction. */
+export class RunRequests extends Part {
+  change<T>(operation: Operation, id: string, read: Read<T>, write?: Write): Now<T> {
+    return this.ask(
+      operation,
+      (out) => {
+        out.id(id);
+        write?.(out);
+      },
+      read,
+    );
+  }
+
+  end<T>(id: string, how: number, message: string | undefined, read: Read<T>): Now<T> {
+    return this.change(Operation.RunEnd, id, read, (out) => {
+      out.u8(how);
+      out.optional(message, (message) => out.text(message));
+    });
+  }
+
+  label<T>(id: string, key: string, value: string | undefined, read: Read<T>): Now<T> {
+    return this.change(Operation.RunSetLabel, id, read, (out) => {
+      out.text(key);
+      out.optional(value, (value) => out.text(value));
+    });
+  }
+
+  begin(options: api.RunOptions): Now<string> {
+    return this.ask(
+      Operation.RunBegin,
+      (out) => {
+        out.text(options.name);
+        out.optional(options.id, (id) => out.id(id));
+        out.optional(options.parent, (parent) => out.id(parent));
+        labels(out, options.labels);
+        out.value(options.metadata ?? null);
+      },
+      (answer) => answer.id(),
+    );
+  }
+
+  info(id: string): Now<api.RunInfo> {
+    return this.change(Operation.RunInfo, id, runInfo);
+  }
+
+  list(filter: api.RunFilter = {}): Now<api.RunInfo[]> {
+    return this.ask(
+      Operation.RunList,
+      (out) => {
+        out.optional(filter.status, (status) => out.u8(STATUSES.indexOf(status) & 255));
+        out.optional(filter.name, (name) => out.text(name));
+        out.optional(filter.parent, (parent) => out.id(parent));
+        labels(out, filter.labels);
+        out.optional(filter.after, (after) => out.id(after));
+        out.optional(filter.limit, (limit) => out.number(limit));
+        out.flag(filter.newestFirst);
+      },
+      (answer) => answer.list(() => runInfo(answer)),
+    );
+  }
+}
+
+function labels(out: Writer, labels: Record<string, string> = {}): void {
+  out.list(Object.entries(labels), ([key, value]) => {
+    out.text(key);
+    out.text(value);
+  });
+}
+
+class Run extends NamedSpace implements api.Run<api.Mode> {
+  readonly #requests = new RunRequests(this.caller, STORE);
+
+  info(): Now<api.RunInfo> {
+    return this.#requests.info(this.id);
+  }
+
+  end(): Now<api.Receipt> {
+    return this.#requests.end(this.id, 0, undefined, receipt);
+  }
+
+  fail(message: string): Now<api.Receipt> {
+    return this.#requests.end(this.id, 1, message, receipt);
+  }
+
+  cancel(message: string): Now<api.Receipt> {
+    return this.#requests.end(this.id, 2, message, receipt);
+  }
+
+  resume(): Now<api.Receipt> {
+    return this.#requests.change(Operation.RunResume, this.id, receipt);
+  }
+
+  setLabel(key: string, value: string): Now<api.Receipt> {
+    return this.#requests.label(this.id, key, value, receipt);
+  }
+
+  removeLabel(key: string): Now<api.Receipt> {
+    return this.#requests.label(this.id, key, undefined, receipt);
+  }
+
+  setMetadata(metadata: unknown): Now<api.Receipt> {
+    return this.#requests.change(Operation.RunSetMetadata, this.id, receipt, (out) => out.value(metadata));
+  }
+
+  children(): Now<api.RunInfo[]> {
+    return this.#requests.list({ parent: this.id });
+  }
+}
+
+export class Runs extends Part implements api.Runs<api.Mode> {
+  readonly #requests = new RunRequests(this.caller, this.place);
+
+  begin(options: api.RunOptions): Now<api.Run<any>> {
+    return chain(this.#requests.begin(options), (id) => this.#run(id));
+  }
+
+  #run(id: string): any {
+    return new Run(this.caller, STORE, id);
+  }
+
+  get(id: string): Now<api.Run<any>> {
+    return chain(this.#requests.info(id), ({ id }) => this.#run(id));
+  }
+
+  info(id: string): Now<api.RunInfo> {
+    return this.#requests.info(id);
+  }
+
+  list(filter?: api.RunFilter): Now<api.RunInfo[]> {
+    return this.#requests.list(filter);
+  }
+
+  delete(id: string): Now<api.Receipt> {
+    return this.#requests.change(Operation.RunDelete, id, receipt);
+  }
+}
+
+export class TransactionRuns extends Part implements api.TransactionRuns<api.Mode> {
+  readonly #requests = new RunRequests(this.caller, this.place);
+
+  begin(options: api.RunOptions): Now<any> {
+    return chain(this.#requests.begin(options), (id) => new NamedSpace(this.caller, this.place, id));
+  }
+
+  end(id: string, message?: string): Now<void> {
+    return this.#requests.end(id, 0, message, () => undefined);
+  }
+
+  fail(id: string, message: string): Now<void> {
+    return this.#requests.end(id, 1, message, () => undefined);
+  }
+
+  cancel(id: string, message: string): Now<void> {
+    return this.#requests.end(id, 2, message, () => undefined);
+  }
+
+  resume(id: string): Now<void> {
+    return this.#requests.change(Operation.RunResume, id, () => undefined);
+  }
+
+  setLabel(id: string, key: string, value: string): Now<void> {
+    return this.#requests.label(id, key, value, () => undefined);
+  }
+
+  removeLabel(id: string, key: string): Now<void> {
+    return this.#requests.label(id, key, undefined, () => undefined);
+  }
+
+  setMetadata(id: string, metadata: unknown): Now<void> {
+    return this.#requests.change(Operation.RunSetMetadata, id, () => undefined, (out) => out.value(metadata));
+  }
+
+  delete(id: string): Now<void> {
+    return this.#requests.change(Operation.RunDelete, id, () => undefined);
+  }
+
+  info(id: string): Now<api.RunInfo> {
+    return this.#requests.info(id);
+  }
+}

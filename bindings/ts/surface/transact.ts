@@ -1,0 +1,82 @@
+// Transactions as they run: begun, committed, run again after a conflict.
+//
+// Invariant: what fails is undone before it is told, and told as it was; a commit is never repeated but after a conflict.
+
+import type * as api from "../api.js";
+import { FoldbError, invalid } from "../errors.js";
+import { Operation } from "../operation.js";
+import type { Reader } from "../wire/reader.js";
+import type { Writer } from "../wire/writer.js";
+import { nothing } from "./answers.js";
+import { chain, isPromise, settle, type Caller, type Now, type Place } from "./caller.js";
+
+/** How often a closure runs again after a conflict, where nothing else is said. */
+export const DEFAULT_RETRIES = 64;
+
+/** How a durability is written. */
+export function durability(out: Writer, durability: api.Durability): void {
+  if (durability === "strict") return out.u8(0);
+  if (durability === "inMemory") return out.u8(2);
+  if (durability !== "buffered" && typeof durability !== "object") {
+    throw invalid("Argument", `${String(durability)} is not a durability`);
+  }
+  const { intervalMs = 100, bytes = 1 << 20 } = durability === "buffered" ? {} : durability;
+  out.u8(1);
+  out.number(intervalMs);
+  out.number(bytes);
+}
+
+export function receipt(answer: Reader): api.Receipt {
+  return { seq: answer.number(), durable: answer.flag(), deduplicated: answer.flag() };
+}
+
+export function begin(caller: Caller, options: api.TransactionOptions): Now<Place> {
+  const place = { target: 1, handle: caller.handle(), run: undefined };
+  const write = (out: Writer) => {
+    out.optional(options.durability, (wanted) => durability(out, wanted));
+    out.optional(options.idempotencyKey, (key) => out.key(key));
+  };
+  return chain(caller.call(place, Operation.TransactionBegin, write, nothing), () => place);
+}
+
+/** Runs `work` in a transaction and commits it, again after a conflict, as often as the options say. */
+export function transact<T>(
+  caller: Caller,
+  options: api.TransactionOptions,
+  work: (place: Place) => T | PromiseLike<T>,
+  attempt = 0,
+): Now<{ value: T; receipt: api.Receipt }> {
+  const { retries = DEFAULT_RETRIES } = options;
+  return chain(begin(caller, options), (place) => {
+    const commit = () => caller.call(place, Operation.TransactionCommit, undefined, receipt);
+    const failed = (error: unknown): any => {
+      if (!(error instanceof FoldbError && error.kind === "Conflict" && attempt < retries)) throw error;
+      return chain(caller.pause(attempt), () => transact(caller, options, work, attempt + 1));
+    };
+    const undo = (error: unknown): never => {
+      // What failed is told; that the handle cannot be given back, because the store is gone, says nothing more.
+      settle(() => caller.call(place, Operation.TransactionRollback, undefined, () => undefined));
+      throw error;
+    };
+    let value: T | PromiseLike<T>;
+    try {
+      value = work(place);
+    } catch (error) {
+      return undo(error);
+    }
+    if (isPromise(value)) {
+      return Promise.resolve(value)
+        .catch(undo)
+        .then((value) => Promise.resolve(commit()).then((receipt) => ({ value, receipt }), failed));
+    }
+    const done = value;
+    try {
+      const committed = commit();
+      return isPromise(committed)
+        ? committed.then((receipt) => ({ value: done, receipt }), failed)
+        : { value: done, receipt: committed };
+    } catch (error) {
+      return failed(error);
+    }
+  });
+}

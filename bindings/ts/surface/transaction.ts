@@ -1,0 +1,37 @@
+// A transaction that is open.
+
+import type * as api from "../api.js";
+import { Operation } from "../operation.js";
+import { number } from "./answers.js";
+import type { Now } from "./caller.js";
+import { TransactionRuns } from "./runs.js";
+import { NamedSpace, Space } from "./space.js";
+import { receipt } from "./transact.js";
+
+export class Transaction extends Space implements api.OpenTransaction<api.Mode> {
+  readonly runs: any = new TransactionRuns(this.caller, this.place);
+
+  run(id: string): any {
+    return new NamedSpace(this.caller, this.place, id);
+  }
+
+  seq(): Now<number> {
+    return this.ask(Operation.TransactionSeq, undefined, number);
+  }
+
+  savepoint(): Now<api.Savepoint> {
+    return this.ask(Operation.TransactionSavepoint, undefined, (answer) => ({ savepoint: answer.u32() }));
+  }
+
+  rollbackTo({ savepoint }: api.Savepoint): Now<void> {
+    return this.ask(Operation.TransactionRollbackTo, (out) => out.u32(savepoint), () => undefined);
+  }
+
+  commit(): Now<api.Receipt> {
+    return this.ask(Operation.TransactionCommit, undefined, receipt);
+  }
+
+  rollback(): Now<void> {
+    return this.ask(Operation.TransactionRollback, undefined, () => undefined);
+  }
+}
