@@ -8,7 +8,7 @@ macro_rules! operations {
         /// What a request asks for: its first byte.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
-        #[expect(missing_docs, reason = "the names are those of the methods, whose documentation is in ts/api.ts")]
+        #[expect(missing_docs, reason = "the names are those of the methods, whose documentation is in ts/api/")]
         pub enum Operation {
             $($name = $number,)+
         }

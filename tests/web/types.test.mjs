@@ -63,3 +63,25 @@ for (const [what, line] of [
     assert.notEqual(status, 0);
   });
 }
+
+test("every call and every field that the types have is explained", () => {
+  const folder = `${here}/node_modules/foldb/dist/api`;
+  const unexplained = [];
+  let members = 0;
+  for (const name of fs.readdirSync(folder)) {
+    let before = "";
+    let inside = false;
+    for (const line of fs.readFileSync(`${folder}/${name}`, "utf8").split("\n")) {
+      if (/^export (interface|type) /.test(line) && !before.endsWith("*/")) unexplained.push(`${name}: ${line}`);
+      if (/^export interface /.test(line)) inside = true;
+      if (line === "}") inside = false;
+      const [, member] = (inside && /^    (?:readonly )?(\w+)[?(<:]/.exec(line)) || [];
+      if (member) members++;
+      // Of several signatures of one call the first is explained.
+      if (member && !before.endsWith("*/") && !new RegExp(`^    ${member}[(<]`).test(before)) unexplained.push(`${name}: ${line.trim()}`);
+      if (line.trim()) before = line;
+    }
+  }
+  assert.deepEqual(unexplained, []);
+  assert.ok(members > 250, `${members} members`);
+});

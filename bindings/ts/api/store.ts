@@ -1,0 +1,103 @@
+// Stores: how one is opened, and what an open one does.
+
+import type { Given, Mode, Out } from "./common.js";
+import type { Diff, Replay, View } from "./history.js";
+import type { Announcement, RecoveryReport, Stats, VerifyReport } from "./reports.js";
+import type { Runs } from "./runs.js";
+import type { Space } from "./spaces.js";
+import type { Durability, OpenTransaction, Receipt, Transaction, TransactionOptions } from "./transactions.js";
+
+/** How to open a store. */
+export interface OpenOptions {
+  /** When commits return. Default `"strict"`. */
+  durability?: Durability;
+  /** Whether a store that is not there is created (default) or `NotAStore`. */
+  create?: boolean;
+  /** What recovery accepts: a torn tail (default), nothing (`"strict"`), or anything (`"salvage"`, read-only). */
+  recovery?: "default" | "strict" | "salvage";
+  /**
+   * Whether the snapshot is read from end to end before it is used. Default no: a damaged page shows as `Corrupt` naming a `snap-`
+   * file when it is first read. Open with this then: the older snapshot and the log stand in, and nothing is lost.
+   */
+  checkSnapshots?: boolean;
+  /** Size at which the log goes on in a new segment. Default 64 MiB. */
+  segmentBytes?: number;
+  /** A snapshot for every so many bytes of log; `null` for never. Default 256 MiB. */
+  snapshotLogBytes?: number | null;
+  /** Whether closing writes a snapshot where more than 4 MiB of log have come since the last one. Default yes. */
+  snapshotOnClose?: boolean;
+  /** How often a transaction's closure runs again after a conflict. Default 64. */
+  retries?: number;
+  /** Browser: whether to ask for persistent storage (once, at the first opening). Default yes. */
+  persist?: boolean;
+  /** Browser: how long to wait for another owner of the store to let go, as after a reload. Default 2000. */
+  lockTimeoutMs?: number;
+}
+
+/** An open store, and its default space. */
+export interface Db<M extends Mode> extends Space<M> {
+  /** The store's id, the same for its whole life. */
+  readonly id: string;
+  /** The name that it was opened by. */
+  readonly name: string;
+  /** Whether this opening created the store, or found one. */
+  readonly created: boolean;
+  /** What opening it found and did. */
+  readonly recovery: RecoveryReport;
+  /** Its runs. */
+  readonly runs: Runs<M>;
+  /**
+   * Runs `work` in a transaction and commits it. After a conflict it runs again, on the newer version, so it should have
+   * no effects of its own. What it throws is thrown here, and nothing is committed then. Throws `Conflict` after more retries than
+   * `retries` says.
+   */
+  transaction<T>(work: (tx: Transaction<M>) => Given<M, T>, options?: TransactionOptions): Out<M, T>;
+  /** The same, with the receipt. */
+  transactionWith<T>(options: TransactionOptions, work: (tx: Transaction<M>) => Given<M, T>): Out<M, { value: T; receipt: Receipt }>;
+  /** Begins a transaction that is committed by hand. */
+  beginTransaction(options?: TransactionOptions): Out<M, OpenTransaction<M>>;
+  /** The newest version, to read from as often as needed. */
+  view(): Out<M, View<M>>;
+  /**
+   * Folds the history of a run again, from the log and nothing else; up to and including seq `until` if given. A few microseconds for
+   * each of its transactions. Throws `NotFound` without the run, `Unsupported` where there is no log.
+   */
+  replay(run: string, until?: number): Out<M, Replay<M>>;
+  /** The same for the default space. */
+  replayDefault(): Out<M, Replay<M>>;
+  /** What differs from run `older` to run `newer`, as both are now. Throws `NotFound`. */
+  diff(older: string, newer: string): Out<M, Diff>;
+  /** Digest of the default space or of a run, now: see `View.digest`. Throws `NotFound`. */
+  digest(run?: string): Out<M, string>;
+  /** Calls `listener` after each commit that touches a run (`undefined`: any). Returns what ends it. */
+  subscribe(run: string | undefined, listener: (commit: Announcement) => void): () => void;
+  /** A barrier: everything committed before is on stable media. Returns the seq that it reached. Throws `OutcomeUnknown`, `Poisoned`. */
+  sync(): Out<M, number>;
+  /** Waits until a commit is on stable media. Throws `Invalid` for a seq that nobody has committed yet, `OutcomeUnknown` where a write or sync failed before that. */
+  waitDurable(seq: number): Out<M, void>;
+  /** Highest seq that is on stable media. */
+  durableSeq(): Out<M, number>;
+  /** Writes a snapshot now, so that the next opening reads less of the log. Throws `StorageFull`. */
+  snapshot(): Out<M, { generation: number; seq: number; bytes: number }>;
+  /** Checks every checksum, pointer and chain, and that replay gives the live state. Reads everything. What is wrong is in the report, not thrown. */
+  verify(): Out<M, VerifyReport>;
+  /** Figures about the store. */
+  stats(): Promise<Stats>;
+  /**
+   * Browser, in your own worker: waits until files are ready for the log to grow into. Only a burst of hundreds of
+   * megabytes without an `await` needs it, after `NotReady`. Throws `StorageFull`.
+   */
+  ready(): Promise<void>;
+  /**
+   * The store as one file, as of now: a plain tar of its files with SHA-256 sums, the same for the same store. `importStore`
+   * makes a store of it, and so does `foldb import-store`. Everything is synced first.
+   */
+  export(): Promise<Blob>;
+  /** Syncs, writes a snapshot where it pays, and lets go of the store. It is closed even where that fails, as after a crash. */
+  close(): Promise<void>;
+}
+
+/** What `openInWorker`, `memory` and `openDirectory` give. */
+export type SyncDb = Db<"sync">;
+/** What `open` gives. */
+export type AsyncDb = Db<"async">;
