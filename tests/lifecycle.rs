@@ -7,6 +7,8 @@ mod opening;
 #[path = "lifecycle/runs.rs"]
 mod runs;
 mod scenario;
+#[path = "lifecycle/verification.rs"]
+mod verification;
 
 use foldb::{
     Db, Durability, Error, ErrorKind, Options, Result, RunFilter, RunId, RunOptions,

@@ -77,14 +77,25 @@ enum Part {
 impl<X: Source> Exporter<X> {
     /// Reads all files once for their sums, with progress in bytes.
     pub fn new(source: X, progress: ProgressCallback<'_>) -> Result<Self> {
-        let files = sums(&source, progress)?;
+        let mut piece = vec![0; PIECE_BYTES];
+        let mut summing = Summing::new(source);
+        loop {
+            report(progress, "the export", "sums", summing.position(), summing.total_bytes())?;
+            match summing.step(&mut piece)? {
+                Summed::More(more) => summing = more,
+                Summed::Ready(exporter) => return Ok(exporter),
+            }
+        }
+    }
+
+    fn of(source: X, files: Vec<FileEntry>) -> Self {
         let manifest = Manifest::new(source.store(), source.seq(), files);
         let text = manifest.encode();
         let sums = manifest.sums(&text);
         let entries = [wide(text.len()), wide(sums.len())].into_iter();
         let entries = entries.chain(manifest.files().iter().map(|file| file.bytes));
         let total = entries.map(stored_bytes).sum::<u64>().saturating_add(TRAILER_BYTES);
-        Ok(Exporter {
+        Exporter {
             source,
             manifest,
             texts: [text, sums],
@@ -94,7 +105,7 @@ impl<X: Source> Exporter<X> {
             part: Part::Header,
             offset: 0,
             sum: Sha256::new(),
-        })
+        }
     }
 
     /// What is in the archive.
@@ -222,31 +233,73 @@ fn copy(piece: &mut [u8], from: &[u8], offset: u64) {
     }
 }
 
-/// Reads every file once.
-fn sums(source: &impl Source, progress: ProgressCallback<'_>) -> Result<Vec<FileEntry>> {
-    let files = source.files();
-    let total = files.iter().fold(0_u64, |total, (_, bytes)| total.saturating_add(*bytes));
-    let mut piece = vec![0; PIECE_BYTES];
-    let mut done = 0;
-    let mut entries = Vec::with_capacity(files.len());
-    for (index, (name, bytes)) in files.into_iter().enumerate() {
-        let mut sum = Sha256::new();
-        let mut offset = 0;
-        while offset < bytes {
-            report(progress, "the export", "sums", done, total)?;
-            let wanted = narrow(bytes - offset, piece.len());
-            let wanted = piece.get_mut(..wanted).unwrap_or_default();
-            let count = source.read_at(index, offset, wanted)?;
-            if count < wanted.len() {
-                return Err(changed(&name, "it is shorter than it was"));
-            }
-            sum.update(&*wanted);
-            offset += wide(count);
-            done += wide(count);
-        }
-        entries.push(FileEntry { name, bytes, sha256: hex(&sum.finalize()) });
+/// An archive that cannot be read yet, because the sums of its files have to be taken first: a piece at a time, for hosts that
+/// must not be kept waiting. [`Exporter::new`] does all of it.
+pub struct Summing<X> {
+    source: X,
+    files: Vec<(String, u64)>,
+    entries: Vec<FileEntry>,
+    sum: Sha256,
+    /// How much of the present file has been read.
+    offset: u64,
+    position: u64,
+    total: u64,
+}
+
+/// What a step of [`Summing`] leads to.
+pub enum Summed<X> {
+    /// There is more to read.
+    More(Summing<X>),
+    /// The archive can be read.
+    Ready(Exporter<X>),
+}
+
+impl<X: Source> Summing<X> {
+    /// Begins. Nothing is read yet.
+    pub fn new(source: X) -> Self {
+        let files = source.files();
+        let total = files.iter().fold(0_u64, |total, (_, bytes)| total.saturating_add(*bytes));
+        Summing { source, files, entries: Vec::new(), sum: Sha256::new(), offset: 0, position: 0, total }
     }
-    Ok(entries)
+
+    /// How many bytes were read.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// How many there are to read.
+    pub fn total_bytes(&self) -> u64 {
+        self.total
+    }
+
+    /// Reads a piece of at most as many bytes as `buffer` has.
+    ///
+    /// Fails with [`ArchiveError::Changed`] where a file is shorter than it was, and where the source cannot be read.
+    pub fn step(mut self, buffer: &mut [u8]) -> Result<Summed<X>> {
+        let Some((name, bytes)) = self.files.get(self.entries.len()) else {
+            return Ok(Summed::Ready(Exporter::of(self.source, self.entries)));
+        };
+        let wanted = narrow(bytes.saturating_sub(self.offset), buffer.len());
+        let wanted = buffer.get_mut(..wanted).unwrap_or_default();
+        if self.source.read_at(self.entries.len(), self.offset, wanted)? < wanted.len() {
+            return Err(changed(name, "it is shorter than it was"));
+        }
+        self.sum.update(&*wanted);
+        self.offset += wide(wanted.len());
+        self.position += wide(wanted.len());
+        if self.offset == *bytes {
+            let sha256 = hex(&std::mem::take(&mut self.sum).finalize());
+            self.entries.push(FileEntry { name: name.clone(), bytes: *bytes, sha256 });
+            self.offset = 0;
+        }
+        Ok(Summed::More(self))
+    }
+}
+
+impl<X> std::fmt::Debug for Summing<X> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Summing").field("position", &self.position).field("total", &self.total).finish_non_exhaustive()
+    }
 }
 
 fn changed(file: &str, what: &str) -> ArchiveError {

@@ -42,7 +42,7 @@ mod mark;
 mod source;
 
 pub use error::{ArchiveError, Result};
-pub use export::{Exported, Exporter, export};
+pub use export::{Exported, Exporter, Summed, Summing, export};
 pub use import::{Imported, Importer, import};
 pub use manifest::{ARCHIVE_VERSION, FileEntry, MANIFEST_BYTES_MAX, Manifest};
 pub use source::{ClosedStore, Source};

@@ -1,11 +1,11 @@
-//! A store as one file: what JavaScript pulls from an open store, and pushes into a new one.
+//! A store as one file: what JavaScript pulls from an open store, step by step, and pushes into a new one.
 //!
 //! Invariant: both are in pieces, so that memory is bounded whatever the size of the store; and nothing that was imported
 //! counts as a store before [`StoreImport::finish`] has returned without an error.
 
 use core::ops::ControlFlow;
 
-use foldb_archive::{ArchiveError, Exporter, Importer};
+use foldb_archive::{ArchiveError, Exporter, Importer, Summed, Summing};
 use foldb_core::{Checkpoint, storage::MemStorage};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
@@ -13,6 +13,7 @@ use crate::{
     failure::archive_thrown,
     node::{NodeFiles, NodeStorage},
     platform::PlatformStorage,
+    wire::Output,
 };
 
 /// How much is handed to JavaScript at once.
@@ -20,26 +21,43 @@ const PIECE_BYTES: usize = 1 << 20;
 /// The pieces in which the beginning of an archive is looked at.
 const BLOCK_BYTES: usize = 512;
 
-/// An archive of an open store as of one moment, to be pulled.
-#[wasm_bindgen]
-pub struct StoreExport {
-    exporter: Exporter<Checkpoint<PlatformStorage>>,
+/// An archive of an open store as of one moment, under way.
+pub(crate) enum Export {
+    Summing(Summing<Checkpoint<PlatformStorage>>),
+    Reading(Exporter<Checkpoint<PlatformStorage>>),
 }
 
-impl StoreExport {
-    pub(crate) fn new(checkpoint: Checkpoint<PlatformStorage>) -> Result<Self, ArchiveError> {
-        Ok(StoreExport { exporter: Exporter::new(checkpoint, &mut |_| ControlFlow::Continue(()))? })
+impl Export {
+    pub(crate) fn new(checkpoint: Checkpoint<PlatformStorage>) -> Self {
+        Export::Summing(Summing::new(checkpoint))
     }
-}
 
-#[wasm_bindgen]
-impl StoreExport {
-    /// The next bytes; none at the end.
-    pub fn read(&mut self) -> Result<Vec<u8>, JsValue> {
+    /// Does the next step and answers with whether it was the last, how far the export is, of how much, and a piece of the
+    /// archive. Both readings of the files count. `None` after the last.
+    pub(crate) fn step(self, out: &mut Output) -> Result<Option<Export>, ArchiveError> {
         let mut piece = vec![0; PIECE_BYTES];
-        let count = self.exporter.read(&mut piece).map_err(|error| archive_thrown(&error))?;
-        piece.truncate(count);
-        Ok(piece)
+        let mut told = |finished, done, total| {
+            out.flag(finished);
+            out.number(done);
+            out.number(total);
+        };
+        match self {
+            Export::Summing(summing) => {
+                told(false, summing.position(), summing.total_bytes() * 2);
+                Ok(Some(match summing.step(&mut piece)? {
+                    Summed::More(summing) => Export::Summing(summing),
+                    Summed::Ready(exporter) => Export::Reading(exporter),
+                }))
+            }
+            Export::Reading(mut exporter) => {
+                let total = exporter.total_bytes();
+                let count = exporter.read(&mut piece)?;
+                let finished = exporter.position() == total;
+                told(finished, total + exporter.position(), total * 2);
+                out.0.extend_from_slice(piece.get(..count).unwrap_or_default());
+                Ok((!finished).then_some(Export::Reading(exporter)))
+            }
+        }
     }
 }
 

@@ -5,11 +5,13 @@
 
 use core::ops::ControlFlow;
 
-use foldb_core::{Db, Diff, Digest, Error, Replay, Result, RunId, Transaction, View, recovery::Damage};
+use foldb_archive::ArchiveError;
+use foldb_core::{Db, Diff, Digest, Error, Replay, Result, RunId, Transaction, Verification, View, recovery::Damage};
 
 use crate::{
     access::{Space, Target},
     announce::Journal,
+    archive::Export,
     failure,
     handles::{Handle, Handles, OpenTransaction},
     life,
@@ -85,13 +87,14 @@ impl Executor<'_> {
         Ok(())
     }
 
-    fn execute(&mut self, mut input: Input<'_>, out: &mut Output) -> Result<()> {
+    fn execute(&mut self, mut input: Input<'_>, out: &mut Output) -> Result<(), ArchiveError> {
         let operation = Operation::from_byte(input.u8()?).ok_or_else(|| malformed("an unknown operation"))?;
         let target = input.u8()?;
         let handle = if target == 0 { 0 } else { input.u32()? };
         let run = input.optional(Input::run)?;
         let request = Request { operation, run, input };
-        match (target, operation) {
+        let done = match (target, operation) {
+            (2, Operation::ExportStep) => return self.export(handle, request, out),
             (0, _) => self.on_store(request, out),
             (1, Operation::TransactionBegin) => self.begin(handle, request),
             (3, Operation::TransactionBegin) => {
@@ -107,10 +110,14 @@ impl Executor<'_> {
             }
             (2, Operation::ViewOpen) => self.open_view(handle, out),
             (2, Operation::ReplayOpen) => self.open_replay(handle, request, out),
+            (2, Operation::VerifyOpen) => self.begin_verification(handle, request, out),
+            (2, Operation::VerifyStep) => self.verify(handle, request, out),
+            (2, Operation::ExportOpen) => self.begin_export(handle, request),
             (2, Operation::Release) => self.handles.take(self.client, handle).map(|_| ()),
             (2, _) => self.on_view(handle, request, out),
             _ => Err(malformed("an unknown target")),
-        }
+        };
+        Ok(done?)
     }
 
     fn on_store(&self, mut request: Request<'_>, out: &mut Output) -> Result<()> {
@@ -126,7 +133,6 @@ impl Executor<'_> {
                 out.number(info.seq);
                 out.number(info.bytes);
             }
-            Operation::StoreVerify => reports::verify(&db.verify(&mut |_| ControlFlow::Continue(()))?, out),
             Operation::StoreStats => reports::stats(&db.stats()?, out),
             Operation::StoreOpened => {
                 out.text(&db.id().to_string());
@@ -186,10 +192,7 @@ impl Executor<'_> {
                 self.handles.put_back(self.client, handle, Handle::Failed(error.clone()));
                 Err(error)
             }
-            other => {
-                self.handles.put_back(self.client, handle, other);
-                Err(malformed("the handle is not a transaction"))
-            }
+            other => self.mistaken(handle, other, "the handle is not a transaction"),
         }
     }
 
@@ -198,10 +201,7 @@ impl Executor<'_> {
             Handle::Transaction(open) => open,
             // It has ended by this, like any that cannot be committed.
             Handle::Failed(error) => return Err(error),
-            other => {
-                self.handles.put_back(self.client, handle, other);
-                return Err(malformed("the handle is not a transaction"));
-            }
+            other => return self.mistaken(handle, other, "the handle is not a transaction"),
         };
         let receipt = self.db.attach_transaction(open.transaction)?.commit()?;
         if !receipt.deduplicated && self.journal.active {
@@ -276,6 +276,61 @@ impl Executor<'_> {
         self.handles.insert(self.client, handle, Handle::Replay(replay))
     }
 
+    fn begin_verification(&mut self, handle: u32, request: Request<'_>, out: &mut Output) -> Result<()> {
+        request.input.finish()?;
+        self.verified(handle, self.db.begin_verification()?, out)
+    }
+
+    fn verify(&mut self, handle: u32, request: Request<'_>, out: &mut Output) -> Result<()> {
+        request.input.finish()?;
+        match self.handles.take(self.client, handle)? {
+            Handle::Verification(mut verification) => {
+                self.db.verify_step(&mut verification, &mut |_| ControlFlow::Continue(()))?;
+                self.verified(handle, *verification, out)
+            }
+            other => self.mistaken(handle, other, "the handle is not a verification"),
+        }
+    }
+
+    /// Answers with the step that comes next, or with the report. With the report the handle is given back.
+    fn verified(&mut self, handle: u32, verification: Verification<PlatformStorage>, out: &mut Output) -> Result<()> {
+        let next = verification.next_step();
+        out.flag(next.is_none());
+        let Some(next) = next else {
+            reports::verify(&verification.into_report(), out);
+            return Ok(());
+        };
+        out.text(next.phase);
+        out.number(next.done);
+        out.number(next.total);
+        self.handles.insert(self.client, handle, Handle::Verification(Box::new(verification)))
+    }
+
+    fn begin_export(&mut self, handle: u32, request: Request<'_>) -> Result<()> {
+        request.input.finish()?;
+        let export = Export::new(self.db.checkpoint()?);
+        self.handles.insert(self.client, handle, Handle::Export(Box::new(export)))
+    }
+
+    fn export(&mut self, handle: u32, request: Request<'_>, out: &mut Output) -> Result<(), ArchiveError> {
+        request.input.finish()?;
+        match self.handles.take(self.client, handle)? {
+            Handle::Export(export) => {
+                if let Some(export) = export.step(out)? {
+                    self.handles.put_back(self.client, handle, Handle::Export(Box::new(export)));
+                }
+                Ok(())
+            }
+            other => Ok(self.mistaken(handle, other, "the handle is not an export")?),
+        }
+    }
+
+    /// Puts back what is something else than it was taken for.
+    fn mistaken<T>(&mut self, handle: u32, other: Handle, why: &str) -> Result<T> {
+        self.handles.put_back(self.client, handle, other);
+        Err(malformed(why))
+    }
+
     fn on_view(&self, handle: u32, mut request: Request<'_>, out: &mut Output) -> Result<()> {
         match self.handles.get(self.client, handle)? {
             Handle::View(view) => {
@@ -298,7 +353,7 @@ impl Executor<'_> {
                 let replay = self.db.attach_replay(replay)?;
                 self.on_replay(&replay, request, out)
             }
-            Handle::Transaction(_) | Handle::Failed(_) => Err(malformed("the handle is a transaction")),
+            _ => Err(malformed("the handle is not a view")),
         }
     }
 
@@ -334,7 +389,7 @@ fn fail_each(requests: &[u8], error: &Error, out: &mut Output) -> Result<()> {
         out.nested(|bytes| {
             let mut answer = Output::default();
             answer.u8(FAILED);
-            failure::write(error, &mut answer);
+            failure::write(&error.clone().into(), &mut answer);
             bytes.append(&mut answer.0);
             Ok(())
         })?;

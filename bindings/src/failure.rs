@@ -47,10 +47,25 @@ fn code(error: &Error) -> &'static str {
     }
 }
 
+/// The exact case, of archives too.
+fn archive_code(error: &ArchiveError) -> &'static str {
+    match error {
+        ArchiveError::Store(error) => code(error),
+        ArchiveError::NotAnArchive { .. } => "NotAnArchive",
+        ArchiveError::Newer { .. } => "Newer",
+        ArchiveError::Damaged { .. } => "ArchiveDamaged",
+        ArchiveError::Refused { .. } => "ArchiveRefused",
+        ArchiveError::Truncated { .. } => "ArchiveTruncated",
+        ArchiveError::NotEmpty { .. } => "NotEmpty",
+        ArchiveError::Changed { .. } => "Changed",
+        _ => "Archive",
+    }
+}
+
 /// The error in an answer.
-pub(crate) fn write(error: &Error, out: &mut Output) {
+pub(crate) fn write(error: &ArchiveError, out: &mut Output) {
     out.text(kind(error.kind()));
-    out.text(code(error));
+    out.text(archive_code(error));
     out.text(&error.to_string());
 }
 
@@ -61,16 +76,5 @@ pub(crate) fn thrown(error: &Error) -> JsValue {
 
 /// The same for archives.
 pub(crate) fn archive_thrown(error: &ArchiveError) -> JsValue {
-    let code = match error {
-        ArchiveError::Store(error) => return thrown(error),
-        ArchiveError::NotAnArchive { .. } => "NotAnArchive",
-        ArchiveError::Newer { .. } => "Newer",
-        ArchiveError::Damaged { .. } => "ArchiveDamaged",
-        ArchiveError::Refused { .. } => "ArchiveRefused",
-        ArchiveError::Truncated { .. } => "ArchiveTruncated",
-        ArchiveError::NotEmpty { .. } => "NotEmpty",
-        ArchiveError::Changed { .. } => "Changed",
-        _ => "Archive",
-    };
-    JsValue::from_str(&format!("{}\n{code}\n{error}", kind(error.kind())))
+    JsValue::from_str(&format!("{}\n{}\n{error}", kind(error.kind()), archive_code(error)))
 }

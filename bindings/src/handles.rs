@@ -1,12 +1,12 @@
-//! What JavaScript holds between calls: transactions, views, replays.
+//! What JavaScript holds between calls: transactions, views, replays, and work that is done in steps.
 //!
 //! Invariant: a handle is named by its client and a number of the client's choice, so that requests can be sent before the
 //! first answer is there; a number is in use once. A client that goes takes its handles with it.
 
-use foldb_core::{DetachedReplay, DetachedTransaction, DetachedView, Error, Result, Savepoint};
+use foldb_core::{DetachedReplay, DetachedTransaction, DetachedView, Error, Result, Savepoint, Verification};
 use litemap::LiteMap;
 
-use crate::{announce::Touched, platform::PlatformStorage};
+use crate::{announce::Touched, archive::Export, platform::PlatformStorage};
 
 /// Most handles of one client: a program that forgets to release them hears of it before memory is gone.
 const HANDLES_MAX: usize = 65_536;
@@ -16,6 +16,8 @@ pub(crate) enum Handle {
     Transaction(Box<OpenTransaction>),
     View(DetachedView<PlatformStorage>),
     Replay(DetachedReplay<PlatformStorage>),
+    Verification(Box<Verification<PlatformStorage>>),
+    Export(Box<Export>),
     /// A transaction of which a write failed that nobody waited for: nothing else of it may be done.
     Failed(Error),
 }

@@ -26,7 +26,7 @@ mod reports;
 mod store;
 mod wire;
 
-pub use archive::{StoreExport, StoreImport};
+pub use archive::StoreImport;
 pub use node::NodeFiles;
 pub use operation::Operation;
 #[cfg(target_family = "wasm")]

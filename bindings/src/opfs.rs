@@ -4,7 +4,7 @@
 
 use foldb_core::{Error, RecoveryMode, recovery::Damage};
 use foldb_web::{OpenOptions, OpfsDirectory, OpfsStorage, pool::Pool};
-use js_sys::Promise;
+use js_sys::{Function, Promise};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::future_to_promise;
 
@@ -14,7 +14,12 @@ use crate::{Store, failure::thrown, options, platform::PlatformStorage};
 impl Store {
     /// The store of this name among those of the origin, for as long as nobody else has it. Only in a dedicated worker.
     #[wasm_bindgen(js_name = openOpfs)]
-    pub async fn open_opfs(name: String, lock_wait_millis: u32, encoded: Vec<u8>) -> Result<Store, JsValue> {
+    pub async fn open_opfs(
+        name: String,
+        lock_wait_millis: u32,
+        encoded: Vec<u8>,
+        progress: Option<Function>,
+    ) -> Result<Store, JsValue> {
         let options = options::store(&encoded).map_err(|error| thrown(&error))?;
         let wanted = OpenOptions::new().create(options.creates()).lock_wait_millis(lock_wait_millis);
         let storage = OpfsStorage::open(&name, &wanted).await.map_err(|error| thrown(&absent(error, &name)))?;
@@ -24,7 +29,7 @@ impl Store {
             let Damage { file, offset, rule, what, .. } = first.clone();
             return Err(thrown(&Error::Corrupt { file, offset, rule, what }));
         }
-        let mut store = Store::open(PlatformStorage::Opfs(storage), &encoded)?;
+        let mut store = Store::open(PlatformStorage::Opfs(storage), &encoded, progress)?;
         store.pool = Some(pool);
         store.damage = damage;
         Ok(store)

@@ -3,16 +3,16 @@
 //! Invariant: JavaScript writes into the input buffer and reads from the output buffer only between calls, and asks for
 //! their places again whenever a call says that they have moved.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
-use foldb_core::{Db, Durability, Error, Ticker, recovery::Damage, storage::MemStorage};
+use foldb_core::{Db, Durability, Error, Progress, Ticker, recovery::Damage, storage::MemStorage};
+use js_sys::Function;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     announce::Journal,
-    archive::StoreExport,
     execute::Executor,
-    failure::{archive_thrown, thrown},
+    failure::thrown,
     handles::Handles,
     host::JsHost,
     node::{NodeFiles, NodeStorage},
@@ -51,9 +51,12 @@ pub struct Store {
 }
 
 impl Store {
-    pub(crate) fn open(storage: PlatformStorage, options: &[u8]) -> Result<Store, JsValue> {
+    pub(crate) fn open(storage: PlatformStorage, options: &[u8], progress: Option<Function>) -> Result<Store, JsValue> {
         let open = || -> foldb_core::Result<Store> {
-            let options = options::store(options)?;
+            let mut options = options::store(options)?;
+            if let Some(progress) = progress {
+                options = options.progress(move |step| told(&progress, step));
+            }
             let strict = options.commit_durability() == Durability::Strict;
             let db = Db::open(storage, Arc::new(JsHost), options)?;
             Ok(Store {
@@ -104,13 +107,13 @@ impl Store {
     /// A store in the module's memory.
     #[wasm_bindgen(js_name = openMemory)]
     pub fn open_memory(options: &[u8]) -> Result<Store, JsValue> {
-        Store::open(PlatformStorage::Memory(MemStorage::new()), options)
+        Store::open(PlatformStorage::Memory(MemStorage::new()), options, None)
     }
 
-    /// A store in a directory, which the caller has locked.
+    /// A store in a directory, which the caller has locked. `progress` is called as recovery goes on: see [`told`].
     #[wasm_bindgen(js_name = openNode)]
-    pub fn open_node(files: NodeFiles, options: &[u8]) -> Result<Store, JsValue> {
-        Store::open(PlatformStorage::Node(NodeStorage::new(files)), options)
+    pub fn open_node(files: NodeFiles, options: &[u8], progress: Option<Function>) -> Result<Store, JsValue> {
+        Store::open(PlatformStorage::Node(NodeStorage::new(files)), options, progress)
     }
 
     /// Makes room for `bytes` in the input buffer, keeping what is there, and returns where it is.
@@ -162,13 +165,6 @@ impl Store {
         self.ticker.tick().map_err(|error| thrown(&error))
     }
 
-    /// An archive of the store as of now, to be pulled.
-    pub fn export(&self) -> Result<StoreExport, JsValue> {
-        let Some(db) = &self.db else { return Err(thrown(&closed())) };
-        let checkpoint = db.checkpoint().map_err(|error| thrown(&error))?;
-        StoreExport::new(checkpoint).map_err(|error| archive_thrown(&error))
-    }
-
     /// Closes the store. Nothing can be asked afterwards.
     pub fn close(&mut self) -> Result<(), JsValue> {
         self.handles = Handles::default();
@@ -204,14 +200,14 @@ impl Store {
             }
             None => {
                 out.u8(1);
-                crate::failure::write(&closed(), out);
+                crate::failure::write(&closed().into(), out);
             }
         }
         if out.0.len() > ANSWER_BYTES_MAX {
             let limit = Error::Limit { what: "answer bytes", size: out.0.len() as u64, limit: ANSWER_BYTES_MAX as u64 };
             let mut answer = Output::default();
             answer.u8(1);
-            crate::failure::write(&limit, &mut answer);
+            crate::failure::write(&limit.into(), &mut answer);
             out.0 = Vec::new();
             if several {
                 out.bytes(&answer.0);
@@ -220,6 +216,16 @@ impl Store {
             }
         }
         self.answered()
+    }
+}
+
+/// Tells JavaScript how far recovery is; it returns whether to stop. A function that throws is not called again.
+fn told(progress: &Function, step: Progress) -> ControlFlow<()> {
+    // Lengths of files are below 2^53.
+    let [done, total] = [step.done, step.total].map(|bytes| JsValue::from_f64(bytes as f64));
+    match progress.call3(&JsValue::UNDEFINED, &step.phase.into(), &done, &total) {
+        Ok(stop) if stop.is_falsy() => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
     }
 }
 

@@ -12,3 +12,4 @@ export type * from "./api/spaces.js";
 export type * from "./api/store.js";
 export type * from "./api/trace.js";
 export type * from "./api/transactions.js";
+export type * from "./api/work.js";

@@ -1,8 +1,9 @@
 // What a browser knows of a store: its lock, its persistence, its quota.
 
 import type { OpenOptions, Stats } from "./api.js";
-import { FoldbError } from "./errors.js";
+import { FoldbError, thrown } from "./errors.js";
 import { load, Store } from "./module.js";
+import type { Watch } from "./work.js";
 
 /** The lock that stands for a store among all tabs and workers of an origin. */
 function lockName(name: string): string {
@@ -44,7 +45,7 @@ export function checkPlatform(): void {
 }
 
 /** A store of this origin, locked and open in this worker. */
-export async function openHere(name: string, options: OpenOptions, encoded: Uint8Array): Promise<{ store: Store; memory: WebAssembly.Memory; release: () => void }> {
+export async function openHere(name: string, options: OpenOptions, encoded: Uint8Array, watch: Watch): Promise<{ store: Store; memory: WebAssembly.Memory; release: () => void }> {
   checkPlatform();
   const wait = options.lockTimeoutMs ?? LOCK_WAIT_MILLIS;
   // The module arrives while the lock is waited for. Should it fail to, that is told below, with the lock given back.
@@ -58,10 +59,10 @@ export async function openHere(name: string, options: OpenOptions, encoded: Uint
   }
   try {
     const { memory } = await loading;
-    return { store: await Store.openOpfs(name, wait, encoded), memory, release };
+    return { store: await Store.openOpfs(name, wait, encoded, watch.call), memory, release };
   } catch (error) {
     release();
-    throw error;
+    throw watch.cause(thrown(error));
   }
 }
 

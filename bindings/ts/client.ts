@@ -3,8 +3,8 @@
 // Invariants: requests that are issued in one tick travel in one message, and are answered in their order. When the worker is
 // gone, whatever was in flight is rejected, and so is everything later; nothing waits for ever.
 
-import type { Announcement, AsyncDb, OpenOptions, Stats } from "./api.js";
-import { blobOf, type ArchiveSource, type Imported } from "./archive.js";
+import type { Announcement, AsyncDb, OpenOptions, Progress, Stats, WorkOptions } from "./api.js";
+import type { ArchiveSource, Imported } from "./archive.js";
 import { Listeners, readCommits } from "./commits.js";
 import { FoldbError, invalid } from "./errors.js";
 import type { Operation } from "./operation.js";
@@ -15,6 +15,7 @@ import { nothing } from "./surface/answers.js";
 import type { Caller, Place } from "./surface/caller.js";
 import { Db } from "./surface/db.js";
 import { opened, type Opened } from "./surface/reports.js";
+import { check, orCancelled } from "./work.js";
 import { Reader } from "./wire/reader.js";
 import { Writer } from "./wire/writer.js";
 
@@ -43,6 +44,7 @@ class Connection {
   persisted: boolean | undefined;
   readonly ready: Promise<void>;
   readonly #worker: Worker;
+  readonly #onProgress: WorkOptions["onProgress"];
   readonly #writer: Writer;
   #waiting: Waiting[] = [];
   #answered = 0;
@@ -51,14 +53,14 @@ class Connection {
   #gone: FoldbError | undefined;
   #handles = 0;
   #started!: { resolve: () => void; reject: (error: unknown) => void };
-  #exports: { resolve: (archive: Blob) => void; reject: (error: unknown) => void }[] = [];
   #stats: ((stats: FromWorker & { type: "stats" }) => void)[] = [];
   #closed: (() => void) | undefined;
   #closing: FoldbError | undefined;
 
-  constructor(name: string, options: OpenOptions, encoded: Uint8Array, asked: string) {
+  constructor(name: string, options: OpenOptions, encoded: Uint8Array, asked: string, onProgress: WorkOptions["onProgress"]) {
     this.name = name;
     this.asked = asked;
+    this.#onProgress = onProgress;
     this.#writer = new Writer((least) => this.#grow(least));
     // Bundlers find the worker here, if address and options stand as they are.
     this.#worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "foldb" });
@@ -74,7 +76,7 @@ class Connection {
       () => this.#watch(alive),
       () => {},
     );
-    this.#post({ type: "open", version: PROTOCOL_VERSION, name, alive, options, encoded });
+    this.#post({ type: "open", version: PROTOCOL_VERSION, name, alive, options, encoded, watched: onProgress !== undefined });
     void compiled().then((module) => this.#post({ type: "module", module }));
     addEventListener("pagehide", this.#flush);
     addEventListener("visibilitychange", this.#hidden);
@@ -157,10 +159,8 @@ class Connection {
         return this.listeners.tell(readCommits(Reader.of(new Uint8Array(message.bytes))));
       case "stats":
         return this.#stats.shift()?.(message);
-      case "exported": {
-        const asked = this.#exports.shift();
-        return message.archive ? asked?.resolve(message.archive) : asked?.reject(message.error && received(message.error));
-      }
+      case "progress":
+        return this.#progressed(message);
       case "crashed":
         return this.#fail(received(message.error));
       case "closed":
@@ -168,6 +168,14 @@ class Connection {
         return this.#closed?.();
       default:
         return this.#fail(crashed("a message of the worker is none of the protocol"));
+    }
+  }
+
+  #progressed({ phase, done, total }: Progress): void {
+    try {
+      this.#onProgress?.({ phase, done, total });
+    } catch (error) {
+      this.abandon(error);
     }
   }
 
@@ -202,7 +210,6 @@ class Connection {
     this.#worker.terminate();
     this.#started.reject(error);
     for (const { reject } of this.#waiting.slice(this.#answered)) reject(error);
-    for (const { reject } of this.#exports.splice(0)) reject(error);
     this.#waiting = [];
     this.#answered = 0;
     this.#closed?.();
@@ -222,14 +229,9 @@ class Connection {
     return { ...stats, ...platform };
   }
 
-  /** The store as one file, with everything that was asked for before. */
-  export(): Promise<Blob> {
-    if (this.#gone) return Promise.reject(this.#gone);
-    this.#send();
-    return new Promise((resolve, reject) => {
-      this.#exports.push({ resolve, reject });
-      this.#post({ type: "export" });
-    });
+  /** Nobody wants it any more, and it is not open yet. */
+  abandon(error: unknown): void {
+    this.#fail(error as FoldbError);
   }
 
   /** The last of the page lets go: the store is closed and the worker ends. */
@@ -321,10 +323,6 @@ class Client implements Caller {
     // The worker sees to that between two messages.
   }
 
-  export(): Promise<Blob> {
-    return this.#closed ? Promise.reject(closed(this.name)) : this.#connection.export();
-  }
-
   async close(): Promise<void> {
     this.#closed = true;
     for (const end of this.#subscriptions) end();
@@ -339,15 +337,17 @@ class Client implements Caller {
  * `create: false` and none there, `Corrupt` where something that was promised is damaged, `StorageFull` without room.
  * Two calls with one name in one page get the same worker; the options of the first count, and others are `Invalid`.
  */
-export async function open(name: string, options: OpenOptions = {}): Promise<AsyncDb> {
+export async function open(name: string, wanted: OpenOptions = {}): Promise<AsyncDb> {
   if (typeof Worker === "undefined" || typeof navigator === "undefined" || !navigator.locks) {
     throw new FoldbError("Unsupported", "Platform", "open needs a page in a secure context; use openInWorker in a worker, memory or foldb/node elsewhere");
   }
+  const { onProgress, signal, ...options } = wanted;
+  check(signal);
   const encoded = encodeOptions(options);
   const asked = JSON.stringify(Object.entries(options).sort());
   let connection = connections.get(name);
   if (!connection) {
-    connection = new Connection(name, options, encoded, asked);
+    connection = new Connection(name, options, encoded, asked, onProgress);
     connections.set(name, connection);
   } else if (Object.keys(options).length > 0 && connection.asked !== asked) {
     throw invalid("Options", `the store ${name} is open in this page with other options; open it with the same, or with none`);
@@ -358,30 +358,48 @@ export async function open(name: string, options: OpenOptions = {}): Promise<Asy
     // It waits in the worker until the store is open: one way there and back less.
     const asking = opened(client) as Promise<Opened>;
     asking.catch(() => {});
-    await connection.ready;
+    await orCancelled(signal, connection.ready);
     if (options.persist ?? true) askOnce(connection);
     const found = await asking;
     return new Db(client, found, options.retries) as unknown as AsyncDb;
   } catch (error) {
-    connection.users--;
+    // What nobody has opened yet, and nobody waits for, is let go; recovery begins again with the next opening.
+    if (--connection.users === 0) connection.abandon(error);
     throw error;
   }
 }
 
 /** What a short-lived worker says to one message. */
-async function askWorker<T extends FromWorker["type"]>(message: ToWorker, type: T): Promise<FromWorker & { type: T }> {
+async function askWorker<T extends FromWorker["type"]>(message: ToWorker, type: T, { onProgress, signal }: WorkOptions = {}): Promise<FromWorker & { type: T }> {
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "foldb" });
+  // It clears away what it has made before it says that it was cancelled.
+  const cancel = () => worker.postMessage({ type: "cancel" });
+  let failed: { error: unknown } | undefined;
+  signal?.addEventListener("abort", cancel);
   try {
     return await new Promise((resolve, reject) => {
       worker.addEventListener("error", (event) => reject(crashed(event.message || "it could not be started")));
       worker.addEventListener("message", ({ data }) => {
         const said = fromWorker(data);
-        if (said?.type === type) resolve(said as FromWorker & { type: T });
+        if (said?.type === "progress") {
+          try {
+            if (!failed) onProgress?.({ phase: said.phase, done: said.done, total: said.total });
+          } catch (error) {
+            failed = { error };
+            cancel();
+          }
+        } else if (said?.type === type) resolve(said as FromWorker & { type: T });
         else reject(said && "error" in said && said.error ? received(said.error) : crashed("a message of the worker is none of the protocol"));
       });
       worker.postMessage(message);
     });
+  } catch (error) {
+    if (failed) throw failed.error;
+    // With the signal's reason, which stayed here.
+    if (error instanceof FoldbError && error.kind === "Cancelled") check(signal);
+    throw error;
   } finally {
+    signal?.removeEventListener("abort", cancel);
     worker.terminate();
   }
 }
@@ -397,8 +415,11 @@ export async function destroyByWorker(name: string): Promise<boolean> {
 }
 
 /** Makes a store of an archive by a worker. */
-export async function importByWorker(name: string, source: ArchiveSource): Promise<Imported> {
-  const { seq, bytes } = await askWorker({ type: "import", name, archive: await blobOf(source) }, "imported");
+export async function importByWorker(name: string, source: ArchiveSource, options: WorkOptions): Promise<Imported> {
+  const { signal, onProgress } = options;
+  check(signal);
+  const archive = await orCancelled(signal, import("./archive.js").then(({ blobOf }) => blobOf(source)));
+  const { seq, bytes } = await askWorker({ type: "import", name, archive, watched: onProgress !== undefined }, "imported", options);
   return { seq, bytes };
 }
 

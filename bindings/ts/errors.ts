@@ -20,6 +20,11 @@ export function invalid(code: string, message: string): FoldbError {
   return new FoldbError("Invalid", code, message);
 }
 
+/** For what the module rejects with. */
+export function rethrow(cause: unknown): never {
+  throw thrown(cause);
+}
+
 /**
  * What the module threw, as a `FoldbError`: its own errors are text of three parts, anything else means that it stopped
  * in the middle of its work and must not be used any more.

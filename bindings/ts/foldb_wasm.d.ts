@@ -1,11 +1,14 @@
 // What wasm-bindgen makes of `src/store.rs`; the JavaScript beside the built package is generated.
 
+/** Called while a store is recovered; returns whether to stop. */
+export type OnRecovery = (phase: string, done: number, total: number) => boolean;
+
 export class Store {
   private constructor();
   free(): void;
   static openMemory(options: Uint8Array): Store;
-  static openNode(files: object, options: Uint8Array): Store;
-  static openOpfs(name: string, lockWaitMillis: number, options: Uint8Array): Promise<Store>;
+  static openNode(files: object, options: Uint8Array, progress?: OnRecovery): Store;
+  static openOpfs(name: string, lockWaitMillis: number, options: Uint8Array, progress?: OnRecovery): Promise<Store>;
   reserve(bytes: number): number;
   outputAt(): number;
   call(client: number, length: number): number;
@@ -15,14 +18,7 @@ export class Store {
   dropClient(client: number): void;
   tick(): boolean;
   replenish(): Promise<void>;
-  export(): StoreExport;
   close(): void;
-}
-
-export class StoreExport {
-  private constructor();
-  free(): void;
-  read(): Uint8Array;
 }
 
 export class StoreImport {

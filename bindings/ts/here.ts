@@ -6,6 +6,7 @@ import { thrown } from "./errors.js";
 import { localDb } from "./local.js";
 import { load, Store } from "./module.js";
 import { encodeOptions } from "./options.js";
+import { Watch } from "./work.js";
 
 export async function memory(options: OpenOptions): Promise<SyncDb> {
   const settled: OpenOptions = { durability: "buffered", ...options };
@@ -17,9 +18,7 @@ export async function memory(options: OpenOptions): Promise<SyncDb> {
 
 export async function openInWorker(name: string, options: OpenOptions): Promise<SyncDb> {
   const encoded = encodeOptions(options);
-  const { store, memory, release } = await openHere(name, options, encoded).catch((error: unknown) => {
-    throw thrown(error);
-  });
+  const { store, memory, release } = await openHere(name, options, encoded, new Watch(options));
   return localDb({ name, store, memory, options, stats: withQuota, released: release });
 }
 

@@ -1,6 +1,6 @@
 // The package `foldb`.
 
-import type { OpenOptions, SyncDb } from "./api.js";
+import type { OpenOptions, SyncDb, WorkOptions } from "./api.js";
 
 import type { ArchiveSource, Imported } from "./archive.js";
 import { destroyByWorker, importByWorker, listByWorker } from "./client.js";
@@ -50,6 +50,6 @@ export async function destroy(name: string): Promise<boolean> {
  * `Precondition` (code `NotEmpty`) where there is a store of this name, `Corrupt` for a damaged or cut archive, `Invalid`
  * (code `NotAnArchive`) for something else, `Locked`, `StorageFull`.
  */
-export async function importStore(name: string, source: ArchiveSource): Promise<Imported> {
-  return inPage ? importByWorker(name, source) : (await import("./stores.js")).importStore(name, source);
+export async function importStore(name: string, source: ArchiveSource, options: WorkOptions = {}): Promise<Imported> {
+  return inPage ? importByWorker(name, source, options) : (await import("./stores.js")).importStore(name, source, options);
 }

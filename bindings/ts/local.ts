@@ -109,13 +109,6 @@ export class LocalCaller implements Caller {
     return (await this.#surroundings.stats?.(stats)) ?? stats;
   }
 
-  async export(): Promise<Blob> {
-    const memory = this.#memory;
-    if (memory.gone) throw memory.gone;
-    const { exported } = await import("./archive.js");
-    return memory.guard(() => exported(memory.store));
-  }
-
   async close(): Promise<void> {
     this.#stop();
     try {

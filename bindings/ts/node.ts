@@ -8,12 +8,13 @@ import * as fs from "node:fs";
 import { readFile } from "node:fs/promises";
 import * as path from "node:path";
 
-import type { OpenOptions, SyncDb } from "./api.js";
+import type { OpenOptions, SyncDb, WorkOptions } from "./api.js";
 import { pour, type ArchiveSource, type Imported } from "./archive.js";
-import { FoldbError, thrown } from "./errors.js";
+import { FoldbError, rethrow, thrown } from "./errors.js";
 import { localDb } from "./local.js";
 import { load, readModuleWith, Store, StoreImport } from "./module.js";
 import { encodeOptions } from "./options.js";
+import { check, Watch } from "./work.js";
 
 export type * from "./api.js";
 export type { ArchiveSource, Imported } from "./archive.js";
@@ -36,6 +37,7 @@ const ZEROS = new Uint8Array(1 << 20);
  */
 export async function openDirectory(directory: string, options: OpenOptions = {}): Promise<SyncDb> {
   const encoded = encodeOptions(options);
+  const watch = new Watch(options);
   const { memory } = await load();
   const create = options.create ?? true;
   const place = existing(directory, create);
@@ -46,11 +48,11 @@ export async function openDirectory(directory: string, options: OpenOptions = {}
     fs.closeSync(lock);
   };
   try {
-    const store = Store.openNode(files, encoded);
+    const store = Store.openNode(files, encoded, watch.call);
     return localDb({ name: place, store, memory, options, released });
   } catch (error) {
     released();
-    throw thrown(error);
+    throw watch.cause(thrown(error));
   }
 }
 
@@ -58,18 +60,25 @@ export async function openDirectory(directory: string, options: OpenOptions = {}
  * Makes a store in a new or empty directory of an archive: what `db.export()` gives, and `foldb export` writes. Throws what
  * `importStore` of `foldb` throws.
  */
-export async function importStore(directory: string, source: ArchiveSource): Promise<Imported> {
+export async function importStore(directory: string, source: ArchiveSource, options: WorkOptions = {}): Promise<Imported> {
+  check(options.signal);
   await load();
   const place = existing(directory, true);
   const lock = takeLock(place, true);
   const files = new Files(place);
   try {
-    return await pour(source, StoreImport.intoNode(files));
-  } catch (error) {
-    throw thrown(error);
+    return await pour(source, intoDirectory(files), options);
   } finally {
     files.closeAll();
     fs.closeSync(lock);
+  }
+}
+
+function intoDirectory(files: Files): StoreImport {
+  try {
+    return StoreImport.intoNode(files);
+  } catch (error) {
+    return rethrow(error);
   }
 }
 

@@ -4,7 +4,7 @@
 // answered in their order. Versions count from 1; a worker speaks one and refuses others, so that an old tab and a new
 // one cannot misunderstand each other over one worker.
 
-import type { ErrorKind, OpenOptions } from "./api.js";
+import type { ErrorKind, OpenOptions, Progress } from "./api.js";
 import { FoldbError } from "./errors.js";
 
 export const PROTOCOL_VERSION = 1;
@@ -18,8 +18,11 @@ export interface SentError {
 
 /** From a client to the worker. */
 export type ToWorker =
-  /** The first message. `alive` names a lock that the worker holds as long as it lives; `encoded` has the options for the module. */
-  | { type: "open"; version: number; name: string; alive: string; options: OpenOptions; encoded: Uint8Array }
+  /**
+   * The first message. `alive` names a lock that the worker holds as long as it lives; `encoded` has the options for the
+   * module; `watched` asks to be told of progress.
+   */
+  | { type: "open"; version: number; name: string; alive: string; options: OpenOptions; encoded: Uint8Array; watched: boolean }
   /** Follows `open`: the WebAssembly module, compiled by the page; without one the worker sees to it itself. */
   | { type: "module"; module: WebAssembly.Module | undefined }
   /** Requests, each behind its length. */
@@ -29,13 +32,13 @@ export type ToWorker =
   /** The page may be going: what is buffered should not wait for the timer. */
   | { type: "flush" }
   | { type: "stats" }
-  /** Asks for the store as one file. */
-  | { type: "export" }
   | { type: "close" }
   /** What needs no open store. */
   | { type: "list" }
   | { type: "destroy"; name: string }
-  | { type: "import"; name: string; archive: Blob };
+  | { type: "import"; name: string; archive: Blob; watched: boolean }
+  /** Gives up an import that is under way. Heard between two pieces of it. */
+  | { type: "cancel" };
 
 /** From the worker to a client. */
 export type FromWorker =
@@ -50,8 +53,9 @@ export type FromWorker =
   | { type: "closed"; error: SentError | undefined }
   | { type: "listed"; names: string[] }
   | { type: "destroyed"; existed: boolean }
-  | { type: "exported"; archive: Blob | undefined; error: SentError | undefined }
-  | { type: "imported"; seq: number; bytes: number };
+  | { type: "imported"; seq: number; bytes: number }
+  /** How far an opening or an import is. */
+  | ({ type: "progress" } & Progress);
 
 type Fields = Record<string, unknown>;
 
@@ -67,10 +71,10 @@ const TO_WORKER: Record<ToWorker["type"], (message: Fields) => boolean> = {
   flush: () => true,
   stats: () => true,
   close: () => true,
-  export: () => true,
   list: () => true,
   destroy: ({ name }) => typeof name === "string",
   import: ({ name, archive }) => typeof name === "string" && archive instanceof Blob,
+  cancel: () => true,
 };
 
 const FROM_WORKER: Record<FromWorker["type"], (message: Fields) => boolean> = {
@@ -83,8 +87,8 @@ const FROM_WORKER: Record<FromWorker["type"], (message: Fields) => boolean> = {
   closed: ({ error }) => error === undefined || isError(error),
   listed: ({ names }) => Array.isArray(names) && names.every((name) => typeof name === "string"),
   destroyed: ({ existed }) => typeof existed === "boolean",
-  exported: ({ archive, error }) => archive instanceof Blob || isError(error),
   imported: ({ seq, bytes }) => typeof seq === "number" && typeof bytes === "number",
+  progress: ({ phase, done, total }) => typeof phase === "string" && typeof done === "number" && typeof total === "number",
 };
 
 /** By its name: what comes from another window has another class. */

@@ -1,13 +1,13 @@
 // The worker that holds a store for a page. It is started by `open` and does nothing by itself.
 
-import type { Stats } from "./api.js";
-import { exported } from "./archive.js";
+import type { Progress, Stats } from "./api.js";
 import { hold, openHere, withQuota } from "./browser.js";
 import { FoldbError, thrown } from "./errors.js";
 import { Memory, startTicking } from "./memory.js";
 import { readModuleWith } from "./module.js";
 import { PROTOCOL_VERSION, sendable, toWorker, type FromWorker, type ToWorker } from "./protocol.js";
 import { destroy, importStore, list } from "./stores.js";
+import { Watch } from "./work.js";
 
 /** The part of a port that is used here: a worker's own scope has it, and a `MessagePort`. */
 interface Port {
@@ -28,6 +28,7 @@ class Session {
   readonly #client: number;
   #arrived!: (module: WebAssembly.Module | undefined) => void;
   readonly #module = new Promise<WebAssembly.Module | undefined>((arrived) => (this.#arrived = arrived));
+  readonly #cancel = new AbortController();
   #held: Held | undefined;
   #turn: Promise<void> = Promise.resolve();
   /** How many messages wait for their turn. */
@@ -50,6 +51,7 @@ class Session {
   #hear(data: unknown): void {
     const message = toWorker(data);
     if (!message) return this.#crash(new FoldbError("Invalid", "Message", "a message to the worker is none of the protocol"));
+    if (message.type === "cancel") return this.#cancel.abort();
     // The opening waits for it, so it cannot wait for the opening.
     if (message.type === "module") return this.#arrived(message.module);
     // Requests come at once where nothing is under way: a turn of the event loop is most of what a read costs.
@@ -64,6 +66,11 @@ class Session {
     this.#wait(() => this.#act(message));
   }
 
+  /** Who tells the page of progress, if it wants to know. */
+  #watch(watched: boolean): ((progress: Progress) => void) | undefined {
+    return watched ? (progress) => this.#say({ type: "progress", ...progress }) : undefined;
+  }
+
   #wait(work: () => void | Promise<void>): void {
     this.#queued++;
     this.#turn = this.#turn
@@ -72,7 +79,7 @@ class Session {
       .finally(() => this.#queued--);
   }
 
-  async #act(message: Exclude<ToWorker, { type: "module" }>): Promise<void> {
+  async #act(message: Exclude<ToWorker, { type: "module" | "cancel" }>): Promise<void> {
     const memory = this.#held?.memory;
     switch (message.type) {
       case "open":
@@ -90,10 +97,10 @@ class Session {
       }
       case "close":
         return this.#close();
-      case "export":
-        return this.#export();
-      case "import":
-        return this.#say({ ...(await importStore(message.name, message.archive)), type: "imported" });
+      case "import": {
+        const options = { signal: this.#cancel.signal, onProgress: this.#watch(message.watched) };
+        return this.#say({ ...(await importStore(message.name, message.archive, options)), type: "imported" });
+      }
       case "list":
         return this.#say({ type: "listed", names: await list() });
       case "destroy":
@@ -101,7 +108,7 @@ class Session {
     }
   }
 
-  async #open({ version, name, alive, options, encoded }: ToWorker & { type: "open" }): Promise<void> {
+  async #open({ version, name, alive, options, encoded, watched }: ToWorker & { type: "open" }): Promise<void> {
     if (version !== PROTOCOL_VERSION) {
       const why = `the page speaks version ${version} of the protocol, this worker ${PROTOCOL_VERSION}; reload the page`;
       throw new FoldbError("Unsupported", "Protocol", why);
@@ -111,7 +118,7 @@ class Session {
     // Asked for now and waited for later: each of these is a way to the browser's own process and back.
     const living = hold(alive, 0);
     const persisted = navigator.storage?.persisted().catch(() => undefined);
-    const { store, memory: wasm, release } = await openHere(name, options, encoded);
+    const { store, memory: wasm, release } = await openHere(name, options, encoded, new Watch({ onProgress: this.#watch(watched) }));
     const memory = new Memory(store, wasm);
     this.#held = { memory, stop: startTicking(memory, options), release };
     await living;
@@ -134,16 +141,6 @@ class Session {
     // Where few files are left, the next message waits until there are more: no burst of a page can use them up.
     const refilled = memory.refill(returned);
     if (refilled) this.#wait(() => refilled);
-  }
-
-  #export(): void {
-    try {
-      const memory = this.#held?.memory;
-      if (!memory) throw new FoldbError("Closed", "Closed", "the store is not open");
-      this.#say({ type: "exported", archive: memory.guard(() => exported(memory.store)), error: undefined });
-    } catch (error) {
-      this.#say({ type: "exported", archive: undefined, error: sendable(thrown(error)) });
-    }
   }
 
   #close(): void {

@@ -51,7 +51,7 @@ pub use db::models;
 pub use db::{
     Checkpoint, CheckpointFile, Db, DetachedReplay, DetachedTransaction, DetachedView, Durability, Options, Receipt,
     Replay, Run, RunFilter, RunOptions, Runs, Savepoint, SnapshotInfo, SpaceView, Stats, Ticker, Transaction,
-    TransactionOptions, TransactionRun, VerifyReport, View,
+    TransactionOptions, TransactionRun, Verification, VerifyReport, View,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use id::{RunId, StoreId};

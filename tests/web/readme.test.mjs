@@ -68,3 +68,16 @@ test("the worker's example and the one in memory run as they stand", async () =>
   assert.equal(await run(`${code}\n return db.kv.get("twice");`), "hellohello");
   assert.equal(await run(`${example("./my-store").split("const { openDirectory }")[0]}\n return db.kv.count();`), 0);
 });
+
+test("long work is told of and cancelled as shown", async () => {
+  const outcome = await run(`
+    const db = await foldb.open("long work");
+    await db.kv.put("a", 1);
+    const [bar, cancelButton] = [{}, {}];
+    ${example("const controller")}
+    cancelButton.onclick();
+    const cancelled = await db.verify({ signal: controller.signal }).catch(({ kind }) => kind);
+    await db.close();
+    return [report.violations.length, bar.value, cancelled];`);
+  assert.deepEqual(outcome, [0, 1, "Cancelled"]);
+});

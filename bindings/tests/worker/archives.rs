@@ -83,19 +83,17 @@ async fn the_store_that_all_backends_share_is_read_here_as_everywhere() {
 async fn an_archive_of_an_open_store_is_its_moment() {
     let mut client = Client::fresh("test-moment", Opening::STRICT).await;
     client.put(STORE, "a", 1);
-    let mut export = client.store.export().map_err(thrown).unwrap();
+    client.ask(&view(1).ask(Operation::ExportOpen));
     let digest = client.digest(STORE);
-    let mut archive = export.read().map_err(thrown).unwrap();
-    // Commits go on while it is read.
-    client.put(STORE, "a", 2);
-    loop {
-        let piece = export.read().map_err(thrown).unwrap();
-        if piece.is_empty() {
-            break;
-        }
+    let (mut finished, mut archive) = client.exported(view(1));
+    while !finished {
+        // Commits go on while it is read.
+        client.put(STORE, "a", 2);
+        let piece;
+        (finished, piece) = client.exported(view(1));
         archive.extend(piece);
     }
-    drop(export);
+    assert_eq!(client.refused(&view(1).ask(Operation::ExportStep)), "Invalid", "it has ended");
     client.close();
     imported("test-moment-2", &archive).await;
     let mut client = Client::open("test-moment-2", Opening::STRICT).await.unwrap();

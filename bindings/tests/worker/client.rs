@@ -67,7 +67,7 @@ impl Client {
 
     /// A store of this name, opened as it is.
     pub(crate) async fn open(name: &str, opening: Opening) -> Result<Client, Failure> {
-        Store::open_opfs(name.into(), 200, opening.encode()).await.map(Client::of).map_err(thrown)
+        Store::open_opfs(name.into(), 200, opening.encode(), None).await.map(Client::of).map_err(thrown)
     }
 
     /// A store of this name that has nothing in it, whatever was there before.
@@ -200,21 +200,40 @@ impl Client {
 
     /// What a whole verification finds to be wrong.
     pub(crate) fn violations(&mut self) -> Vec<(String, String)> {
-        let mut report = self.ask(&STORE.ask(Operation::StoreVerify));
-        report.take(8 * 8);
-        report.list(|answer| (answer.text(), answer.text()))
+        let place = view(u32::MAX - 1);
+        let mut answer = self.ask(&place.ask(Operation::VerifyOpen));
+        let mut before = -1.0;
+        while !answer.flag() {
+            answer.text();
+            let (done, total) = (answer.number(), answer.number());
+            assert!(before < done && done < total, "{before} < {done} < {total}");
+            before = done;
+            answer = self.ask(&place.ask(Operation::VerifyStep));
+        }
+        answer.take(8 * 8);
+        answer.list(|answer| (answer.text(), answer.text()))
+    }
+
+    /// The next piece of an export, and whether it is the last.
+    pub(crate) fn exported(&mut self, place: Place) -> (bool, Vec<u8>) {
+        let mut answer = self.ask(&place.ask(Operation::ExportStep));
+        let finished = answer.flag();
+        let (done, total) = (answer.number(), answer.number());
+        assert!(finished == (done == total && total > 0.0), "{done} of {total}");
+        (finished, answer.0)
     }
 
     /// The store as one file.
-    pub(crate) fn archive(&self) -> Vec<u8> {
-        let mut export = self.store.export().map_err(thrown).unwrap();
+    pub(crate) fn archive(&mut self) -> Vec<u8> {
+        let place = view(u32::MAX - 2);
+        self.ask(&place.ask(Operation::ExportOpen));
         let mut archive = Vec::new();
         loop {
-            let piece = export.read().map_err(thrown).unwrap();
-            if piece.is_empty() {
+            let (finished, piece) = self.exported(place);
+            archive.extend(piece);
+            if finished {
                 return archive;
             }
-            archive.extend(piece);
         }
     }
 

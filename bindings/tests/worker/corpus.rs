@@ -16,8 +16,8 @@ use crate::{
 pub(crate) const RUN: Id = [7; 16];
 /// A transaction that is open, one that is committed, one that is rolled back.
 pub(crate) const TRANSACTIONS: [u32; 3] = [1, 2, 3];
-/// A view, and two replays.
-pub(crate) const VIEWS: [u32; 3] = [11, 12, 13];
+/// A view, two replays, a verification and an export.
+pub(crate) const VIEWS: [u32; 5] = [11, 12, 13, 18, 19];
 
 /// Fills a store with something of each sort. Returns the id of a trace entry.
 pub(crate) fn prepare(client: &mut Client) -> Id {
@@ -43,6 +43,8 @@ pub(crate) fn prepare(client: &mut Client) -> Id {
         client.ask(&transaction(handle).ask(Operation::TransactionSavepoint));
     }
     client.ask(&view(VIEWS[0]).ask(Operation::ViewOpen));
+    client.ask(&view(VIEWS[3]).ask(Operation::VerifyOpen));
+    client.ask(&view(VIEWS[4]).ask(Operation::ExportOpen));
     client.replay(VIEWS[1], None);
     client.replay(VIEWS[2], Some(RUN));
     entry
@@ -210,6 +212,10 @@ fn handles() -> Vec<(Operation, Request)> {
         view(VIEWS[1]).ask(Op::Diff).u32(VIEWS[2]),
         view(VIEWS[1]).ask(Op::EntryGet).u8(0).bytes("pair"),
         view(15).ask(Op::Release),
+        view(16).ask(Op::VerifyOpen),
+        view(VIEWS[3]).ask(Op::VerifyStep),
+        view(17).ask(Op::ExportOpen),
+        view(VIEWS[4]).ask(Op::ExportStep),
     ];
     requests.into_iter().map(|request| (named(request.0[0]), request)).collect()
 }
@@ -221,7 +227,6 @@ fn whole() -> Vec<(Operation, Request)> {
         STORE.ask(Op::StoreWaitDurable).number(3),
         STORE.ask(Op::StoreDurableSeq),
         STORE.ask(Op::StoreSnapshot),
-        STORE.ask(Op::StoreVerify),
         STORE.ask(Op::StoreStats),
         STORE.ask(Op::StoreOpened),
         STORE.ask(Op::Diff).flag(false).flag(true).raw(&RUN),

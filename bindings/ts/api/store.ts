@@ -6,9 +6,10 @@ import type { Announcement, RecoveryReport, Stats, VerifyReport } from "./report
 import type { Runs } from "./runs.js";
 import type { Space } from "./spaces.js";
 import type { Durability, OpenTransaction, Receipt, Transaction, TransactionOptions } from "./transactions.js";
+import type { WorkOptions } from "./work.js";
 
-/** How to open a store. */
-export interface OpenOptions {
+/** How to open a store. Recovery is long work where there is much log to read. */
+export interface OpenOptions extends WorkOptions {
   /** When commits return. Default `"strict"`. */
   durability?: Durability;
   /** Whether a store that is not there is created (default) or `NotAStore`. */
@@ -79,8 +80,11 @@ export interface Db<M extends Mode> extends Space<M> {
   durableSeq(): Out<M, number>;
   /** Writes a snapshot now, so that the next opening reads less of the log. Throws `StorageFull`. */
   snapshot(): Out<M, { generation: number; seq: number; bytes: number }>;
-  /** Checks every checksum, pointer and chain, and that replay gives the live state. Reads everything. What is wrong is in the report, not thrown. */
-  verify(): Out<M, VerifyReport>;
+  /**
+   * Checks every checksum, pointer and chain, and that replay gives the live state. Reads everything; on the main thread, what else is
+   * asked is answered meanwhile. What is wrong is in the report, not thrown. Throws `Cancelled`.
+   */
+  verify(options?: WorkOptions): Out<M, VerifyReport>;
   /** Figures about the store. */
   stats(): Promise<Stats>;
   /**
@@ -90,9 +94,10 @@ export interface Db<M extends Mode> extends Space<M> {
   ready(): Promise<void>;
   /**
    * The store as one file, as of now: a plain tar of its files with SHA-256 sums, the same for the same store. `importStore`
-   * makes a store of it, and so does `foldb import-store`. Everything is synced first.
+   * makes a store of it, and so does `foldb import-store`. Everything is synced first, and
+   * commits go on meanwhile. Throws `Cancelled`.
    */
-  export(): Promise<Blob>;
+  export(options?: WorkOptions): Promise<Blob>;
   /** Syncs, writes a snapshot where it pays, and lets go of the store. It is closed even where that fails, as after a crash. */
   close(): Promise<void>;
 }

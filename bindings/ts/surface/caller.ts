@@ -39,8 +39,6 @@ export interface Caller {
   stats(stats: api.Stats): Now<api.Stats> | Promise<api.Stats>;
   /** Waits until files are ready for the log to grow into. */
   ready(): Promise<void>;
-  /** The store as one file. */
-  export(): Promise<Blob>;
   close(): Promise<void>;
 }
 

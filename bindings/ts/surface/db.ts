@@ -13,6 +13,7 @@ import { differences } from "./diff.js";
 import { stats, verification, type Opened } from "./reports.js";
 import { Runs } from "./runs.js";
 import { Space } from "./space.js";
+import { atOnce, inSteps } from "./steps.js";
 import { begin, DEFAULT_RETRIES, transact } from "./transact.js";
 import { Transaction } from "./transaction.js";
 import { digest, Replay, View } from "./views.js";
@@ -107,8 +108,9 @@ export class Db extends Space implements api.Db<api.Mode> {
     }));
   }
 
-  verify(): Now<api.VerifyReport> {
-    return this.ask(Operation.StoreVerify, undefined, verification);
+  verify(options: api.WorkOptions = {}): Now<api.VerifyReport> {
+    const work = this.caller.async ? inSteps : atOnce;
+    return work(this.caller, options, Operation.VerifyOpen, Operation.VerifyStep, verification);
   }
 
   async stats(): Promise<api.Stats> {
@@ -119,8 +121,8 @@ export class Db extends Space implements api.Db<api.Mode> {
     return this.caller.ready();
   }
 
-  export(): Promise<Blob> {
-    return this.caller.export();
+  async export(options: api.WorkOptions = {}): Promise<Blob> {
+    return (await import("../archive.js")).exported(this.caller, options);
   }
 
   close(): Promise<void> {

@@ -4,6 +4,7 @@ import type * as api from "../api.js";
 import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import { STORE, type Caller, type Now } from "./caller.js";
+import type { Step } from "./steps.js";
 
 /** What the module says of an opening. */
 export interface Opened {
@@ -52,8 +53,9 @@ export function stats(answer: Reader): api.Stats {
   return { store, seq, durableSeq, epoch, commits, conflicts, retries, ...sizes, syncs, segments, snapshots };
 }
 
-export function verification(answer: Reader): api.VerifyReport {
-  return {
+export function verification(answer: Reader): Step<api.VerifyReport> {
+  if (!answer.flag()) return { progress: { phase: answer.text(), done: answer.number(), total: answer.number() } };
+  const result = {
     segments: answer.number(),
     records: answer.number(),
     snapshots: answer.number(),
@@ -64,4 +66,5 @@ export function verification(answer: Reader): api.VerifyReport {
     events: answer.number(),
     violations: answer.list(() => ({ place: answer.text(), what: answer.text() })),
   };
+  return { result, progress: { phase: "verified", done: result.spaces + 2, total: result.spaces + 2 } };
 }

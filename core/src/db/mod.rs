@@ -40,7 +40,7 @@ pub use self::{
     snapshots::SnapshotInfo,
     stats::{SegmentStats, Stats},
     transaction::{Savepoint, Transaction, TransactionOptions, TransactionRun},
-    verify::{Replay, VerifyReport, Violation},
+    verify::{Replay, Verification, VerifyReport, Violation},
     view::{SpaceView, View},
 };
 use self::{shared::Shared, view::StateReads};

@@ -9,7 +9,7 @@ use alloc::{
 };
 use core::ops::ControlFlow;
 
-use super::{Db, SpaceView, View, shared::Shared, view::StateReads};
+use super::{Db, DetachedView, SpaceView, View, shared::Shared, view::StateReads};
 use crate::{
     Error, Result, RunId,
     log::LogPosition,
@@ -77,31 +77,70 @@ impl<S: Storage> Db<S> {
     /// Fails only where `progress` says stop ([`Error::Cancelled`]) or the log cannot be synced first; what is wrong
     /// with the store is in the report.
     pub fn verify(&self, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<VerifyReport> {
+        let mut verification = self.begin_verification()?;
+        while verification.next_step().is_some() {
+            self.verify_step(&mut verification, progress)?;
+        }
+        Ok(verification.report)
+    }
+
+    /// Begins a verification that is done in steps, for hosts that must not be kept waiting: each reads the log, the
+    /// snapshots, or one space. Together they are [`Db::verify`] of the moment at which they were begun; commits go on between
+    /// them.
+    ///
+    /// ```
+    /// use core::ops::ControlFlow;
+    ///
+    /// # use foldb_core::{Db, Options, host::SteppedHost, storage::MemStorage};
+    /// # let db = Db::open(MemStorage::new(), std::sync::Arc::new(SteppedHost::new(0)), Options::new())?;
+    /// db.kv().put("answer", 42)?;
+    /// let mut verification = db.begin_verification()?;
+    /// while let Some(next) = verification.next_step() {
+    ///     assert!(next.done < next.total);
+    ///     db.verify_step(&mut verification, &mut |_| ControlFlow::Continue(()))?;
+    /// }
+    /// assert!(verification.into_report().is_ok());
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    ///
+    /// Fails with [`Error::Unsupported`] where there is no log, and where the log cannot be synced.
+    pub fn begin_verification(&self) -> Result<Verification<S>> {
         let shared = self.shared();
         if shared.is_in_memory() {
             return Err(no_log("verification"));
         }
         self.sync()?;
-        let mut report = VerifyReport::default();
         let view = self.view();
-        match shared.still().and_then(|log| verify_log(&log, progress)) {
-            Ok(log) => {
-                report.segments = log.segments;
-                report.records = log.records;
+        let spaces = core::iter::once(DEFAULT_SPACE).chain(view.folded().run_numbers()).collect();
+        Ok(Verification { view: self.detach_view(view)?, spaces, step: 0, report: VerifyReport::default() })
+    }
+
+    /// Does the next step of a verification, which may take as long as it takes to read a whole log or run; nothing where
+    /// there is none.
+    ///
+    /// Fails where `progress` says stop ([`Error::Cancelled`]; the step can be done again), and with [`Error::Invalid`]
+    /// for a verification of another store.
+    pub fn verify_step(
+        &self,
+        verification: &mut Verification<S>,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let view = self.attach_view(&verification.view)?;
+        let report = &mut verification.report;
+        match verification.step {
+            0 => verify_log_of(self.shared(), report, progress)?,
+            1 => self.shared().verify_snapshots(report),
+            step => {
+                let Some(space) = verification.spaces.get(step - 2) else { return Ok(()) };
+                let total = verification.spaces.len() as u64;
+                if progress(Progress { phase: "replaying", done: step as u64 - 2, total }).is_break() {
+                    return Err(Error::Cancelled { what: "verification" });
+                }
+                verify_space(&view, *space, report);
             }
-            Err(error @ Error::Cancelled { .. }) => return Err(error),
-            Err(error) => report.note("log", error.to_string()),
         }
-        shared.verify_snapshots(&mut report);
-        let spaces: Vec<SpaceNumber> = core::iter::once(DEFAULT_SPACE).chain(view.folded().run_numbers()).collect();
-        for (done, space) in spaces.iter().enumerate() {
-            let step = Progress { phase: "replaying", done: done as u64, total: spaces.len() as u64 };
-            if progress(step).is_break() {
-                return Err(Error::Cancelled { what: "verification" });
-            }
-            verify_space(&view, *space, &mut report);
-        }
-        Ok(report)
+        verification.step += 1;
+        Ok(())
     }
 
     /// Folds the history of a run again, from the log and nothing else, into a read-only view.
@@ -138,6 +177,49 @@ impl<S: Storage> Db<S> {
         let Replayed { state, transactions } = replay(space, newest, until, self.shared())?;
         Ok(Replay { view: View::new(self.shared(), state), space, transactions })
     }
+}
+
+/// A verification under way: see [`Db::begin_verification`]. It keeps the version that it verifies.
+pub struct Verification<S: Storage> {
+    view: DetachedView<S>,
+    spaces: Vec<SpaceNumber>,
+    /// The log, the snapshots, and then each space.
+    step: usize,
+    report: VerifyReport,
+}
+
+impl<S: Storage> Verification<S> {
+    /// What the next step is, with how many are done, and of how many; `None` at the end.
+    pub fn next_step(&self) -> Option<Progress> {
+        let (done, total) = (self.step as u64, self.spaces.len() as u64 + 2);
+        let phase = match done {
+            0 => "log",
+            1 => "snapshots",
+            _ => "replaying",
+        };
+        (done < total).then_some(Progress { phase, done, total })
+    }
+
+    /// What was found so far.
+    pub fn into_report(self) -> VerifyReport {
+        self.report
+    }
+}
+
+fn verify_log_of<S: Storage>(
+    shared: &Shared<S>,
+    report: &mut VerifyReport,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<()> {
+    match shared.still().and_then(|log| verify_log(&log, progress)) {
+        Ok(log) => {
+            report.segments = log.segments;
+            report.records = log.records;
+        }
+        Err(error @ Error::Cancelled { .. }) => return Err(error),
+        Err(error) => report.note("log", error.to_string()),
+    }
+    Ok(())
 }
 
 fn no_log(what: &'static str) -> Error {
