@@ -2,74 +2,14 @@
 // acknowledged is there when the next browser opens the store; what was under way may be there or not, and nothing is torn.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { extname, join, normalize } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 
-import { chromium } from "playwright-core";
+import { serve, Victim } from "./victim.mjs";
 
 const ROUNDS = 50;
-const ROOT = fileURLToPath(new URL(".", import.meta.url));
-const TYPES = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
-// `--no-sandbox` for root; the rest keeps a browser without a display and without a network quiet.
-const FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--remote-debugging-port=0"];
-
-/** Serves the package, and calls back with what the page acknowledges before it answers. */
-async function serve(acknowledged) {
-  const server = createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url, "http://localhost");
-    if (pathname === "/") return response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>kill</title>");
-    if (pathname === "/acknowledge") {
-      acknowledged(Number(searchParams.get("number")));
-      return response.writeHead(204).end();
-    }
-    const file = join(ROOT, normalize(pathname));
-    if (!file.startsWith(ROOT) || !existsSync(file)) return response.writeHead(404).end();
-    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" });
-    createReadStream(file).pipe(response);
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return server;
-}
-
-/** A browser in a process group of its own, with its profile in `profile`. */
-class Victim {
-  constructor(profile) {
-    const program = process.env.FOLDB_CHROMIUM ?? "/usr/bin/chromium";
-    this.port = join(profile, "DevToolsActivePort");
-    rmSync(this.port, { force: true });
-    // The lock of a browser that was killed names a process that is gone; the next one takes it over.
-    this.process = spawn(program, [...FLAGS, `--user-data-dir=${profile}`, "about:blank"], { detached: true, stdio: "ignore" });
-    this.dead = new Promise((resolve) => this.process.once("exit", resolve));
-  }
-
-  async page(address) {
-    const deadline = Date.now() + 30_000;
-    while (!existsSync(this.port) || !readFileSync(this.port, "utf8").includes("\n")) {
-      if (Date.now() > deadline) throw new Error("the browser does not start");
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    const [port] = readFileSync(this.port, "utf8").split("\n");
-    const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`);
-    const page = browser.contexts()[0].pages()[0] ?? (await browser.contexts()[0].newPage());
-    await page.goto(address);
-    return page;
-  }
-
-  /** Every process of the browser, at once, with no chance to clean up. */
-  kill() {
-    try {
-      process.kill(-this.process.pid, "SIGKILL");
-    } catch (error) {
-      if (error.code !== "ESRCH") throw error;
-    }
-  }
-}
-
 /** In the page: says what is there, then commits one number after another and acknowledges each. */
 async function work({ next, several }) {
   const { open } = await import("/node_modules/foldb/dist/index.js");
@@ -105,11 +45,12 @@ test(`a browser that is killed after an acknowledged strict commit has lost noth
   const acknowledged = new Set();
   let victim;
   let left = 0;
-  const server = await serve((number) => {
+  const acknowledge = (parameters) => {
     if (left <= 0) return;
-    acknowledged.add(number);
+    acknowledged.add(Number(parameters.get("number")));
     if (--left === 0) victim.kill();
-  });
+  };
+  const server = await serve({ "/acknowledge": acknowledge });
   try {
     const address = `http://127.0.0.1:${server.address().port}/`;
     let next = 1;
