@@ -96,15 +96,19 @@ function ask<T>(work: () => T): T {
 /** The same as a Blob, which can be sent to a worker. */
 export async function blobOf(source: ArchiveSource): Promise<Blob> {
   if (source instanceof Blob) return source;
-  return source instanceof ReadableStream ? new Response(source).blob() : new Blob([source as Uint8Array<ArrayBuffer>]);
+  if (source instanceof Uint8Array) return new Blob([source as Uint8Array<ArrayBuffer>]);
+  return new Response(checkStream(source)).blob();
+}
+
+function checkStream(source: unknown): ReadableStream<Uint8Array> {
+  if (source instanceof ReadableStream) return source;
+  throw new FoldbError("Invalid", "Archive", "an archive is a Blob, a ReadableStream or a Uint8Array");
 }
 
 /** Streams are not iterable everywhere. */
 async function* pieces(source: ArchiveSource, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   if (source instanceof Uint8Array) return yield source;
-  const stream: ReadableStream<Uint8Array> = source instanceof Blob ? source.stream() : source;
-  if (!(stream instanceof ReadableStream)) throw new FoldbError("Invalid", "Archive", "an archive is a Blob, a ReadableStream or a Uint8Array");
-  const reader = stream.getReader();
+  const reader = (source instanceof Blob ? source.stream() : checkStream(source)).getReader();
   const next = () => orCancelled(signal, reader.read());
   try {
     for (let { done, value } = await next(); !done; { done, value } = await next()) yield value!;

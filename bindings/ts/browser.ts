@@ -1,16 +1,20 @@
 // What a browser knows of a store: its lock, its persistence, its quota.
 
 import type { OpenOptions, Stats } from "./api.js";
-import { FoldbError, thrown } from "./errors.js";
+import { FoldbError, said, thrown } from "./errors.js";
 import { load, Store } from "./module.js";
 import type { Watch } from "./work.js";
 
 /** The lock that stands for a store among all tabs and workers of an origin. */
-function lockName(name: string): string {
+export function lockName(name: string): string {
   return `foldb:${name}`;
 }
 
-const LOCK_WAIT_MILLIS = 2000;
+/** How long to wait for a lock: browsers may give back those of a worker that has ended a second later. */
+export const LOCK_WAIT_MILLIS = 2000;
+
+/** The longest that a timer of a browser can wait: 25 days. */
+const TIMER_MAX_MILLIS = 0x7fffffff;
 
 /** Holds a lock until what it returns is called; `undefined` if somebody else has it for longer than that. */
 export function hold(name: string, waitMillis: number): Promise<(() => void) | undefined> {
@@ -22,7 +26,7 @@ export function hold(name: string, waitMillis: number): Promise<(() => void) | u
     };
     navigator.locks.request(name, signal ? { signal } : { ifAvailable: true }, held).catch((error: unknown) => {
       if (signal?.aborted) taken(undefined);
-      else failed(error);
+      else failed(new FoldbError("Unsupported", "Platform", `this place cannot lock a store (${said(error)})`, { cause: error }));
     });
   });
 }
@@ -47,7 +51,7 @@ export function checkPlatform(): void {
 /** A store of this origin, locked and open in this worker. */
 export async function openHere(name: string, options: OpenOptions, encoded: Uint8Array, watch: Watch): Promise<{ store: Store; memory: WebAssembly.Memory; release: () => void }> {
   checkPlatform();
-  const wait = options.lockTimeoutMs ?? LOCK_WAIT_MILLIS;
+  const wait = Math.min(options.lockTimeoutMs ?? LOCK_WAIT_MILLIS, TIMER_MAX_MILLIS);
   // The module arrives while the lock is waited for. Should it fail to, that is told below, with the lock given back.
   const loading = load();
   loading.catch(() => {});
@@ -66,11 +70,12 @@ export async function openHere(name: string, options: OpenOptions, encoded: Uint
   }
 }
 
-/** Adds usage, quota and persistence. */
+/** Adds usage, quota and persistence, as far as the browser says what they are. */
 export async function withQuota(stats: Stats): Promise<Stats> {
-  const { usage, quota } = await navigator.storage.estimate();
-  if (usage !== undefined) stats.usageBytes = usage;
-  if (quota !== undefined) stats.quotaBytes = quota;
-  stats.persisted = await navigator.storage.persisted();
+  const asked = async <T>(ask: () => Promise<T>) => ask().catch(() => undefined);
+  const [estimate, persisted] = await Promise.all([asked(async () => navigator.storage.estimate()), asked(async () => navigator.storage.persisted())]);
+  if (estimate?.usage !== undefined) stats.usageBytes = estimate.usage;
+  if (estimate?.quota !== undefined) stats.quotaBytes = estimate.quota;
+  if (persisted !== undefined) stats.persisted = persisted;
   return stats;
 }

@@ -6,9 +6,9 @@
 import type { Announcement, AsyncDb, OpenOptions, Progress, Stats, WorkOptions } from "./api.js";
 import type { ArchiveSource, Imported } from "./archive.js";
 import { Listeners, readCommits } from "./commits.js";
-import { FoldbError, invalid } from "./errors.js";
+import { FoldbError, invalid, said, unwritable } from "./errors.js";
 import type { Operation } from "./operation.js";
-import { encodeOptions } from "./options.js";
+import { checkName, checkOptions, encodeOptions } from "./options.js";
 import { fromWorker, PROTOCOL_VERSION, received, type FromWorker, type ToWorker } from "./protocol.js";
 import { readAnswer, writeHead } from "./request.js";
 import { nothing } from "./surface/answers.js";
@@ -41,6 +41,8 @@ class Connection {
   readonly listeners = new Listeners((active) => this.#post({ type: "announce", active }));
   /** How many handles of the page use it. */
   users = 0;
+  /** How often transactions of the page ran again after a conflict. */
+  retries = 0;
   persisted: boolean | undefined;
   readonly ready: Promise<void>;
   readonly #worker: Worker;
@@ -53,7 +55,8 @@ class Connection {
   #gone: FoldbError | undefined;
   #handles = 0;
   #started!: { resolve: () => void; reject: (error: unknown) => void };
-  #stats: ((stats: FromWorker & { type: "stats" }) => void)[] = [];
+  #stats: { resolve: (stats: FromWorker & { type: "stats" }) => void; reject: (error: unknown) => void }[] = [];
+  readonly #alive = aliveName();
   #closed: (() => void) | undefined;
   #closing: FoldbError | undefined;
 
@@ -62,21 +65,16 @@ class Connection {
     this.asked = asked;
     this.#onProgress = onProgress;
     this.#writer = new Writer((least) => this.#grow(least));
-    // Bundlers find the worker here, if address and options stand as they are.
-    this.#worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "foldb" });
-    this.#worker.addEventListener("message", ({ data }) => this.#hear(data));
-    this.#worker.addEventListener("messageerror", () => this.#fail(crashed("a message of the worker cannot be read")));
-    this.#worker.addEventListener("error", (event) => {
-      event.preventDefault();
-      this.#fail(crashed(event.message || "it could not be started; are the package's files served beside each other?"));
-    });
-    this.ready = new Promise((resolve, reject) => (this.#started = { resolve, reject }));
-    const alive = `foldb-alive:${crypto.randomUUID()}`;
-    this.ready.then(
-      () => this.#watch(alive),
-      () => {},
+    this.#worker = startWorker(
+      (data) => this.#hear(data),
+      (error) => this.#fail(error),
     );
-    this.#post({ type: "open", version: PROTOCOL_VERSION, name, alive, options, encoded, watched: onProgress !== undefined });
+    this.ready = new Promise((resolve, reject) => (this.#started = { resolve, reject }));
+    this.ready.catch(() => {});
+    // No more than the worker needs: what else an app has among its options may be nothing that can be sent.
+    const { durability, lockTimeoutMs } = options;
+    const sent = { durability, lockTimeoutMs };
+    this.#post({ type: "open", version: PROTOCOL_VERSION, name, alive: this.#alive, options: sent, encoded, watched: onProgress !== undefined });
     void compiled().then((module) => this.#post({ type: "module", module }));
     addEventListener("pagehide", this.#flush);
     addEventListener("visibilitychange", this.#hidden);
@@ -86,11 +84,6 @@ class Connection {
   readonly #hidden = () => {
     if (document.visibilityState === "hidden") this.#flush();
   };
-
-  /** A worker that dies gives back the lock that it holds while it lives, however it died. */
-  #watch(alive: string): void {
-    navigator.locks.request(alive, () => this.#fail(crashed("it ended"))).catch(() => {});
-  }
 
   #grow(least: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(Math.max(4096, Math.ceil(least * 1.5)));
@@ -118,7 +111,7 @@ class Connection {
       out.patch(start, out.at - start - 4);
     } catch (error) {
       out.at = start;
-      return Promise.reject(error);
+      return Promise.reject(unwritable(error));
     } finally {
       this.#busy = false;
     }
@@ -148,7 +141,10 @@ class Connection {
   #hear(data: unknown): void {
     const message = fromWorker(data);
     switch (message?.type) {
+      case "alive":
+        return watch(this.#alive, (error) => this.#fail(error));
       case "opened":
+        if (message.version !== PROTOCOL_VERSION) return this.#fail(otherVersion(message.version));
         this.persisted = message.persisted;
         return this.#started.resolve();
       case "refused":
@@ -158,7 +154,7 @@ class Connection {
       case "commits":
         return this.listeners.tell(readCommits(Reader.of(new Uint8Array(message.bytes))));
       case "stats":
-        return this.#stats.shift()?.(message);
+        return this.#stats.shift()?.resolve(message);
       case "progress":
         return this.#progressed(message);
       case "crashed":
@@ -210,6 +206,7 @@ class Connection {
     this.#worker.terminate();
     this.#started.reject(error);
     for (const { reject } of this.#waiting.slice(this.#answered)) reject(error);
+    for (const { reject } of this.#stats.splice(0)) reject(error);
     this.#waiting = [];
     this.#answered = 0;
     this.#closed?.();
@@ -221,12 +218,12 @@ class Connection {
 
   async stats(stats: Stats): Promise<Stats> {
     const more = await new Promise<FromWorker & { type: "stats" }>((resolve, reject) => {
-      if (this.#gone) reject(this.#gone);
-      this.#stats.push(resolve);
+      if (this.#gone) return reject(this.#gone);
+      this.#stats.push({ resolve, reject });
       this.#post({ type: "stats" });
     });
     const { type: _, ...platform } = more;
-    return { ...stats, ...platform };
+    return { ...stats, ...platform, retries: stats.retries + this.retries };
   }
 
   /** Nobody wants it any more, and it is not open yet. */
@@ -243,7 +240,8 @@ class Connection {
       this.#closed = resolve;
       this.#post({ type: "close" });
     });
-    const failure = this.#closing;
+    // Also where the worker died over it: what it had to close with may not be there.
+    const failure = this.#closing ?? this.#gone;
     this.#fail(closed(this.name));
     if (failure) throw failure;
   }
@@ -267,6 +265,48 @@ const DONE: Promise<any> = Promise.resolve();
 
 function crashed(why: string): FoldbError {
   return new FoldbError("Crashed", "Crashed", `the store's worker is gone (${why}); what was in flight may or may not be there: reopen the store`);
+}
+
+/** The name of a lock that one worker will hold for as long as it lives. */
+function aliveName(): string {
+  return `foldb-alive:${crypto.randomUUID()}`;
+}
+
+/** Calls `dead` when the worker that holds this lock has given it back, however it died. */
+function watch(alive: string, dead: (error: FoldbError) => void): void {
+  navigator.locks.request(alive, () => dead(crashed("it ended"))).catch(() => {});
+}
+
+/** Refuses places that are no page, or an insecure one. */
+function checkPage(): void {
+  if (typeof Worker === "undefined" || typeof navigator === "undefined" || !navigator.locks) {
+    throw new FoldbError("Unsupported", "Platform", "a page in a secure context is needed; use openInWorker in a worker, memory or foldb/node elsewhere");
+  }
+}
+
+/** Starts a worker of the package. `failed` is told why it cannot go on. */
+function startWorker(heard: (data: unknown) => void, failed: (error: FoldbError) => void): Worker {
+  const unusable = (why: string, cause?: unknown) =>
+    new FoldbError("Unsupported", "Worker", `the package's worker cannot be started (${why}); is worker.js served beside the package's other files, from the page's own origin?`, { cause });
+  let worker: Worker;
+  try {
+    // Bundlers find the worker here, if address and options stand as they are.
+    worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "foldb" });
+  } catch (cause) {
+    throw unusable(said(cause), cause);
+  }
+  worker.addEventListener("message", ({ data }) => heard(data));
+  worker.addEventListener("messageerror", () => failed(crashed("a message of the worker cannot be read")));
+  worker.addEventListener("error", (event) => {
+    event.preventDefault();
+    // What a running worker fails with has a message; what keeps it from loading has none.
+    failed(event.message ? crashed(event.message) : unusable("it does not load"));
+  });
+  return worker;
+}
+
+function otherVersion(version: number): FoldbError {
+  return new FoldbError("Unsupported", "Protocol", `the worker speaks version ${version} of the protocol, this page ${PROTOCOL_VERSION}; reload the page`);
 }
 
 function closed(name: string): FoldbError {
@@ -300,6 +340,7 @@ class Client implements Caller {
 
   /** At random, longer after each attempt: two transactions that keep hitting each other must come apart. */
   pause(attempt: number): Promise<void> {
+    this.#connection.retries++;
     if (attempt < 2) return DONE;
     const millis = Math.random() * Math.min(PAUSE_MAX, 2 ** (attempt - 2));
     return new Promise((resolve) => setTimeout(resolve, millis));
@@ -338,9 +379,9 @@ class Client implements Caller {
  * Two calls with one name in one page get the same worker; the options of the first count, and others are `Invalid`.
  */
 export async function open(name: string, wanted: OpenOptions = {}): Promise<AsyncDb> {
-  if (typeof Worker === "undefined" || typeof navigator === "undefined" || !navigator.locks) {
-    throw new FoldbError("Unsupported", "Platform", "open needs a page in a secure context; use openInWorker in a worker, memory or foldb/node elsewhere");
-  }
+  checkPage();
+  checkName(name);
+  checkOptions(wanted);
   const { onProgress, signal, ...options } = wanted;
   check(signal);
   const encoded = encodeOptions(options);
@@ -359,7 +400,7 @@ export async function open(name: string, wanted: OpenOptions = {}): Promise<Asyn
     const asking = opened(client) as Promise<Opened>;
     asking.catch(() => {});
     await orCancelled(signal, connection.ready);
-    if (options.persist ?? true) askOnce(connection);
+    if (options.persist ?? true) askOnce(connection, options.persist === true);
     const found = await asking;
     return new Db(client, found, options.retries) as unknown as AsyncDb;
   } catch (error) {
@@ -370,28 +411,31 @@ export async function open(name: string, wanted: OpenOptions = {}): Promise<Asyn
 }
 
 /** What a short-lived worker says to one message. */
-async function askWorker<T extends FromWorker["type"]>(message: ToWorker, type: T, { onProgress, signal }: WorkOptions = {}): Promise<FromWorker & { type: T }> {
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "foldb" });
+async function askWorker<T extends FromWorker["type"]>(ask: (alive: string) => ToWorker, type: T, { onProgress, signal }: WorkOptions = {}): Promise<FromWorker & { type: T }> {
+  checkPage();
+  const alive = aliveName();
+  let worker: Worker | undefined;
   // It clears away what it has made before it says that it was cancelled.
-  const cancel = () => worker.postMessage({ type: "cancel" });
+  const cancel = () => worker?.postMessage({ type: "cancel" });
   let failed: { error: unknown } | undefined;
   signal?.addEventListener("abort", cancel);
   try {
     return await new Promise((resolve, reject) => {
-      worker.addEventListener("error", (event) => reject(crashed(event.message || "it could not be started")));
-      worker.addEventListener("message", ({ data }) => {
-        const said = fromWorker(data);
-        if (said?.type === "progress") {
+      const hear = (data: unknown) => {
+        const message = fromWorker(data);
+        if (message?.type === "alive") return watch(alive, reject);
+        if (message?.type === "progress") {
           try {
-            if (!failed) onProgress?.({ phase: said.phase, done: said.done, total: said.total });
+            if (!failed) onProgress?.({ phase: message.phase, done: message.done, total: message.total });
           } catch (error) {
             failed = { error };
             cancel();
           }
-        } else if (said?.type === type) resolve(said as FromWorker & { type: T });
-        else reject(said && "error" in said && said.error ? received(said.error) : crashed("a message of the worker is none of the protocol"));
-      });
-      worker.postMessage(message);
+        } else if (message?.type === type) resolve(message as FromWorker & { type: T });
+        else reject(message && "error" in message && message.error ? received(message.error) : crashed("a message of the worker is none of the protocol"));
+      };
+      worker = startWorker(hear, reject);
+      worker.postMessage(ask(alive));
     });
   } catch (error) {
     if (failed) throw failed.error;
@@ -400,36 +444,56 @@ async function askWorker<T extends FromWorker["type"]>(message: ToWorker, type: 
     throw error;
   } finally {
     signal?.removeEventListener("abort", cancel);
-    worker.terminate();
+    worker?.terminate();
   }
 }
 
 /** The names of the stores of this origin, by a worker: browsers look into them nowhere else. */
 export async function listByWorker(): Promise<string[]> {
-  return (await askWorker({ type: "list" }, "listed")).names;
+  return (await askWorker((alive) => ({ type: "list", alive }), "listed")).names;
 }
 
 /** Destroys a store by a worker. */
 export async function destroyByWorker(name: string): Promise<boolean> {
-  return (await askWorker({ type: "destroy", name }, "destroyed")).existed;
+  checkName(name);
+  return (await askWorker((alive) => ({ type: "destroy", alive, name }), "destroyed")).existed;
 }
 
 /** Makes a store of an archive by a worker. */
 export async function importByWorker(name: string, source: ArchiveSource, options: WorkOptions): Promise<Imported> {
+  checkName(name);
   const { signal, onProgress } = options;
   check(signal);
   const archive = await orCancelled(signal, import("./archive.js").then(({ blobOf }) => blobOf(source)));
-  const { seq, bytes } = await askWorker({ type: "import", name, archive, watched: onProgress !== undefined }, "imported", options);
+  const { seq, bytes } = await askWorker((alive) => ({ type: "import", alive, name, archive, watched: onProgress !== undefined }), "imported", options);
   return { seq, bytes };
 }
 
 /** Whether the browser was asked in this page for persistent storage. */
 let asking: Promise<boolean> | undefined;
 
-/** Asks for persistent storage: once in a page, and never where it is granted already. */
-function askOnce(connection: Connection): void {
-  if (connection.persisted) return;
-  // The answer is in `stats`. A browser may ask its user and take as long as that takes: nothing waits for it.
-  asking ??= navigator.storage.persist().catch(() => false);
+/** Where it is noted that the browser was asked. It goes when the origin is evicted, and then it is time to ask again. */
+const ASKED = "foldb:persist";
+
+/** Whether the browser was asked before on behalf of this origin; notes that it is asked now. */
+function askedBefore(): boolean {
+  try {
+    const before = localStorage.getItem(ASKED);
+    localStorage.setItem(ASKED, "asked");
+    return before !== null;
+  } catch {
+    // Where nothing can be noted, it is once in each page.
+    return false;
+  }
+}
+
+/**
+ * Asks for persistent storage: never where it is granted already, once in a page, and only once at all unless the app says
+ * `again`. For Firefox asks its user, who would be asked at every visit.
+ */
+function askOnce(connection: Connection, again: boolean): void {
+  if (connection.persisted || (askedBefore() && !again)) return;
+  // The answer is in `stats`. A user may take as long as it takes: nothing waits for it.
+  asking ??= Promise.resolve().then(() => navigator.storage.persist()).catch(() => false);
   void asking.then((persisted) => (connection.persisted = persisted));
 }

@@ -2,10 +2,10 @@
 
 import type { OpenOptions, SyncDb } from "./api.js";
 import { openHere, withQuota } from "./browser.js";
-import { thrown } from "./errors.js";
+import { FoldbError, thrown } from "./errors.js";
 import { localDb } from "./local.js";
 import { load, Store } from "./module.js";
-import { encodeOptions } from "./options.js";
+import { checkName, encodeOptions } from "./options.js";
 import { Watch } from "./work.js";
 
 export async function memory(options: OpenOptions): Promise<SyncDb> {
@@ -17,7 +17,11 @@ export async function memory(options: OpenOptions): Promise<SyncDb> {
 }
 
 export async function openInWorker(name: string, options: OpenOptions): Promise<SyncDb> {
+  checkName(name);
   const encoded = encodeOptions(options);
+  if (options.persist) {
+    throw new FoldbError("Unsupported", "Persist", "browsers take `persist` from pages only: call navigator.storage.persist() in the page");
+  }
   const { store, memory, release } = await openHere(name, options, encoded, new Watch(options));
   return localDb({ name, store, memory, options, stats: withQuota, released: release });
 }

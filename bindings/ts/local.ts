@@ -5,7 +5,7 @@
 
 import type { Announcement, OpenOptions, Out, Mode, Stats, SyncDb } from "./api.js";
 import { Listeners, readCommits } from "./commits.js";
-import { FoldbError, invalid, thrown } from "./errors.js";
+import { FoldbError, invalid, thrown, unwritable } from "./errors.js";
 import type { Store } from "./foldb_wasm.js";
 import { Memory, startTicking } from "./memory.js";
 import type { Operation } from "./operation.js";
@@ -37,6 +37,7 @@ export class LocalCaller implements Caller {
   readonly #listeners: Listeners;
   readonly #stop: () => void;
   #handles = 0;
+  #retries = 0;
   #busy = false;
 
   constructor(surroundings: Surroundings) {
@@ -62,6 +63,8 @@ export class LocalCaller implements Caller {
     try {
       writeHead(out, place, operation, false);
       write?.(out);
+    } catch (error) {
+      throw unwritable(error);
     } finally {
       this.#busy = false;
     }
@@ -97,7 +100,8 @@ export class LocalCaller implements Caller {
   }
 
   pause(): void {
-    // Nobody else commits in this thread meanwhile.
+    // There is nothing to wait for: nobody else commits in this thread meanwhile.
+    this.#retries++;
   }
 
   subscribe(run: string | undefined, listener: (commit: Announcement) => void): () => void {
@@ -106,6 +110,8 @@ export class LocalCaller implements Caller {
 
   async stats(stats: Stats): Promise<Stats> {
     stats.memoryBytes = this.#memory.memoryBytes;
+    // Closures run again on this side, where they are.
+    stats.retries += this.#retries;
     return (await this.#surroundings.stats?.(stats)) ?? stats;
   }
 

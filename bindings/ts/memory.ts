@@ -3,7 +3,7 @@
 // Invariant: nothing here knows what requests and answers say. So the worker that passes them on loads none of what does.
 
 import type { OpenOptions } from "./api.js";
-import { thrown, type FoldbError } from "./errors.js";
+import { stopped, thrown, type FoldbError } from "./errors.js";
 import type { Store } from "./foldb_wasm.js";
 
 /** Marks in what a call returns: see `src/store.rs`. */
@@ -11,6 +11,9 @@ const MOVED = 0x80000000;
 const ANNOUNCE = 0x40000000;
 const LOW = 0x20000000;
 const LENGTH = 0x1fffffff;
+
+/** After files could not be made, it is not tried again for so many milliseconds. */
+const REFILL_PAUSE_MILLIS = 500;
 
 /** The module's buffers, and its failure. */
 export class Memory {
@@ -20,14 +23,23 @@ export class Memory {
   #view: DataView;
   #outputAt = 0;
   #refilling: Promise<void> | undefined;
-  /** Why nothing can be asked any more. */
-  gone: FoldbError | undefined;
+  #refillAfter = 0;
+  #gone: FoldbError | undefined;
 
   constructor(store: Store, memory: WebAssembly.Memory) {
     this.store = store;
     this.#memory = memory;
     this.#bytes = new Uint8Array(memory.buffer as ArrayBuffer);
     this.#view = new DataView(memory.buffer);
+  }
+
+  /** Why nothing can be asked any more. */
+  get gone(): FoldbError | undefined {
+    return this.#gone ?? stopped();
+  }
+
+  set gone(why: FoldbError | undefined) {
+    this.#gone = why;
   }
 
   /** The module's memory, which is elsewhere after it has grown. */
@@ -67,11 +79,12 @@ export class Memory {
 
   /** Makes files ready, if a call says that few are. They are there once the event loop has run. */
   refill(returned: number): Promise<void> | undefined {
-    if ((returned & LOW) === 0 && !this.#refilling) return undefined;
+    // Without room nobody waits for files: the next request does not make any either.
+    if (!this.#refilling && ((returned & LOW) === 0 || performance.now() < this.#refillAfter)) return undefined;
     this.#refilling ??= Promise.resolve()
       .then(() => this.guard(() => this.store.replenish()))
       // Without room the store goes on with the files that it has, and a commit that needs one says so.
-      .catch(() => {})
+      .catch(() => void (this.#refillAfter = performance.now() + REFILL_PAUSE_MILLIS))
       .finally(() => (this.#refilling = undefined));
     return this.#refilling;
   }
@@ -79,6 +92,18 @@ export class Memory {
   /** Makes files ready, and waits for them. */
   async ready(): Promise<void> {
     await this.guard(() => this.store.replenish());
+  }
+
+  /**
+   * What a timer calls. Where it fails nothing was changed, or the store is poisoned: its next commit says so, to somebody
+   * who listens.
+   */
+  tick(): void {
+    try {
+      this.guard(() => this.store.tick());
+    } catch {
+      // See above.
+    }
   }
 
   get memoryBytes(): number {
@@ -101,13 +126,7 @@ export class Memory {
 export function startTicking(memory: Memory, options: OpenOptions): () => void {
   const millis = tickMillis(options);
   if (millis === 0) return () => {};
-  const timer: unknown = setInterval(() => {
-    try {
-      memory.guard(() => memory.store.tick());
-    } catch {
-      // A failed sync has poisoned the store, and its next commit says so to somebody who listens.
-    }
-  }, millis);
+  const timer: unknown = setInterval(() => memory.tick(), millis);
   // A process that has nothing else to do may end.
   (timer as { unref?(): void }).unref?.();
   return () => clearInterval(timer as number);

@@ -1,5 +1,6 @@
 // The WebAssembly module, loaded once, whoever asks for it.
 
+import { FoldbError, said, stopped } from "./errors.js";
 import init, { type InitOutput } from "./foldb_wasm.js";
 
 export { Store, StoreImport, destroyStore, listStores } from "./foldb_wasm.js";
@@ -15,11 +16,14 @@ export function readModuleWith(read: () => Promise<Source>): void {
   source ??= read;
 }
 
-/** Loads the module; a failed load is tried again by the next caller. */
-export function load(): Promise<InitOutput> {
-  loading ??= start().catch((error: unknown) => {
+/** Loads the module; a failed load is tried again by the next caller. One that has stopped stays so. */
+export async function load(): Promise<InitOutput> {
+  const dead = stopped();
+  if (dead) throw dead;
+  loading ??= start().catch((cause: unknown) => {
     loading = undefined;
-    throw error;
+    const advice = "is foldb_wasm_bg.wasm served beside the package's other files, and does the page's content security policy allow 'wasm-unsafe-eval'?";
+    throw new FoldbError("Unsupported", "Module", `the package's WebAssembly module cannot be loaded (${said(cause)}); ${advice}`, { cause });
   });
   return loading;
 }

@@ -296,6 +296,9 @@ function failure(error: unknown, place: string, action: string): FoldbError {
   switch (codeOf(error)) {
     case "ENOENT":
       return new FoldbError("NotFound", "FileMissing", message);
+    case "ERR_INVALID_ARG_TYPE":
+    case "ERR_INVALID_ARG_VALUE":
+      return new FoldbError("Invalid", "Argument", message);
     case "ENOTDIR":
       return notAStore(place, "a part of the path is a file, not a directory");
     case "EACCES":

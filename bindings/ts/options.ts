@@ -7,7 +7,22 @@ import { Writer } from "./wire/writer.js";
 
 const RECOVERY = ["default", "strict", "salvage"];
 
+/** Refuses what is not the name of a store. What a name may be is for the module to say. */
+export function checkName(name: unknown): void {
+  if (typeof name !== "string") throw invalid("Argument", `the name of a store is a string, not ${typeof name}`);
+}
+
+/** Refuses what are no options at all. */
+export function checkOptions(options: unknown): void {
+  if (typeof options !== "object" || options === null) throw invalid("Argument", "the options of an opening are an object");
+}
+
 export function encodeOptions(options: OpenOptions): Uint8Array {
+  checkOptions(options);
+  const { lockTimeoutMs = 0 } = options;
+  if (typeof lockTimeoutMs !== "number" || !(lockTimeoutMs >= 0)) {
+    throw invalid("Argument", `lockTimeoutMs is a number of milliseconds, 0 or more, not ${String(lockTimeoutMs)}`);
+  }
   let started = false;
   const out: Writer = new Writer((least) => {
     const bytes = new Uint8Array(Math.max(least, 256));

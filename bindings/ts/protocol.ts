@@ -16,12 +16,9 @@ export interface SentError {
   message: string;
 }
 
-/** From a client to the worker. */
+/** From a client to the worker. `alive` names a lock that the worker holds as long as it lives: a first message has one. */
 export type ToWorker =
-  /**
-   * The first message. `alive` names a lock that the worker holds as long as it lives; `encoded` has the options for the
-   * module; `watched` asks to be told of progress.
-   */
+  /** The first message. `encoded` has the options for the module; `watched` asks to be told of progress. */
   | { type: "open"; version: number; name: string; alive: string; options: OpenOptions; encoded: Uint8Array; watched: boolean }
   /** Follows `open`: the WebAssembly module, compiled by the page; without one the worker sees to it itself. */
   | { type: "module"; module: WebAssembly.Module | undefined }
@@ -34,21 +31,24 @@ export type ToWorker =
   | { type: "stats" }
   | { type: "close" }
   /** What needs no open store. */
-  | { type: "list" }
-  | { type: "destroy"; name: string }
-  | { type: "import"; name: string; archive: Blob; watched: boolean }
+  | { type: "list"; alive: string }
+  | { type: "destroy"; alive: string; name: string }
+  | { type: "import"; alive: string; name: string; archive: Blob; watched: boolean }
   /** Gives up an import that is under way. Heard between two pieces of it. */
   | { type: "cancel" };
 
 /** From the worker to a client. */
 export type FromWorker =
+  /** The worker holds the lock that it was told to hold. */
+  | { type: "alive" }
   | { type: "opened"; version: number; persisted: boolean | undefined }
+  /** The first message cannot be done. */
   | { type: "refused"; error: SentError }
   /** Answers, each behind its length, in the order of their requests. */
   | { type: "answers"; bytes: ArrayBuffer }
   | { type: "commits"; bytes: ArrayBuffer }
   | { type: "stats"; memoryBytes: number; usageBytes?: number; quotaBytes?: number; persisted?: boolean }
-  /** The module stopped: nothing will be answered any more. */
+  /** The module stopped, or a message was none: nothing will be answered any more. Its kind is always `Crashed`. */
   | { type: "crashed"; error: SentError }
   | { type: "closed"; error: SentError | undefined }
   | { type: "listed"; names: string[] }
@@ -71,13 +71,14 @@ const TO_WORKER: Record<ToWorker["type"], (message: Fields) => boolean> = {
   flush: () => true,
   stats: () => true,
   close: () => true,
-  list: () => true,
-  destroy: ({ name }) => typeof name === "string",
-  import: ({ name, archive }) => typeof name === "string" && archive instanceof Blob,
+  list: ({ alive }) => typeof alive === "string",
+  destroy: ({ alive, name }) => typeof alive === "string" && typeof name === "string",
+  import: ({ alive, name, archive }) => typeof alive === "string" && typeof name === "string" && archive instanceof Blob,
   cancel: () => true,
 };
 
 const FROM_WORKER: Record<FromWorker["type"], (message: Fields) => boolean> = {
+  alive: () => true,
   opened: ({ version }) => typeof version === "number",
   refused: ({ error }) => isError(error),
   answers: ({ bytes }) => isBuffer(bytes),

@@ -2,42 +2,45 @@
 
 import type { WorkOptions } from "./api.js";
 import { pour, type ArchiveSource, type Imported } from "./archive.js";
-import { checkPlatform, hold } from "./browser.js";
+import { checkPlatform, hold, lockName, LOCK_WAIT_MILLIS } from "./browser.js";
 import { FoldbError, rethrow } from "./errors.js";
 import { destroyStore, listStores, load, StoreImport } from "./module.js";
+import { checkName } from "./options.js";
 import { check } from "./work.js";
 
 export async function list(): Promise<string[]> {
+  checkPlatform();
   await load();
   return listStores().catch(rethrow);
 }
 
 export async function destroy(name: string): Promise<boolean> {
-  await load();
-  const release = await hold(`foldb:${name}`, 0);
-  if (!release) throw new FoldbError("Locked", "Locked", `the store ${name} is open; close it before it is destroyed`);
-  try {
-    return await destroyStore(name).catch(rethrow);
-  } finally {
-    release();
-  }
+  return locked(name, "close it before it is destroyed", () => destroyStore(name).catch(rethrow));
 }
 
 /** Makes a store of an archive. One that was not there before is not there after a failure either. */
 export async function importStore(name: string, source: ArchiveSource, options: WorkOptions): Promise<Imported> {
-  checkPlatform();
   check(options.signal);
-  await load();
-  const release = await hold(`foldb:${name}`, 0);
-  if (!release) throw new FoldbError("Locked", "Locked", `the store ${name} is open; import under another name`);
-  try {
+  return locked(name, "import under another name", async () => {
     const existed = (await list()).includes(name);
     try {
-      return await pour(source, await StoreImport.intoOpfs(name, 0).catch(rethrow), options);
+      return await pour(source, await StoreImport.intoOpfs(name, LOCK_WAIT_MILLIS).catch(rethrow), options);
     } catch (error) {
       if (!existed) await destroyStore(name).catch(() => {});
       throw error;
     }
+  });
+}
+
+/** Works on a store that nobody has open. A worker that has just ended may hold it for a moment yet. */
+async function locked<T>(name: string, advice: string, work: () => Promise<T>): Promise<T> {
+  checkName(name);
+  checkPlatform();
+  await load();
+  const release = await hold(lockName(name), LOCK_WAIT_MILLIS);
+  if (!release) throw new FoldbError("Locked", "Locked", `the store ${name} is open; ${advice}`);
+  try {
+    return await work();
   } finally {
     release();
   }

@@ -44,14 +44,23 @@ class Session {
     this.#port.postMessage(message, transfer);
   }
 
+  /** Says that nothing will be answered any more. What leaves the store usable must not come here: the page gives it up. */
   #crash(error: unknown): void {
-    this.#say({ type: "crashed", error: sendable(thrown(error)) });
+    const { code, message } = thrown(error);
+    this.#say({ type: "crashed", error: { kind: "Crashed", code, message } });
+  }
+
+  /** Holds the lock by which the page knows that this worker lives, before anything else can take its time. */
+  #live(alive: string): void {
+    // Where there are no locks, the first message is refused for it.
+    hold(alive, 0).then(() => this.#say({ type: "alive" }), () => {});
   }
 
   #hear(data: unknown): void {
     const message = toWorker(data);
     if (!message) return this.#crash(new FoldbError("Invalid", "Message", "a message to the worker is none of the protocol"));
     if (message.type === "cancel") return this.#cancel.abort();
+    if ("alive" in message) this.#live(message.alive);
     // The opening waits for it, so it cannot wait for the opening.
     if (message.type === "module") return this.#arrived(message.module);
     // Requests come at once where nothing is under way: a turn of the event loop is most of what a read costs.
@@ -83,14 +92,13 @@ class Session {
     const memory = this.#held?.memory;
     switch (message.type) {
       case "open":
-        return this.#open(message).catch((error: unknown) => this.#say({ type: "refused", error: sendable(thrown(error)) }));
+        return this.#first(() => this.#open(message));
       case "requests":
         return this.#answer(message.bytes);
       case "announce":
         return memory?.guard(() => memory.store.announce(message.active));
       case "flush":
-        memory?.guard(() => memory.store.tick());
-        return;
+        return memory?.tick();
       case "stats": {
         const stats = await withQuota({} as Stats);
         return this.#say({ ...stats, type: "stats", memoryBytes: memory?.memoryBytes ?? 0 });
@@ -99,16 +107,21 @@ class Session {
         return this.#close();
       case "import": {
         const options = { signal: this.#cancel.signal, onProgress: this.#watch(message.watched) };
-        return this.#say({ ...(await importStore(message.name, message.archive, options)), type: "imported" });
+        return this.#first(async () => this.#say({ ...(await importStore(message.name, message.archive, options)), type: "imported" }));
       }
       case "list":
-        return this.#say({ type: "listed", names: await list() });
+        return this.#first(async () => this.#say({ type: "listed", names: await list() }));
       case "destroy":
-        return this.#say({ type: "destroyed", existed: await destroy(message.name) });
+        return this.#first(async () => this.#say({ type: "destroyed", existed: await destroy(message.name) }));
     }
   }
 
-  async #open({ version, name, alive, options, encoded, watched }: ToWorker & { type: "open" }): Promise<void> {
+  /** Does what the first message asks for. Where it fails nothing has begun, and the page is told why. */
+  #first(work: () => Promise<void>): Promise<void> {
+    return work().catch((error: unknown) => this.#say({ type: "refused", error: sendable(thrown(error)) }));
+  }
+
+  async #open({ version, name, options, encoded, watched }: ToWorker & { type: "open" }): Promise<void> {
     if (version !== PROTOCOL_VERSION) {
       const why = `the page speaks version ${version} of the protocol, this worker ${PROTOCOL_VERSION}; reload the page`;
       throw new FoldbError("Unsupported", "Protocol", why);
@@ -116,12 +129,10 @@ class Session {
     if (this.#held) throw new FoldbError("Invalid", "Opened", "the store is open already");
     readModuleWith(() => this.#module);
     // Asked for now and waited for later: each of these is a way to the browser's own process and back.
-    const living = hold(alive, 0);
     const persisted = navigator.storage?.persisted().catch(() => undefined);
     const { store, memory: wasm, release } = await openHere(name, options, encoded, new Watch({ onProgress: this.#watch(watched) }));
     const memory = new Memory(store, wasm);
     this.#held = { memory, stop: startTicking(memory, options), release };
-    await living;
     this.#say({ type: "opened", version: PROTOCOL_VERSION, persisted: await persisted });
   }
 

@@ -11,8 +11,8 @@ let driver;
 let session;
 
 /** One command of WebDriver. */
-async function command(path, body) {
-  const answer = await fetch(`http://127.0.0.1:${driver.port}/session${path}`, body && { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+async function command(path, body, method = body ? "POST" : "GET") {
+  const answer = await fetch(`http://127.0.0.1:${driver.port}/session${path}`, { method, ...(body && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }) });
   const { value } = await answer.json();
   if (value?.error) throw new Error(`${value.error}: ${value.message}`);
   return value;
@@ -41,9 +41,14 @@ after(async () => {
   await site?.stop();
 });
 
-/** Runs a function in a module of the page (WebDriver runs scripts in a world of their own), with package and shared list. */
+/** Runs a function in a module of a new page, with package and shared list. */
 async function inPage(work) {
   await command(`${session}/url`, { url: `${site.origin}/` });
+  return here(work);
+}
+
+/** The same in the page that is there. (WebDriver runs scripts in a world of their own, so a module is added.) */
+async function here(work) {
   const module = `
     import * as foldb from "/node_modules/foldb/dist/index.js";
     import * as shared from "/shared.mjs";
@@ -56,6 +61,7 @@ async function inPage(work) {
   const script = `
     const [module, done] = arguments;
     const said = document.createElement("output");
+    document.getElementById("said")?.remove();
     said.id = "said";
     const script = document.createElement("script");
     script.type = "module";
@@ -111,4 +117,39 @@ test("what was put in Firefox is there after a reload", async () => {
     return found;
   });
   assert.deepEqual([first, second], [true, [false, "17"]]);
+});
+
+test("a page of Firefox that is left gives its store to others, and when it comes back says what there is", async () => {
+  await inPage(async ({ foldb }) => {
+    globalThis.db = await foldb.open("history", { persist: false });
+    await globalThis.db.kv.put("a", 1);
+  });
+  await command(`${session}/url`, { url: `${site.origin.replace("127.0.0.1", "localhost")}/` });
+  const first = await command(`${session}/window`);
+  const { handle } = await command(`${session}/window/new`, { type: "tab" });
+  await command(`${session}/window`, { handle });
+  const other = await inPage(async ({ foldb }) => {
+    const db = await foldb.open("history", { persist: false, lockTimeoutMs: 10_000 });
+    const found = [db.created, await db.kv.get("a")];
+    await db.close();
+    return found;
+  });
+  assert.deepEqual(other, [false, 1]);
+  await command(`${session}/window`, undefined, "DELETE");
+  await command(`${session}/window`, { handle: first });
+  await command(`${session}/back`, {});
+  const back = await here(async ({ foldb }) => {
+    const soon = (promise) =>
+      Promise.race([promise.then(String, ({ kind }) => kind), new Promise((resolve) => setTimeout(() => resolve("nothing for 10 s"), 10_000))]);
+    const kept = globalThis.db !== undefined;
+    const said = kept ? await soon(globalThis.db.kv.get("a")) : "1";
+    if (kept) await globalThis.db.close().catch(() => {});
+    const db = await foldb.open("history", { persist: false });
+    const value = await db.kv.get("a");
+    await db.close();
+    return [kept, said, value];
+  });
+  console.log("firefox back", JSON.stringify(back));
+  assert.ok(["1", "Crashed"].includes(back[1]), back[1]);
+  assert.equal(back[2], 1);
 });

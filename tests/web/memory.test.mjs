@@ -1,9 +1,14 @@
 // The synchronous API in memory, in Node.
 
 import assert from "node:assert/strict";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { Worker } from "node:worker_threads";
 
 import * as foldb from "foldb";
+import { openDirectory } from "foldb/node";
 
 import { cases, equal, fails } from "./shared.mjs";
 
@@ -258,4 +263,22 @@ test("durable commits of one message share one sync, and all fail with it", asyn
   directory.fail = (action) => (action === "sync" ? "EIO" : undefined);
   equal([...new Set(send(42, 40))], ["OutcomeUnknown"]);
   store.free();
+});
+
+test("after the module has stopped, no store of its memory is used any more, and no other is opened in it", async () => {
+  const worker = new Worker(new URL("./trap.mjs", import.meta.url));
+  const { said, directory } = await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
+  equal(said, Array(11).fill("Crashed"));
+  await worker.terminate();
+  // A module of its own reads what was committed: the lock was given back, and nothing was written from that memory.
+  const db = await openDirectory(directory);
+  equal(db.kv.keys(), ["a"]);
+  await db.close();
+});
+
+test("what this place cannot do is Unsupported, whichever call asks for it", async () => {
+  const calls = [() => foldb.open("x"), () => foldb.openInWorker("x"), () => foldb.list(), () => foldb.destroy("x"), () => foldb.importStore("x", new Uint8Array())];
+  for (const call of calls) equal(await call().then(() => "done", ({ kind, code }) => `${kind} ${code}`), "Unsupported Platform", String(call));
+  for (const directory of [5, undefined, "a\0b"]) await fails("Invalid", () => openDirectory(directory));
+  await fails("Invalid", () => openDirectory(mkdtempSync(join(tmpdir(), "foldb-")), null));
 });

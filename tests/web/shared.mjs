@@ -511,6 +511,51 @@ export const cases = {
     equal(/^[0-9a-f-]{36}$/.test(db.id), true, db.id);
   },
 
+  async transactions_that_ran_again_are_counted(db) {
+    await db.kv.put("n", 0n);
+    const { retries } = await db.stats();
+    let runs = 0;
+    await db.transaction((tx) =>
+      chain(tx.kv.get("n"), (n) => chain(++runs < 4 ? db.kv.put("n", n + 10n) : undefined, () => tx.kv.put("n", n + 1n))),
+    );
+    equal([(await db.stats()).retries - retries, runs, await db.kv.get("n")], [3, 4, 31n]);
+  },
+
+  async arguments_of_another_shape_are_invalid_and_change_nothing(db) {
+    await db.kv.put("a", 1);
+    const tx = await db.beginTransaction();
+    const calls = [
+      () => db.kv.putMany(5),
+      () => db.kv.putMany(),
+      () => db.kv.putMany([["b", 1], 5]),
+      () => db.kv.putMany([["b", 1], null]),
+      () => db.kv.getMany(null),
+      () => db.kv.deleteMany({}),
+      () => db.json.setMany(7n),
+      () => db.events.appendBatch("s", [null]),
+      () => db.events.appendBatch("s", true),
+      () => db.runs.begin(),
+      () => db.runs.begin("name"),
+      () => db.runs.begin({ name: "r", labels: null }),
+      () => db.runs.list(null),
+      () => db.trace.record(),
+      () => db.trace.list(null),
+      () => db.beginTransaction(null),
+      () => db.transaction(5),
+      () => tx.rollbackTo(),
+      () => tx.rollbackTo({}),
+    ];
+    for (const call of calls) await fails("Invalid", call);
+    await tx.rollback();
+    equal([await db.kv.scan(null), await db.kv.count(), await db.runs.list()], [await db.kv.scan(), 1, []]);
+    // What an app's own code throws while it is asked for a value is the app's.
+    const own = new Error("mine");
+    const thrown = await Promise.resolve()
+      .then(() => db.kv.put("b", { get value() { throw own; } }))
+      .catch((error) => error);
+    equal([thrown === own, await db.kv.keys()], [true, ["a"]]);
+  },
+
   async requests_that_are_none_are_answered(db) {
     // Ids that are well-formed and unknown, handles that are released, numbers out of range.
     await fails("NotFound", () => db.digest("00000000-0000-7000-8000-000000000000"));

@@ -14,13 +14,14 @@ const PAGE = "<!doctype html><meta charset=utf-8><title>foldb</title>";
 const FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"];
 
 export class Site {
-  static async start() {
+  /** A server, and a browser without these of Playwright's own flags. */
+  static async start(...withoutFlags) {
     const site = new Site();
     site.server = await serveFolder();
     site.origin = site.server.origin;
     const executablePath = process.env.FOLDB_CHROMIUM ?? "/usr/bin/chromium";
     const { chromium } = await import("playwright-core");
-    site.browser = await chromium.launch({ executablePath, args: FLAGS, ignoreDefaultArgs: ["--headless"] });
+    site.browser = await chromium.launch({ executablePath, args: FLAGS, ignoreDefaultArgs: ["--headless", ...withoutFlags] });
     site.context = await site.browser.newContext();
     return site;
   }

@@ -29,9 +29,13 @@ export interface OpenOptions extends WorkOptions {
   snapshotOnClose?: boolean;
   /** How often a transaction's closure runs again after a conflict. Default 64. */
   retries?: number;
-  /** Browser: whether to ask for persistent storage (once, at the first opening). Default yes. */
+  /**
+   * Browser: whether `open` asks for persistent storage where it is not granted. By default once for an origin, at its first
+   * opening, because some browsers ask their user; `true` asks in each page, as after a click on "keep my data"; `false`
+   * never. `stats()` says what came of it. `openInWorker` refuses `true`: only pages may ask.
+   */
   persist?: boolean;
-  /** Browser: how long to wait for another owner of the store to let go, as after a reload. Default 2000. */
+  /** Browser: how many milliseconds to wait for another owner of the store to let go, as after a reload. Default 2000. */
   lockTimeoutMs?: number;
 }
 

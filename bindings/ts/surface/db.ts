@@ -42,6 +42,7 @@ export class Db extends Space implements api.Db<api.Mode> {
 
   transactionWith(options: api.TransactionOptions, work: (tx: any) => any): Now<{ value: any; receipt: api.Receipt }> {
     return transact(this.caller, { retries: this.#retries, ...options }, (place) => {
+      if (typeof work !== "function") throw invalid("Argument", "a transaction is given as a function");
       const value = work(new Transaction(this.caller, place));
       if (isPromise(value) && !this.caller.async) {
         Promise.resolve(value).catch(() => {});

@@ -1,7 +1,9 @@
 // A transaction that is open.
 
 import type * as api from "../api.js";
+import { invalid } from "../errors.js";
 import { Operation } from "../operation.js";
+import type { Writer } from "../wire/writer.js";
 import { number } from "./answers.js";
 import type { Now } from "./caller.js";
 import { TransactionRuns } from "./runs.js";
@@ -23,8 +25,12 @@ export class Transaction extends Space implements api.OpenTransaction<api.Mode> 
     return this.ask(Operation.TransactionSavepoint, undefined, (answer) => ({ savepoint: answer.u32() }));
   }
 
-  rollbackTo({ savepoint }: api.Savepoint): Now<void> {
-    return this.ask(Operation.TransactionRollbackTo, (out) => out.u32(savepoint), () => undefined);
+  rollbackTo(to: api.Savepoint): Now<void> {
+    const write = (out: Writer) => {
+      if (!Number.isInteger(to.savepoint)) throw invalid("Argument", "that is no savepoint; savepoint() gives one");
+      out.u32(to.savepoint);
+    };
+    return this.ask(Operation.TransactionRollbackTo, write, () => undefined);
   }
 
   commit(): Now<api.Receipt> {

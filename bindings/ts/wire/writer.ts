@@ -158,6 +158,7 @@ export class Writer {
 
   /** A count, and what `write` writes for each. */
   list<T>(items: Iterable<T>, write: (item: T) => void): void {
+    if (typeof (items as Iterable<T> | undefined)?.[Symbol.iterator] !== "function") throw invalid("Argument", `expected a list, found ${describe(items)}`);
     const at = this.at;
     let count = 0;
     this.u32(0);
@@ -168,11 +169,11 @@ export class Writer {
     this.patch(at, count);
   }
 
-  range(range: RangeOptions = {}): void {
+  range(range: RangeOptions | undefined | null): void {
     const key = (key: Key) => this.key(key);
-    this.optional(range.prefix, key);
-    this.optional(range.from, key);
-    this.optional(range.to, key);
+    this.optional(range?.prefix, key);
+    this.optional(range?.from, key);
+    this.optional(range?.to, key);
   }
 
   page(limit: number | undefined, reverse: boolean | undefined, after: Key | undefined): void {
