@@ -272,9 +272,15 @@ function aliveName(): string {
   return `foldb-alive:${crypto.randomUUID()}`;
 }
 
-/** Calls `dead` when the worker that holds this lock has given it back, however it died. */
+/**
+ * Calls `dead` when the worker that says that it holds this lock has given it back, however it died. After a user has cleared the
+ * site's data, an old page and a new worker do not see each other's locks: then a lock that is free says nothing.
+ */
 function watch(alive: string, dead: (error: FoldbError) => void): void {
-  navigator.locks.request(alive, () => dead(crashed("it ended"))).catch(() => {});
+  navigator.locks
+    .request(alive, { ifAvailable: true }, (lock) => !lock)
+    .then((shared) => (shared ? navigator.locks.request(alive, () => dead(crashed("it ended"))) : undefined))
+    .catch(() => {});
 }
 
 /** Refuses places that are no page, or an insecure one. */
