@@ -48,7 +48,8 @@ export async function destroy(name: string): Promise<boolean> {
  *
  * Every checksum is checked, and the store recovered, before it counts as one; whatever fails, no part of it opens. Throws
  * `Precondition` (code `NotEmpty`) where there is a store of this name, `Corrupt` for a damaged or cut archive, `Invalid`
- * (code `NotAnArchive`) for something else, `Locked`, `StorageFull`, `Cancelled`.
+ * (code `NotAnArchive`) for something else, `Locked`, `StorageFull`, `Cancelled`, `Io` where the source
+ * cannot be read (outside of pages, the error of a stream comes as it is).
  */
 export async function importStore(name: string, source: ArchiveSource, options: WorkOptions = {}): Promise<Imported> {
   return inPage ? importByWorker(name, source, options) : (await import("./stores.js")).importStore(name, source, options);

@@ -1,7 +1,7 @@
 // Long work: how far it is, and its end before its time.
 //
-// Invariant: whoever is told of progress, and whatever it does then, is called between two steps and never in the middle of
-// one; so it may use the store. An error that it throws ends the work.
+// Invariant: whoever is told of progress is called between two steps and never in the middle of one; so it may use the store, if
+// there is one yet. An error that it throws ends the work.
 
 import type { Progress, WorkOptions } from "./api.js";
 import { FoldbError } from "./errors.js";

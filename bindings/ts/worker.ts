@@ -22,6 +22,12 @@ interface Held {
   release: () => void;
 }
 
+/** What the module has to say is a `FoldbError` already; the rest is of the archive, which may be a file that has changed since. */
+function unreadable(cause: unknown): never {
+  if (cause instanceof FoldbError) throw cause;
+  throw new FoldbError("Io", "Archive", `the archive cannot be read: ${String(cause)}`, { cause });
+}
+
 /** One client of the store. Its messages are worked on one after the other, in their order. */
 class Session {
   readonly #port: Port;
@@ -107,7 +113,10 @@ class Session {
         return this.#close();
       case "import": {
         const options = { signal: this.#cancel.signal, onProgress: this.#watch(message.watched) };
-        return this.#first(async () => this.#say({ ...(await importStore(message.name, message.archive, options)), type: "imported" }));
+        return this.#first(async () => {
+          const imported = await importStore(message.name, message.archive, options).catch(unreadable);
+          this.#say({ ...imported, type: "imported" });
+        });
       }
       case "list":
         return this.#first(async () => this.#say({ type: "listed", names: await list() }));

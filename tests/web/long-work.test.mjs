@@ -1,7 +1,7 @@
 // Long work beyond the shared list: opening a store and importing one, in a page and in Node, with progress and cancelled.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -102,6 +102,24 @@ test("an import from a stream that has stopped flowing is cancelled at once, and
 test("an error of the stream is told as it is", async () => {
   const broken = new ReadableStream({ start: (stream) => stream.error(new RangeError("the disk is gone")) });
   await assert.rejects(importStore(join(place, "broken"), broken), { name: "RangeError", message: "the disk is gone" });
+});
+
+test("a file that has changed since it was chosen is an archive that cannot be read, and the store is none", async () => {
+  const file = join(place, "chosen.tar");
+  writeFileSync(file, new Uint8Array(await (await archive()).arrayBuffer()));
+  const page = await site.page();
+  await page.setContent("<input type=file>");
+  await page.setInputFiles("input", file);
+  appendFileSync(file, "more");
+  const found = await site.on(page, async ({ foldb }) => {
+    const [file] = document.querySelector("input").files;
+    const outcome = await foldb.importStore("chosen", file).then(() => "imported", ({ kind, code, message }) => [kind, code, message]);
+    return [outcome, (await foldb.list()).includes("chosen")];
+  });
+  await page.close();
+  assert.deepEqual(found[0].slice(0, 2), ["Io", "Archive"], String(found[0]));
+  assert.match(found[0][2], /cannot be read: \w+Error/);
+  assert.equal(found[1], false);
 });
 
 test("a page hears how far an import is, and cancels it", async () => {
