@@ -156,6 +156,8 @@ impl AccessMut for &Space<'_> {
         }
         let first = AccessMut::append(&db, space, stream, count, events)?;
         if self.journal.active {
+            // A write that failed at its commit has left here what it would have announced.
+            self.journal.touched.borrow_mut().clear();
             self.journal.touch(self.run, 2, stream);
             self.journal.committed(db.view().seq());
         }

@@ -6,7 +6,9 @@
 use core::ops::ControlFlow;
 
 use foldb_archive::ArchiveError;
-use foldb_core::{Db, Diff, Digest, Error, Replay, Result, RunId, Transaction, Verification, View, recovery::Damage};
+use foldb_core::{
+    Db, Diff, Digest, Durability, Error, Replay, Result, RunId, Transaction, Verification, View, recovery::Damage,
+};
 
 use crate::{
     access::{Space, Target},
@@ -19,8 +21,11 @@ use crate::{
     options,
     platform::PlatformStorage,
     primitives, reports,
-    wire::{Input, Output, malformed},
+    wire::{Input, Output, REQUEST_BYTES_MAX, malformed},
 };
+
+/// After so many bytes of answers the rest of a message is answered separately, so that its length does not count.
+pub(crate) const PART_BYTES: usize = 16 << 20;
 
 /// Answers: what the first byte says.
 const DONE: u8 = 0;
@@ -50,16 +55,17 @@ impl Executor<'_> {
     pub(crate) fn answer(&mut self, request: &[u8], out: &mut Output) {
         let at = out.0.len();
         out.u8(DONE);
-        if let Err(error) = self.execute(Input::new(request), out) {
+        let done = self.execute(Input::new(request), out).and_then(|()| Ok(out.check(at, 0)?));
+        if let Err(error) = done {
             out.0.truncate(at);
-            out.u8(FAILED);
-            failure::write(&error, out);
+            fail(&error, out);
         }
     }
 
-    /// Answers requests, each behind its length, with answers behind theirs. Durable commits of one message share one
-    /// sync, as those of several threads do natively.
-    pub(crate) fn answer_all(&mut self, requests: &[u8], out: &mut Output) -> Result<()> {
+    /// Answers requests, each behind its length, with answers behind theirs, until [`PART_BYTES`] have come together, and
+    /// returns how many bytes of the requests are answered. Durable commits among them share one sync, as those of several
+    /// threads do natively.
+    pub(crate) fn answer_all(&mut self, requests: &[u8], out: &mut Output) -> usize {
         self.journal.together.set(self.strict);
         let answered = self.answer_each(requests, out);
         self.journal.together.set(false);
@@ -69,22 +75,26 @@ impl Executor<'_> {
             // What was read may be lost with what was written: nobody may act upon any of it.
             self.journal.forget();
             out.0.clear();
-            return fail_each(requests, &error, out);
+            fail_each(requests.get(..answered).unwrap_or_default(), &error, out);
         }
         answered
     }
 
-    fn answer_each(&mut self, requests: &[u8], out: &mut Output) -> Result<()> {
+    fn answer_each(&mut self, requests: &[u8], out: &mut Output) -> usize {
         let mut input = Input::new(requests);
-        while !input.is_empty() {
-            let request = input.bytes()?;
+        let mut answered = 0;
+        // What is malformed has no length, and neither it nor what follows can have an answer.
+        while out.0.len() < PART_BYTES
+            && let Ok(request) = input.bytes()
+        {
             let at = out.0.len();
             out.u32(0);
             self.answer(request, out);
             let length = out.0.len() - at - 4;
             out.patch(at, length);
+            answered = requests.len() - input.len();
         }
-        Ok(())
+        answered
     }
 
     fn execute(&mut self, mut input: Input<'_>, out: &mut Output) -> Result<(), ArchiveError> {
@@ -92,6 +102,12 @@ impl Executor<'_> {
         let target = input.u8()?;
         let handle = if target == 0 { 0 } else { input.u32()? };
         let run = input.optional(Input::run)?;
+        if matches!(
+            operation,
+            Operation::TransactionCommit | Operation::TransactionRollback | Operation::ViewOpen | Operation::Release
+        ) {
+            input.finish()?;
+        }
         let request = Request { operation, run, input };
         let done = match (target, operation) {
             (2, Operation::ExportStep) => return self.export(handle, request, out),
@@ -99,14 +115,21 @@ impl Executor<'_> {
             (1, Operation::TransactionBegin) => self.begin(handle, request),
             (3, Operation::TransactionBegin) => {
                 let begun = self.begin(handle, request);
-                self.doom(handle, begun)
+                if let Err(error) = &begun
+                    && self.handles.get(self.client, handle).is_err()
+                {
+                    self.handles.put_back(self.client, handle, Handle::Failed(error.clone()));
+                }
+                begun
             }
             (1, Operation::TransactionCommit) => self.commit(handle, out),
             (1, Operation::TransactionRollback) => self.handles.take(self.client, handle).map(|_| ()),
             (1, _) => self.on_transaction(handle, request, out),
             (3, _) => {
-                let done = self.on_transaction(handle, request, out);
-                self.doom(handle, done)
+                // Nobody waits for this answer, so an error must reach whatever comes next: a transaction is committed
+                // whole, or not.
+                self.on_transaction(handle, request, out)
+                    .inspect_err(|error| self.handles.fail(self.client, handle, error))
             }
             (2, Operation::ViewOpen) => self.open_view(handle, out),
             (2, Operation::ReplayOpen) => self.open_replay(handle, request, out),
@@ -154,6 +177,13 @@ impl Executor<'_> {
     /// An operation of a primitive, or on runs.
     fn primitive(&self, target: Target<'_>, number: u32, request: Request<'_>, out: &mut Output) -> Result<()> {
         let Request { operation, run, mut input } = request;
+        if input.len() > REQUEST_BYTES_MAX {
+            return Err(Error::Limit {
+                what: "request bytes",
+                size: input.len() as u64,
+                limit: REQUEST_BYTES_MAX as u64,
+            });
+        }
         let space = Space { target, number, run, journal: self.journal };
         let input = &mut input;
         match operation as u8 {
@@ -166,23 +196,20 @@ impl Executor<'_> {
             120..=127 => life::runs(operation, target, self.journal, input, out)?,
             _ => return Err(malformed("the operation is not one of this target")),
         }
-        Ok(())
+        // Writes have seen to it before they began.
+        input.finish()
     }
 
     fn begin(&mut self, handle: u32, mut request: Request<'_>) -> Result<()> {
-        let options = options::transaction(&mut request.input)?;
+        let (mut options, durability) = options::transaction(&mut request.input)?;
         request.input.finish()?;
-        let transaction = self.db.detach_transaction(self.db.begin_transaction_with(&options)?)?;
-        let open = OpenTransaction { transaction, savepoints: Vec::new(), touched: Vec::new() };
-        self.handles.insert(self.client, handle, Handle::Transaction(Box::new(open)))
-    }
-
-    /// Nobody waits for this answer, so an error must reach whatever comes next: a transaction is committed whole, or not.
-    fn doom(&mut self, handle: u32, done: Result<()>) -> Result<()> {
-        if let Err(error) = &done {
-            self.handles.put_back(self.client, handle, Handle::Failed(error.clone()));
+        let deferred = self.journal.together.get() && durability.is_none_or(|wanted| wanted == Durability::Strict);
+        if deferred {
+            options = options.durability(Durability::buffered());
         }
-        done
+        let transaction = self.db.detach_transaction(self.db.begin_transaction_with(&options)?)?;
+        let open = OpenTransaction { transaction, savepoints: Vec::new(), touched: Vec::new(), deferred };
+        self.handles.insert(self.client, handle, Handle::Transaction(Box::new(open)))
     }
 
     fn take_transaction(&mut self, handle: u32) -> Result<Box<OpenTransaction>> {
@@ -203,7 +230,15 @@ impl Executor<'_> {
             Handle::Failed(error) => return Err(error),
             other => return self.mistaken(handle, other, "the handle is not a transaction"),
         };
-        let receipt = self.db.attach_transaction(open.transaction)?.commit()?;
+        let mut receipt = self.db.attach_transaction(open.transaction)?.commit()?;
+        if open.deferred && !receipt.durable {
+            match self.journal.together.get() {
+                true => self.journal.unsynced.set(true),
+                false => drop(self.db.sync()?),
+            }
+            // Whoever hears of it hears of it after the sync.
+            receipt.durable = true;
+        }
         if !receipt.deduplicated && self.journal.active {
             self.journal.touched.replace(open.touched);
             self.journal.committed(receipt.seq);
@@ -213,13 +248,13 @@ impl Executor<'_> {
     }
 
     fn on_transaction(&mut self, handle: u32, request: Request<'_>, out: &mut Output) -> Result<()> {
-        let OpenTransaction { transaction, mut savepoints, mut touched } = *self.take_transaction(handle)?;
+        let OpenTransaction { transaction, mut savepoints, mut touched, deferred } = *self.take_transaction(handle)?;
         let transaction = self.db.attach_transaction(transaction)?;
         self.journal.touched.borrow_mut().clear();
         let done = self.in_transaction(&transaction, &mut savepoints, &mut touched, request, out);
         touched.append(&mut self.journal.touched.borrow_mut());
         let transaction = self.db.detach_transaction(transaction)?;
-        let open = OpenTransaction { transaction, savepoints, touched };
+        let open = OpenTransaction { transaction, savepoints, touched, deferred };
         self.handles.put_back(self.client, handle, Handle::Transaction(Box::new(open)));
         done
     }
@@ -264,7 +299,7 @@ impl Executor<'_> {
     }
 
     fn open_replay(&mut self, handle: u32, mut request: Request<'_>, out: &mut Output) -> Result<()> {
-        let until = request.input.optional(Input::number)?;
+        let until = request.input.last(|input| input.optional(Input::number))?;
         let replay = match (request.run, until) {
             (Some(run), None) => self.db.replay(run)?,
             (Some(run), Some(until)) => self.db.replay_at(run, until)?,
@@ -382,19 +417,19 @@ impl Executor<'_> {
 }
 
 /// Answers requests with an error.
-fn fail_each(requests: &[u8], error: &Error, out: &mut Output) -> Result<()> {
+pub(crate) fn fail_each(requests: &[u8], error: &Error, out: &mut Output) {
+    let mut answer = Output::default();
+    fail(&error.clone().into(), &mut answer);
     let mut input = Input::new(requests);
-    while !input.is_empty() {
-        input.bytes()?;
-        out.nested(|bytes| {
-            let mut answer = Output::default();
-            answer.u8(FAILED);
-            failure::write(&error.clone().into(), &mut answer);
-            bytes.append(&mut answer.0);
-            Ok(())
-        })?;
+    while input.bytes().is_ok() {
+        out.bytes(&answer.0);
     }
-    Ok(())
+}
+
+/// The answer that an error is.
+pub(crate) fn fail(error: &ArchiveError, out: &mut Output) {
+    out.u8(FAILED);
+    failure::write(error, out);
 }
 
 fn live_digest(view: &View<'_, PlatformStorage>, run: Option<RunId>) -> Result<Digest> {

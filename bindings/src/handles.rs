@@ -28,6 +28,9 @@ pub(crate) struct OpenTransaction {
     /// Savepoints, each with the number of touched keys at the time.
     pub(crate) savepoints: Vec<(Savepoint, usize)>,
     pub(crate) touched: Vec<Touched>,
+    /// Whether its commit does not wait for stable media, because whoever answers does: see
+    /// [`Journal::together`](crate::announce::Journal::together).
+    pub(crate) deferred: bool,
 }
 
 /// All handles.
@@ -58,6 +61,14 @@ impl Handles {
     /// Puts back what was taken.
     pub(crate) fn put_back(&mut self, client: u32, number: u32, handle: Handle) {
         self.0.insert((client, number), handle);
+    }
+
+    /// Makes a transaction fail, now and with whatever comes next. Nothing else is touched: what was refused because its
+    /// transaction has ended leaves nothing behind.
+    pub(crate) fn fail(&mut self, client: u32, number: u32, error: &Error) {
+        if let Some(handle @ (Handle::Transaction(_) | Handle::Failed(_))) = self.0.get_mut(&(client, number)) {
+            *handle = Handle::Failed(error.clone());
+        }
     }
 
     pub(crate) fn drop_client(&mut self, client: u32) {

@@ -57,6 +57,7 @@ pub(crate) fn runs(
         Operation::RunSetMetadata => Change::Metadata(input.value()?),
         _ => Change::Delete,
     };
+    input.finish()?;
     change(target, journal, id, &wanted, out)
 }
 
@@ -74,7 +75,7 @@ fn begin(input: &mut Input<'_>) -> Result<(RunId, RunOptions)> {
     for (key, value) in input.list(|input| Ok((input.text()?, input.text()?)))? {
         options = options.label(key, value);
     }
-    Ok((id, options.metadata(input.value()?)))
+    Ok((id, options.metadata(input.last(Input::value)?)))
 }
 
 fn change(target: Target<'_>, journal: &Journal, id: RunId, change: &Change<'_>, out: &mut Output) -> Result<()> {

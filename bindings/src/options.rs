@@ -41,14 +41,15 @@ pub(crate) fn store(bytes: &[u8]) -> Result<Options> {
     Ok(options)
 }
 
-/// The options of a transaction.
-pub(crate) fn transaction(input: &mut Input<'_>) -> Result<TransactionOptions> {
+/// The options of a transaction, and the durability among them.
+pub(crate) fn transaction(input: &mut Input<'_>) -> Result<(TransactionOptions, Option<Durability>)> {
     let mut options = TransactionOptions::new();
-    if let Some(durability) = input.optional(durability)? {
+    let wanted = input.optional(durability)?;
+    if let Some(durability) = wanted {
         options = options.durability(durability);
     }
     if let Some(key) = input.optional(Input::bytes)? {
         options = options.idempotency_key(key);
     }
-    Ok(options)
+    Ok((options, wanted))
 }

@@ -49,6 +49,7 @@ pub(crate) fn entries(operation: Operation, space: &Space<'_>, input: &mut Input
         }),
         Operation::EntryGetMany => {
             let keys = input.list(Input::bytes)?;
+            let begin = out.0.len();
             out.count(keys.len());
             (&space).read(|reads| {
                 for key in keys {
@@ -61,6 +62,7 @@ pub(crate) fn entries(operation: Operation, space: &Space<'_>, input: &mut Input
                     })?;
                     let length = out.0.len() - at - 4;
                     out.patch(at, length);
+                    out.check(begin, 0)?;
                 }
                 Ok(())
             })
@@ -153,17 +155,20 @@ fn pair<'a>(input: &mut Input<'a>) -> Result<(&'a [u8], Encoded<&'a [u8]>)> {
 pub(crate) fn kv(operation: Operation, space: &Space<'_>, input: &mut Input<'_>, out: &mut Output) -> Result<()> {
     let kv = space.kv();
     match operation {
-        Operation::KvPutMany => return kv.put_many(input.list(pair)?),
+        Operation::KvPutMany => return kv.put_many(input.last(|input| input.list(pair))?),
         Operation::KvDeleteMany => {
-            out.number(kv.delete_many(input.list(Input::bytes)?)?);
+            out.number(kv.delete_many(input.last(|input| input.list(Input::bytes))?)?);
             return Ok(());
         }
         _ => {}
     }
     let key = input.bytes()?;
+    if matches!(operation, Operation::KvDelete | Operation::KvRemove | Operation::KvGetAndDelete) {
+        input.finish()?;
+    }
     match operation {
-        Operation::KvPut => kv.put(key, Encoded(input.bytes()?)),
-        Operation::KvPutIfAbsent => kv.put_if_absent(key, Encoded(input.bytes()?)),
+        Operation::KvPut => kv.put(key, Encoded(input.last(Input::bytes)?)),
+        Operation::KvPutIfAbsent => kv.put_if_absent(key, Encoded(input.last(Input::bytes)?)),
         Operation::KvDelete => {
             out.flag(kv.delete(key)?);
             Ok(())
@@ -171,25 +176,25 @@ pub(crate) fn kv(operation: Operation, space: &Space<'_>, input: &mut Input<'_>,
         Operation::KvRemove => kv.remove(key),
         Operation::KvCasVersion => {
             let expected = input.optional(Input::number)?.map(Version::from_seq);
-            kv.cas_version(key, expected, Encoded(input.bytes()?))
+            kv.cas_version(key, expected, Encoded(input.last(Input::bytes)?))
         }
         Operation::KvCasValue => {
             let expected = input.optional(Input::bytes)?.map(Encoded);
-            kv.cas_value(key, expected.as_ref(), Encoded(input.bytes()?))
+            kv.cas_value(key, expected.as_ref(), Encoded(input.last(Input::bytes)?))
         }
         Operation::KvGetAndPut => {
-            maybe(out, kv.get_and_put(key, Encoded(input.bytes()?))?);
+            maybe(out, kv.get_and_put(key, Encoded(input.last(Input::bytes)?))?);
             Ok(())
         }
         Operation::KvGetAndDelete => {
             maybe(out, kv.get_and_delete(key)?);
             Ok(())
         }
-        Operation::KvRename => kv.rename(key, input.bytes()?),
-        Operation::KvAddI64 => kv.add_i64(key, i64::from_le_bytes(input.array()?)),
-        Operation::KvAddU64 => kv.add_u64(key, u64::from_le_bytes(input.array()?)),
-        Operation::KvAddF64 => kv.add_f64(key, input.f64()?),
-        _ => kv.add_u256(key, U256::from_le_bytes(input.array::<32>()?)),
+        Operation::KvRename => kv.rename(key, input.last(Input::bytes)?),
+        Operation::KvAddI64 => kv.add_i64(key, i64::from_le_bytes(input.last(Input::array)?)),
+        Operation::KvAddU64 => kv.add_u64(key, u64::from_le_bytes(input.last(Input::array)?)),
+        Operation::KvAddF64 => kv.add_f64(key, input.last(Input::f64)?),
+        _ => kv.add_u256(key, U256::from_le_bytes(input.last(Input::array::<32>)?)),
     }
 }
 
@@ -202,10 +207,11 @@ pub(crate) fn json(operation: Operation, space: &Space<'_>, input: &mut Input<'_
     };
     match operation {
         Operation::JsonSetMany => {
-            return json.set_many(input.list(|input| Ok((input.bytes()?, input.document()?)))?);
+            let documents = input.last(|input| input.list(|input| Ok((input.bytes()?, input.document()?))))?;
+            return json.set_many(documents);
         }
         Operation::JsonDeleteMany => {
-            out.number(json.delete_many(input.list(Input::bytes)?)?);
+            out.number(json.delete_many(input.last(|input| input.list(Input::bytes))?)?);
             return Ok(());
         }
         Operation::JsonSelect => {
@@ -224,15 +230,19 @@ pub(crate) fn json(operation: Operation, space: &Space<'_>, input: &mut Input<'_
     }
     let key = input.bytes()?;
     match operation {
-        Operation::JsonSet => return json.set(key, &input.document()?),
+        Operation::JsonSet => return json.set(key, &input.last(Input::document)?),
         Operation::JsonDelete => {
+            input.finish()?;
             out.flag(json.delete(key)?);
             return Ok(());
         }
-        Operation::JsonPatch => return json.patch(key, &input.document()?),
+        Operation::JsonPatch => return json.patch(key, &input.last(Input::document)?),
         _ => {}
     }
     let path = input.text()?;
+    if matches!(operation, Operation::JsonDeleteAt | Operation::JsonPopAt) {
+        input.finish()?;
+    }
     match operation {
         Operation::JsonGetAt => maybe(out, json.get_at(key, path)?),
         Operation::JsonLengthAt => {
@@ -249,15 +259,15 @@ pub(crate) fn json(operation: Operation, space: &Space<'_>, input: &mut Input<'_
             keys.iter().for_each(|key| out.text(key));
             Ok(())
         }
-        Operation::JsonSetAt => maybe(out, json.set_at(key, path, &input.document()?)?),
+        Operation::JsonSetAt => maybe(out, json.set_at(key, path, &input.last(Input::document)?)?),
         Operation::JsonDeleteAt => maybe(out, json.delete_at(key, path)?),
-        Operation::JsonMergeAt => json.merge_at(key, path, &input.document()?),
+        Operation::JsonMergeAt => json.merge_at(key, path, &input.last(Input::document)?),
         Operation::JsonPushAt => {
-            out.number(json.push_at(key, path, &input.document()?)?);
+            out.number(json.push_at(key, path, &input.last(Input::document)?)?);
             Ok(())
         }
         Operation::JsonPopAt => maybe(out, json.pop_at(key, path)?),
-        _ => match input.document()? {
+        _ => match input.last(Input::document)? {
             Json::Number(by) => maybe(out, Some(Json::Number(json.increment_at(key, path, by)?))),
             _ => Err(malformed("the increment is not a number")),
         },
@@ -303,12 +313,13 @@ pub(crate) fn events(operation: Operation, space: &Space<'_>, input: &mut Input<
             out.optional(report.verified_from, Output::number);
         }
         Operation::EventAppend => {
-            let (kind, payload) = (input.text()?, Encoded(input.bytes()?));
+            let (kind, payload) = (input.text()?, Encoded(input.last(Input::bytes)?));
             let seq = events.append(name, kind, payload)?;
             out.optional(seq, Output::number);
         }
         Operation::EventAppendBatch => {
-            let new = input.list(|input| Ok(NewEvent::new(input.text()?, Encoded(input.bytes()?))))?;
+            let new =
+                input.last(|input| input.list(|input| Ok(NewEvent::new(input.text()?, Encoded(input.bytes()?)))))?;
             let mut batch = EventBatch::new();
             for event in new {
                 batch.push(event.kind, event.payload)?;
@@ -316,8 +327,11 @@ pub(crate) fn events(operation: Operation, space: &Space<'_>, input: &mut Input<
             let seq = events.append_encoded(name, &batch)?;
             out.optional(seq, Output::number);
         }
-        Operation::EventTrim => events.trim(name, input.number()?)?,
-        _ => out.flag(events.delete_stream(name)?),
+        Operation::EventTrim => events.trim(name, input.last(Input::number)?)?,
+        _ => {
+            input.finish()?;
+            out.flag(events.delete_stream(name)?);
+        }
     }
     Ok(())
 }
@@ -357,12 +371,15 @@ pub(crate) fn cells(operation: Operation, space: &Space<'_>, input: &mut Input<'
     let cells = space.state();
     let key = input.bytes()?;
     match operation {
-        Operation::CellInit => cells.init(key, Encoded(input.bytes()?))?,
-        Operation::CellSet => out.number(cells.set(key, Encoded(input.bytes()?))?),
-        Operation::CellDelete => out.flag(cells.delete(key)?),
+        Operation::CellInit => cells.init(key, Encoded(input.last(Input::bytes)?))?,
+        Operation::CellSet => out.number(cells.set(key, Encoded(input.last(Input::bytes)?))?),
+        Operation::CellDelete => {
+            input.finish()?;
+            out.flag(cells.delete(key)?);
+        }
         _ => {
             let expected = input.number()?;
-            out.number(cells.cas(key, expected, Encoded(input.bytes()?))?);
+            out.number(cells.cas(key, expected, Encoded(input.last(Input::bytes)?))?);
         }
     }
     Ok(())
@@ -405,14 +422,15 @@ pub(crate) fn trace(operation: Operation, space: &Space<'_>, input: &mut Input<'
             record.data = input.value()?;
             record.parent = input.optional(id)?;
             record.duration_micros = input.optional(Input::number)?;
-            record.time_micros = input.optional(Input::number)?;
+            record.time_micros = input.last(|input| input.optional(Input::number))?;
             out.0.extend_from_slice(&trace.record(record)?.to_bytes());
             Ok(())
         }
         _ => {
             let id = id(input)?;
             let data = input.optional(Input::value)?;
-            let finished = trace.finish(id, data, input.optional(Input::number)?)?;
+            let duration_micros = input.last(|input| input.optional(Input::number))?;
+            let finished = trace.finish(id, data, duration_micros)?;
             entry(&finished, out)
         }
     }

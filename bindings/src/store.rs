@@ -11,14 +11,14 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     announce::Journal,
-    execute::Executor,
+    execute::{Executor, fail, fail_each},
     failure::thrown,
     handles::Handles,
     host::JsHost,
     node::{NodeFiles, NodeStorage},
     options,
     platform::PlatformStorage,
-    wire::Output,
+    wire::{Output, REQUEST_BYTES_MAX},
 };
 
 /// Set in what a call returns: the output buffer has moved.
@@ -28,10 +28,10 @@ const ANNOUNCE: u32 = 1 << 30;
 /// Set in what a call returns: few files are ready for the log to grow into.
 #[cfg(target_family = "wasm")]
 const LOW: u32 = 1 << 29;
-/// Most bytes of an answer; the length shares its word with the marks.
-const ANSWER_BYTES_MAX: usize = (1 << 29) - 1;
-/// An output buffer of more than this is given back after its answer.
+/// A buffer of more than this is given back once it is not needed any more.
 const KEPT_BYTES: usize = 4 << 20;
+/// Most bytes of the input buffer: a request, behind what a page sends along with it.
+const INPUT_BYTES_MAX: usize = REQUEST_BYTES_MAX + (8 << 20);
 
 /// An open store. Everything that it does is asked for by a request: see `ts/wire/`.
 #[wasm_bindgen]
@@ -42,6 +42,8 @@ pub struct Store {
     journal: Journal,
     strict: bool,
     input: Vec<u8>,
+    /// How many bytes of the input are answered.
+    answered_to: usize,
     output: Output,
     output_at: usize,
     /// What is wrong in the storage below the store's files, as far as opening it has shown.
@@ -66,6 +68,7 @@ impl Store {
                 handles: Handles::default(),
                 journal: Journal::default(),
                 input: Vec::new(),
+                answered_to: 0,
                 output: Output::default(),
                 output_at: 0,
                 damage: Vec::new(),
@@ -116,13 +119,22 @@ impl Store {
         Store::open(PlatformStorage::Node(NodeStorage::new(files)), options, progress)
     }
 
-    /// Makes room for `bytes` in the input buffer, keeping what is there, and returns where it is.
-    pub fn reserve(&mut self, bytes: u32) -> usize {
+    /// Makes room for `bytes` in the input buffer, keeping what is in those, and returns where it is. What a long request
+    /// left is given back by the next short one.
+    pub fn reserve(&mut self, bytes: u32) -> Result<usize, JsValue> {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        if self.input.len() < bytes {
-            self.input.resize(bytes, 0);
+        if bytes > INPUT_BYTES_MAX {
+            let (size, limit) = (bytes as u64, INPUT_BYTES_MAX as u64);
+            return Err(thrown(&Error::Limit { what: "request bytes", size, limit }));
         }
-        self.input.as_ptr().addr()
+        if self.input.len() < bytes {
+            self.input.reserve_exact(bytes - self.input.len());
+            self.input.resize(bytes, 0);
+        } else if self.input.len() > KEPT_BYTES && bytes <= KEPT_BYTES {
+            self.input.truncate(bytes);
+            self.input.shrink_to_fit();
+        }
+        Ok(self.input.as_ptr().addr())
     }
 
     /// Where the output buffer is.
@@ -133,13 +145,45 @@ impl Store {
 
     /// Answers the request in the first `length` bytes of the input buffer and returns the length of the answer.
     pub fn call(&mut self, client: u32, length: u32) -> u32 {
-        self.run(client, length, false)
+        self.begin_answer();
+        let request = part(&self.input, 0, length);
+        match &self.db {
+            Some(db) => {
+                let damage = &self.damage;
+                let (handles, journal, strict) = (&mut self.handles, &self.journal, self.strict);
+                Executor { db, handles, journal, damage, client, strict }.answer(request, &mut self.output);
+            }
+            None => fail(&closed().into(), &mut self.output),
+        }
+        self.answered()
     }
 
-    /// [`Store::call`] for requests behind their lengths.
+    /// [`Store::call`] for requests behind their lengths, from `from` to `to` of the input buffer. [`Store::answered_to`]
+    /// says how far it has come, since answers that are large together are given one part after the other.
     #[wasm_bindgen(js_name = callAll)]
-    pub fn call_all(&mut self, client: u32, length: u32) -> u32 {
-        self.run(client, length, true)
+    pub fn call_all(&mut self, client: u32, from: u32, to: u32) -> u32 {
+        self.begin_answer();
+        let requests = part(&self.input, from, to);
+        let answered = match &self.db {
+            Some(db) => {
+                let damage = &self.damage;
+                let (handles, journal, strict) = (&mut self.handles, &self.journal, self.strict);
+                Executor { db, handles, journal, damage, client, strict }.answer_all(requests, &mut self.output)
+            }
+            None => {
+                fail_each(requests, &closed(), &mut self.output);
+                requests.len()
+            }
+        };
+        self.answered_to = answered.saturating_add(usize::try_from(from).unwrap_or(usize::MAX));
+        self.answered()
+    }
+
+    /// Where the first request begins that the last [`Store::call_all`] has not answered: where it is to go on, or, if that
+    /// is where it began, what cannot be answered, because it is cut off.
+    #[wasm_bindgen(js_name = answeredTo)]
+    pub fn answered_to(&self) -> usize {
+        self.answered_to
     }
 
     /// The commits to announce, as an answer.
@@ -175,48 +219,10 @@ impl Store {
     }
 }
 
-impl Store {
-    fn run(&mut self, client: u32, length: u32, several: bool) -> u32 {
-        self.begin_answer();
-        let requests = usize::try_from(length).ok().and_then(|length| self.input.get(..length)).unwrap_or_default();
-        let out = &mut self.output;
-        match &self.db {
-            Some(db) => {
-                let mut executor = Executor {
-                    db,
-                    handles: &mut self.handles,
-                    journal: &self.journal,
-                    damage: &self.damage,
-                    client,
-                    strict: self.strict,
-                };
-                if several {
-                    // What is malformed from here on has no length and can have no answer: the other side finds that
-                    // answers are missing.
-                    let _cut_off = executor.answer_all(requests, out);
-                } else {
-                    executor.answer(requests, out);
-                }
-            }
-            None => {
-                out.u8(1);
-                crate::failure::write(&closed().into(), out);
-            }
-        }
-        if out.0.len() > ANSWER_BYTES_MAX {
-            let limit = Error::Limit { what: "answer bytes", size: out.0.len() as u64, limit: ANSWER_BYTES_MAX as u64 };
-            let mut answer = Output::default();
-            answer.u8(1);
-            crate::failure::write(&limit.into(), &mut answer);
-            out.0 = Vec::new();
-            if several {
-                out.bytes(&answer.0);
-            } else {
-                *out = answer;
-            }
-        }
-        self.answered()
-    }
+/// Bytes of the input buffer; none where the other side is mistaken about its length.
+fn part(input: &[u8], from: u32, to: u32) -> &[u8] {
+    let place = |number| usize::try_from(number).unwrap_or(usize::MAX);
+    input.get(place(from)..place(to)).unwrap_or_default()
 }
 
 /// Tells JavaScript how far recovery is; it returns whether to stop. A function that throws is not called again.

@@ -14,6 +14,13 @@ use foldb_core::{
 /// The largest integer that a JavaScript number holds exactly.
 const SAFE_MAX: f64 = 9_007_199_254_740_991.0;
 
+/// Most bytes of a request. With the message that it is in, and what it is decoded into, it has to fit into the memory of a
+/// 32-bit module several times over.
+pub(crate) const REQUEST_BYTES_MAX: usize = 256 << 20;
+/// Most bytes of an answer. Several of them, up to [`PART_BYTES`](crate::execute::PART_BYTES), stay below the 512 MiB whose
+/// length a call can return. Only reads come near: what a write answers with is one value at most.
+pub(crate) const ANSWER_BYTES_MAX: usize = 480 << 20;
+
 /// What is left of a request.
 #[derive(Clone, Copy)]
 pub(crate) struct Input<'a>(&'a [u8]);
@@ -27,13 +34,23 @@ impl<'a> Input<'a> {
         Input(bytes)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// How many bytes are left.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
-    /// Fails where something is left: whoever sent it means another operation than the one that was read.
+    /// Fails where something is left: whoever sent it means another operation than the one that was read. Comes before
+    /// anything is written: afterwards it would tell of a failure what was done.
+    #[inline(never)]
     pub(crate) fn finish(&self) -> Result<()> {
         if self.0.is_empty() { Ok(()) } else { Err(malformed("it is longer than its operation")) }
+    }
+
+    /// The last argument, behind which nothing is left.
+    pub(crate) fn last<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let last = read(self)?;
+        self.finish()?;
+        Ok(last)
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
@@ -211,6 +228,16 @@ impl Output {
         Ok(())
     }
 
+    /// Fails where an answer that begins at `at` has become too long, with `more` bytes that are still to come.
+    #[inline(never)]
+    pub(crate) fn check(&self, at: usize, more: usize) -> Result<()> {
+        let size = self.0.len().saturating_sub(at).saturating_add(more);
+        if size <= ANSWER_BYTES_MAX {
+            return Ok(());
+        }
+        Err(Error::Limit { what: "answer bytes", size: size as u64, limit: ANSWER_BYTES_MAX as u64 })
+    }
+
     /// Overwrites the `u32` at `at`.
     pub(crate) fn patch(&mut self, at: usize, number: usize) {
         if let Some(place) = self.0.get_mut(at..at + 4) {
@@ -255,6 +282,8 @@ impl Entries {
     ) -> Result<()> {
         let before = self.values.len();
         write(&mut self.values)?;
+        // Noticed now and not at the end: the whole of a large store would not fit into memory.
+        out.check(self.at, self.values.len())?;
         let length = self.values.len() - before;
         let mut head = [0; 16];
         head[..4].copy_from_slice(&length_bytes(key.len()));

@@ -14,6 +14,7 @@ import { readAnswer, writeHead } from "./request.js";
 import { nothing } from "./surface/answers.js";
 import type { Caller, Place } from "./surface/caller.js";
 import { Db } from "./surface/db.js";
+import { ended } from "./surface/hold.js";
 import { opened, type Opened } from "./surface/reports.js";
 import { check, orCancelled } from "./work.js";
 import { Reader } from "./wire/reader.js";
@@ -50,6 +51,12 @@ class Connection {
   readonly #writer: Writer;
   #waiting: Waiting[] = [];
   #answered = 0;
+  /** How many requests the next message has. */
+  #unsent = 0;
+  /** How many answers are still to come to each message that was sent. */
+  readonly #unanswered: number[] = [];
+  /** Whether the page is going: then nothing waits for a timer of the worker. */
+  #leaving = false;
   #scheduled = false;
   #busy = false;
   #gone: FoldbError | undefined;
@@ -76,14 +83,25 @@ class Connection {
     const sent = { durability, lockTimeoutMs };
     this.#post({ type: "open", version: PROTOCOL_VERSION, name, alive: this.#alive, options: sent, encoded, watched: onProgress !== undefined });
     void compiled().then((module) => this.#post({ type: "module", module }));
-    addEventListener("pagehide", this.#flush);
+    addEventListener("pagehide", this.#leave);
+    addEventListener("pageshow", this.#stay);
     addEventListener("visibilitychange", this.#hidden);
   }
 
-  readonly #flush = () => this.#post({ type: "flush" });
+  /** What is buffered is on its way to the medium before the page ends: with what this tick has asked for, and will. */
+  readonly #leave = () => {
+    this.#flush();
+    this.#leaving = true;
+  };
+  readonly #stay = () => (this.#leaving = false);
   readonly #hidden = () => {
     if (document.visibilityState === "hidden") this.#flush();
   };
+
+  #flush(): void {
+    this.#send();
+    this.#post({ type: "flush" });
+  }
 
   #grow(least: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(Math.max(4096, Math.ceil(least * 1.5)));
@@ -99,7 +117,7 @@ class Connection {
   /** Puts a request into the message of this tick. */
   request<T>(place: Place, operation: Operation, write: ((out: Writer) => void) | undefined, read: (answer: Reader) => T): Promise<T> {
     if (this.#gone) return Promise.reject(this.#gone);
-    if (this.#busy) return Promise.reject(invalid("Reentered", "a getter of a value, or an iterator, used the store that it is being written to"));
+    if (this.#busy) return refused(place, invalid("Reentered", "a getter of a value, or an iterator, used the store that it is being written to"));
     const waits = place.target === 1 && (read as unknown) === nothing;
     const out = this.#writer;
     const start = out.at;
@@ -111,10 +129,11 @@ class Connection {
       out.patch(start, out.at - start - 4);
     } catch (error) {
       out.at = start;
-      return Promise.reject(unwritable(error));
+      return refused(place, unwritable(error));
     } finally {
       this.#busy = false;
     }
+    this.#unsent++;
     if (out.at > MESSAGE_BYTES) this.#send();
     if (waits) {
       // It travels with whatever comes next; if it fails, so does everything later of its transaction.
@@ -135,7 +154,10 @@ class Connection {
     const bytes = out.bytes.slice(0, out.at).buffer;
     out.at = 0;
     if (out.bytes.length > MESSAGE_BYTES) out.bytes = new Uint8Array(4096);
+    this.#unanswered.push(this.#unsent);
+    this.#unsent = 0;
     this.#post({ type: "requests", bytes }, bytes);
+    if (this.#leaving) this.#post({ type: "flush" });
   }
 
   #hear(data: unknown): void {
@@ -150,7 +172,7 @@ class Connection {
       case "refused":
         return this.#fail(received(message.error));
       case "answers":
-        return this.#answers(new Uint8Array(message.bytes));
+        return this.#answers(new Uint8Array(message.bytes), message.more);
       case "commits":
         return this.listeners.tell(readCommits(Reader.of(new Uint8Array(message.bytes))));
       case "stats":
@@ -175,12 +197,15 @@ class Connection {
     }
   }
 
-  #answers(bytes: Uint8Array): void {
+  #answers(bytes: Uint8Array, more: boolean): void {
     const answers = Reader.of(bytes);
+    // Answers have no names. One too many or too few, and every later one would be given to somebody else.
+    let left = this.#unanswered.shift() ?? 0;
     while (!answers.done) {
       const length = answers.u32();
-      const waiting = this.#waiting[this.#answered++];
-      if (!waiting) return this.#fail(crashed("it answers what was not asked"));
+      const waiting = this.#waiting[this.#answered];
+      if (!waiting || left-- === 0) return this.#fail(crashed("it answers what was not asked"));
+      this.#answered++;
       if (waiting !== NOBODY) {
         try {
           waiting.resolve(readAnswer(answers.part(length), waiting.read));
@@ -190,6 +215,8 @@ class Connection {
       }
       answers.at += length;
     }
+    if (more) this.#unanswered.unshift(left);
+    else if (left !== 0) return this.#fail(crashed("it has not answered everything"));
     if (this.#answered * 2 > this.#waiting.length) {
       this.#waiting = this.#waiting.slice(this.#answered);
       this.#answered = 0;
@@ -200,7 +227,8 @@ class Connection {
   #fail(error: FoldbError): void {
     if (this.#gone) return;
     this.#gone = error;
-    removeEventListener("pagehide", this.#flush);
+    removeEventListener("pagehide", this.#leave);
+    removeEventListener("pageshow", this.#stay);
     removeEventListener("visibilitychange", this.#hidden);
     if (connections.get(this.name) === this) connections.delete(this.name);
     this.#worker.terminate();
@@ -315,6 +343,20 @@ function otherVersion(version: number): FoldbError {
   return new FoldbError("Unsupported", "Protocol", `the worker speaks version ${version} of the protocol, this page ${PROTOCOL_VERSION}; reload the page`);
 }
 
+/**
+ * Rejects a request that is not sent. Nothing of its transaction may be committed: what writes give is often not waited for,
+ * and the rest would be.
+ */
+function refused(place: Place, error: unknown): Promise<never> {
+  const rejected = Promise.reject(error);
+  if (place.target === 1 && place.hold) {
+    place.hold.failure ??= { error };
+    // The commit tells it, also to whoever does not look at this.
+    rejected.catch(() => {});
+  }
+  return rejected;
+}
+
 function closed(name: string): FoldbError {
   return new FoldbError("Closed", "Closed", `the store ${name} was closed`);
 }
@@ -337,6 +379,7 @@ class Client implements Caller {
 
   call<T>(place: Place, operation: Operation, write: ((out: Writer) => void) | undefined, read: (answer: Reader) => T): Promise<T> {
     if (this.#closed) return Promise.reject(closed(this.name));
+    if (place.hold?.ended) return Promise.reject(ended());
     return this.#connection.request(place, operation, write, read);
   }
 

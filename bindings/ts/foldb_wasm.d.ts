@@ -12,7 +12,8 @@ export class Store {
   reserve(bytes: number): number;
   outputAt(): number;
   call(client: number, length: number): number;
-  callAll(client: number, length: number): number;
+  callAll(client: number, from: number, to: number): number;
+  answeredTo(): number;
   announcements(): number;
   announce(active: boolean): void;
   dropClient(client: number): void;

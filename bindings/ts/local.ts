@@ -12,9 +12,14 @@ import type { Operation } from "./operation.js";
 import { readAnswer, writeHead } from "./request.js";
 import type { Caller, Place } from "./surface/caller.js";
 import { Db } from "./surface/db.js";
+import { ended } from "./surface/hold.js";
 import { opened, type Opened } from "./surface/reports.js";
 import { Reader } from "./wire/reader.js";
 import { Writer } from "./wire/writer.js";
+
+/** Bytes of the input buffer at first, and most that it keeps. */
+const INPUT_BYTES = 4096;
+const KEPT_BYTES = 4 << 20;
 
 /** What surrounds a store in this thread. */
 export interface Surroundings {
@@ -55,10 +60,12 @@ export class LocalCaller implements Caller {
   call<T>(place: Place, operation: Operation, write: ((out: Writer) => void) | undefined, read: (answer: Reader) => T): T {
     const memory = this.#memory;
     if (memory.gone) throw memory.gone;
+    if (place.hold?.ended) throw ended();
     if (this.#busy) throw invalid("Reentered", "a getter of a value, or an iterator, used the store that it is being written to");
     const out = this.#writer;
     out.at = 0;
-    if (out.bytes.length === 0) out.refresh();
+    // What a long request took is given back before the next one.
+    if (out.bytes.length === 0 || out.bytes.length > KEPT_BYTES) out.refresh(INPUT_BYTES);
     this.#busy = true;
     try {
       writeHead(out, place, operation, false);

@@ -5,6 +5,7 @@
 import type { OpenOptions } from "./api.js";
 import { stopped, thrown, type FoldbError } from "./errors.js";
 import type { Store } from "./foldb_wasm.js";
+import { INPUT_BYTES_MAX } from "./request.js";
 
 /** Marks in what a call returns: see `src/store.rs`. */
 const MOVED = 0x80000000;
@@ -53,7 +54,7 @@ export class Memory {
   /** An input buffer of at least so many bytes. */
   input(least: number): Uint8Array<ArrayBuffer> {
     // A quarter more, so that a long request does not ask for every piece.
-    const bytes = Math.ceil(least * 1.25);
+    const bytes = Math.max(least, Math.min(Math.ceil(least * 1.25), INPUT_BYTES_MAX));
     const at = this.guard(() => this.store.reserve(bytes));
     return new Uint8Array(this.#memory.buffer as ArrayBuffer, at, bytes);
   }

@@ -44,8 +44,8 @@ export type FromWorker =
   | { type: "opened"; version: number; persisted: boolean | undefined }
   /** The first message cannot be done. */
   | { type: "refused"; error: SentError }
-  /** Answers, each behind its length, in the order of their requests. */
-  | { type: "answers"; bytes: ArrayBuffer }
+  /** Answers, each behind its length, in the order of their requests. `more`: another part of the same message's follows. */
+  | { type: "answers"; bytes: ArrayBuffer; more: boolean }
   | { type: "commits"; bytes: ArrayBuffer }
   | { type: "stats"; memoryBytes: number; usageBytes?: number; quotaBytes?: number; persisted?: boolean }
   /** The module stopped, or a message was none: nothing will be answered any more. Its kind is always `Crashed`. */
@@ -81,7 +81,7 @@ const FROM_WORKER: Record<FromWorker["type"], (message: Fields) => boolean> = {
   alive: () => true,
   opened: ({ version }) => typeof version === "number",
   refused: ({ error }) => isError(error),
-  answers: ({ bytes }) => isBuffer(bytes),
+  answers: ({ bytes, more }) => isBuffer(bytes) && typeof more === "boolean",
   commits: ({ bytes }) => isBuffer(bytes),
   stats: ({ memoryBytes }) => typeof memoryBytes === "number",
   crashed: ({ error }) => isError(error),

@@ -7,6 +7,9 @@ import type { Place } from "./surface/caller.js";
 import type { Reader } from "./wire/reader.js";
 import type { Writer } from "./wire/writer.js";
 
+/** Most bytes of a request, with what a page sends along with it: see `src/store.rs`. */
+export const INPUT_BYTES_MAX = 264 << 20;
+
 /** Writes what every request begins with. `waiting`: a write of a transaction whose answer nobody waits for. */
 export function writeHead(out: Writer, { target, handle, run }: Place, operation: Operation, waiting: boolean): void {
   out.head(operation, waiting ? 3 : target, handle);

@@ -150,13 +150,18 @@ class Session {
     const { memory } = this.#held;
     const requests = new Uint8Array(bytes);
     memory.input(requests.length).set(requests);
-    const returned = memory.guard(() => memory.store.callAll(this.#client, requests.length));
-    const answers = memory.copy(returned);
-    this.#say({ type: "answers", bytes: answers }, answers);
-    const announced = memory.announced(returned);
-    if (announced !== undefined) {
-      const commits = memory.copy(announced);
-      this.#say({ type: "commits", bytes: commits }, commits);
+    let returned = 0;
+    for (let from = 0, to = 0; from < requests.length; from = to) {
+      returned = memory.guard(() => memory.store.callAll(this.#client, from, requests.length));
+      to = memory.store.answeredTo();
+      if (to === from) throw new FoldbError("Crashed", "Crashed", "a request was cut off; reopen the store");
+      const answers = memory.copy(returned);
+      this.#say({ type: "answers", bytes: answers, more: to < requests.length }, answers);
+      const announced = memory.announced(returned);
+      if (announced !== undefined) {
+        const commits = memory.copy(announced);
+        this.#say({ type: "commits", bytes: commits }, commits);
+      }
     }
     // Where few files are left, the next message waits until there are more: no burst of a page can use them up.
     const refilled = memory.refill(returned);

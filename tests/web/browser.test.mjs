@@ -129,6 +129,180 @@ test("a write that nobody waits for fails its transaction whole", async () => {
   assert.deepEqual(found, [["Limit", "Limit"], 0]);
 });
 
+test("a write that cannot be sent fails its transaction whole, whether or not somebody waits for it", async () => {
+  const found = await inPage(async ({ foldb }) => {
+    const unhandled = [];
+    addEventListener("unhandledrejection", ({ reason }) => unhandled.push(String(reason)));
+    const db = await foldb.open("unsendable");
+    const outcome = (work) => db.transaction(work).then(() => "committed", ({ kind }) => kind);
+    const cycle = {};
+    cycle.self = cycle;
+    const outcomes = [
+      // Nobody waits.
+      await outcome((tx) => {
+        tx.kv.put("a", 1);
+        tx.kv.put("b", undefined);
+        tx.kv.put("c", 1);
+      }),
+      await outcome((tx) => {
+        tx.kv.put("a", 1);
+        tx.state.set("b", cycle);
+      }),
+      // In a run of it, by a method that makes no transaction of its own here.
+      await outcome(async (tx) => {
+        const run = await tx.runs.begin({ name: "r" });
+        run.kv.put("a", 1);
+        run.events.append("s", "kind", Symbol("x"));
+      }),
+      // Somebody waits and goes on.
+      await outcome(async (tx) => {
+        await tx.kv.put("a", 1);
+        await tx.kv.put("b", undefined).catch(() => {});
+      }),
+      // A getter that uses the store in the middle of a write.
+      await outcome((tx) => {
+        tx.kv.put("a", 1);
+        tx.kv.put("b", {
+          get value() {
+            tx.kv.put("c", 1);
+            return 1;
+          },
+        });
+      }),
+    ];
+    const tx = await db.beginTransaction();
+    tx.kv.put("a", 1);
+    tx.kv.put("b", () => 1);
+    outcomes.push(await tx.commit().catch(({ kind }) => kind));
+    outcomes.push(await tx.commit().catch(({ kind }) => kind));
+    // A refusal by the store that somebody has waited for is theirs to judge, as ever.
+    outcomes.push(await outcome((tx) => tx.kv.putIfAbsent("d", 1).then(() => tx.kv.putIfAbsent("d", 2)).catch(() => {})));
+    const keys = await db.kv.keys();
+    const runs = (await db.runs.list()).length;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await db.close();
+    return { outcomes, keys, runs, unhandled };
+  });
+  assert.deepEqual(found, { outcomes: ["Invalid", "Limit", "Invalid", "Invalid", "Invalid", "Invalid", "Invalid", "committed"], keys: ["d"], runs: 0, unhandled: [] });
+});
+
+test("what comes after the end of a transaction is refused, and not dropped in silence", async () => {
+  const found = await inPage(async ({ foldb }) => {
+    const db = await foldb.open("late");
+    const kinds = [];
+    const late = async (tx) => kinds.push(await tx.kv.put("late", 1).then(() => "resolved", ({ kind, code }) => `${kind} ${code}`));
+    let kept;
+    await db.transaction(async (tx) => {
+      kept = tx;
+      await tx.kv.put("a", 1);
+    });
+    await late(kept);
+    await db.transaction((tx) => Promise.reject(new Error((kept = tx) && "own"))).catch(() => {});
+    await late(kept);
+    const tx = await db.beginTransaction();
+    await tx.rollback();
+    await late(tx);
+    const view = await db.view();
+    await view.release();
+    await view.release();
+    kinds.push(await view.kv.get("a").catch(({ kind, code }) => `${kind} ${code}`));
+    const keys = await db.kv.keys();
+    await db.close();
+    return [kinds, keys];
+  });
+  assert.deepEqual(found, [Array(4).fill("Invalid Ended"), ["a"]]);
+});
+
+test("answers that are more than fits into one message reach those who asked", async () => {
+  const found = await inPage(async ({ foldb }) => {
+    const db = await foldb.open("large answers", { durability: "buffered" });
+    const large = (16 << 20) - 100;
+    for (const key of ["x", "y"]) await db.kv.put(key, new Uint8Array(large).fill(key.charCodeAt(0)));
+    await db.kv.put("small", 7);
+    const asked = [db.kv.put("put", 1)];
+    const told = (value) => (value instanceof Uint8Array ? `${value.length - large} ${value[large - 1]}` : String(value));
+    // More than 512 MiB, which is what a call into the module can return.
+    for (let i = 0; i < 33; i++) asked.push(db.kv.get(i % 2 ? "x" : "y").then(told, ({ kind }) => kind), db.kv.get("small").then(told, ({ kind }) => kind));
+    const answers = await Promise.all(asked);
+    const put = await db.kv.get("put");
+    await db.close();
+    return { answers: [...new Set(answers.map((answer, i) => `${i === 0 ? "put" : i % 2 ? "large" : "small"} ${answer}`))], put };
+  });
+  assert.deepEqual(found, { answers: ["put undefined", "large 0 121", "small 7", "large 0 120"], put: 1 });
+});
+
+test("an answer that is missing, or one too many, ends the connection, and no later one goes astray", async () => {
+  const found = await inPage(async ({ foldb }) => {
+    const Native = Worker;
+    const lengths = (bytes) => {
+      const view = new DataView(bytes);
+      const ends = [0];
+      for (let at = 0; at < bytes.byteLength; ) ends.push((at += 4 + view.getUint32(at, true)));
+      return ends;
+    };
+    const spoilt = async (name, spoil) => {
+      let active = false;
+      globalThis.Worker = class extends Native {
+        addEventListener(type, listener) {
+          super.addEventListener(type, (event) => {
+            if (!active || type !== "message" || event.data.type !== "answers") return listener(event);
+            listener({ data: { ...event.data, bytes: spoil(event.data.bytes, lengths(event.data.bytes)) } });
+          });
+        }
+      };
+      const db = await foldb.open(name, { durability: "buffered" });
+      globalThis.Worker = Native;
+      await db.kv.putMany([["a", 1], ["b", 2], ["c", 3]]);
+      active = true;
+      const told = (promise) => Promise.race([promise.catch(({ kind }) => kind), new Promise((resolve) => setTimeout(resolve, 3000, "nothing"))]);
+      const first = [db.kv.get("a"), db.kv.get("b")].map(told);
+      await Promise.resolve();
+      await Promise.resolve();
+      const second = told(db.kv.get("c"));
+      return [...(await Promise.all(first)), await second, await told(db.kv.get("a"))];
+    };
+    const less = await spoilt("less", (bytes, ends) => bytes.slice(0, ends.at(-2)));
+    const more = await spoilt("more", (bytes, ends) => {
+      const last = new Uint8Array(bytes.slice(ends.at(-2)));
+      const longer = new Uint8Array(bytes.byteLength + last.length);
+      longer.set(new Uint8Array(bytes));
+      longer.set(last, bytes.byteLength);
+      return longer.buffer;
+    });
+    return { less, more };
+  });
+  assert.deepEqual(found, { less: [1, "Crashed", "Crashed", "Crashed"], more: [1, 2, "Crashed", "Crashed"] });
+});
+
+test("a page that goes sends what it was asked for before it asks for the flush", async () => {
+  const found = await inPage(async ({ foldb }) => {
+    const sent = [];
+    const post = Worker.prototype.postMessage;
+    Worker.prototype.postMessage = function (message, ...rest) {
+      sent.push(message.type);
+      return post.call(this, message, ...rest);
+    };
+    const db = await foldb.open("leaving", { durability: "buffered" });
+    await db.kv.put("a", 1);
+    const during = async (event) => {
+      sent.length = 0;
+      const put = db.kv.put("before", 1);
+      dispatchEvent(new Event(event));
+      const later = db.kv.put("behind", 1);
+      await put;
+      await later;
+      return [...sent];
+    };
+    const going = await during("pagehide");
+    // It is shown again, from the browser's cache of pages.
+    const staying = await during("pageshow");
+    Worker.prototype.postMessage = post;
+    await db.close();
+    return { going, staying };
+  });
+  assert.deepEqual(found, { going: ["requests", "flush", "requests", "flush"], staying: ["requests"] });
+});
+
 test("transactions of one page that meet are all made", async () => {
   const total = await inPage(async ({ foldb }) => {
     const db = await foldb.open("meeting", { durability: "buffered" });

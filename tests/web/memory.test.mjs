@@ -107,7 +107,7 @@ test("hostile bytes of the module's memory do not stop it", async () => {
     }
     const at = store.reserve(bytes.length);
     new Uint8Array(memory.buffer, at, bytes.length).set(bytes);
-    store.callAll(random() % 3, bytes.length);
+    store.callAll(random() % 3, 0, bytes.length);
   }
   const db = await foldb.memory();
   db.kv.put("a", 1);
@@ -224,34 +224,98 @@ test("a failed sync is an unknown outcome, and poisons the store", async () => {
   equal(open(directory).kv.get("before"), 1n);
 });
 
-test("durable commits of one message share one sync, and all fail with it", async () => {
-  const { memory, Store, encodeOptions, Reader, Writer, writeHead, readAnswer, STORE, Operation } = await parts();
-  const directory = new Directory();
-  const store = Store.openNode(directory, encodeOptions({}));
-  const send = (from, count) => {
-    const out = new Writer((least) => new Uint8Array(memory.buffer, store.reserve(least), least));
-    for (let i = from; i < from + count; i++) {
+/** Sends requests to a store as one message, and gives the answers of each part that they come in. */
+async function messages(store) {
+  const { memory, Reader, Writer, writeHead, readAnswer } = await parts();
+  return (requests) => {
+    const out = new Writer((least) => {
+      const at = store.reserve(least);
+      return new Uint8Array(memory.buffer, at, least);
+    });
+    for (const { place, operation, write } of requests) {
       const start = out.at;
       out.u32(0);
-      writeHead(out, STORE, i % 2 ? Operation.KvPut : Operation.EventAppend, false);
-      out.key(i % 2 ? `k${i}` : "s");
-      if (i % 2 === 0) out.text("kind");
-      out.value(BigInt(i));
+      writeHead(out, place, operation, false);
+      write?.(out);
       out.patch(start, out.at - start - 4);
     }
-    const length = store.callAll(1, out.at) & 0x1fffffff;
-    const answers = Reader.of(new Uint8Array(memory.buffer.slice(store.outputAt(), store.outputAt() + length)));
-    const found = [];
-    while (!answers.done) {
-      const size = answers.u32();
-      try {
-        found.push(readAnswer(answers.part(size), (answer) => (answer.done ? "done" : answer.optional(() => answer.number()))));
-      } catch ({ kind }) {
-        found.push(kind);
+    const parts = [];
+    for (let from = 0; from < out.at; from = store.answeredTo()) {
+      const length = store.callAll(1, from, out.at) & 0x1fffffff;
+      const answers = Reader.of(new Uint8Array(memory.buffer.slice(store.outputAt(), store.outputAt() + length)));
+      const found = [];
+      while (!answers.done) {
+        const size = answers.u32();
+        try {
+          found.push(readAnswer(answers.part(size), (answer) => answer.bytes.slice(answer.at, answer.end)));
+        } catch ({ kind }) {
+          found.push(kind);
+        }
+        answers.at += size;
       }
-      answers.at += size;
+      parts.push(found);
     }
-    return found;
+    return parts;
+  };
+}
+
+test("answers that are large together come in parts, each to its request", async () => {
+  const { Store, encodeOptions, STORE, Operation } = await parts();
+  const store = Store.openMemory(encodeOptions({}));
+  const send = await messages(store);
+  const put = (key, value) => ({ place: STORE, operation: Operation.KvPut, write: (out) => (out.key(key), out.value(value)) });
+  const get = (key) => ({ place: STORE, operation: Operation.EntryGet, write: (out) => (out.u8(0), out.key(key)) });
+  send([put("large", new Uint8Array(9 << 20)), put("small", 1)]);
+  const found = send([get("small"), get("large"), get("large"), put("after", 2), get("large"), get("small"), get("after")]);
+  // Four bytes more for the head of so many bytes, and one for the head of a number, which takes two.
+  const [small, large] = [3, (9 << 20) + 5];
+  equal(found.map((part) => part.map((answer) => answer.length)), [[small, large, large], [0, large, small, small]]);
+  store.free();
+});
+
+test("a message that is cut off is answered as far as it goes, and it is told how far that is", async () => {
+  const { memory, Store, encodeOptions } = await parts();
+  const store = Store.openMemory(encodeOptions({}));
+  const at = store.reserve(16);
+  // Two requests of one byte each, and the length of a third that is not there.
+  new Uint8Array(memory.buffer, at, 16).set([1, 0, 0, 0, 255, 1, 0, 0, 0, 255, 9, 0, 0, 0]);
+  store.callAll(1, 0, 14);
+  equal(store.answeredTo(), 10);
+  store.callAll(1, 10, 14);
+  equal(store.answeredTo(), 10);
+  store.free();
+});
+
+test("a write of a transaction that has ended leaves nothing behind", async () => {
+  const { Store, encodeOptions, Operation } = await parts();
+  const store = Store.openMemory(encodeOptions({}));
+  const send = await messages(store);
+  // 3: as 1, a transaction, but nobody waits for the answer.
+  const put = { place: { target: 3, handle: 1, run: undefined }, operation: Operation.KvPut, write: (out) => (out.key("a"), out.value(1)) };
+  const begin = { place: { target: 1, handle: 1, run: undefined }, operation: Operation.TransactionBegin, write: (out) => (out.flag(false), out.flag(false)) };
+  const commit = { place: begin.place, operation: Operation.TransactionCommit };
+  const kinds = send([put, begin, put, commit, put, commit])[0].map((answer) => (typeof answer === "string" ? answer : "done"));
+  equal(kinds, ["Invalid", "done", "done", "done", "Invalid", "Invalid"]);
+  store.free();
+});
+
+test("durable commits of one message share one sync, and all fail with it", async () => {
+  const { Store, encodeOptions, STORE, Operation } = await parts();
+  const directory = new Directory();
+  const store = Store.openNode(directory, encodeOptions({}));
+  const message = await messages(store);
+  const send = (from, count) => {
+    const requests = Array.from({ length: count }, (_, n) => {
+      const i = from + n;
+      const write = (out) => {
+        out.key(i % 2 ? `k${i}` : "s");
+        if (i % 2 === 0) out.text("kind");
+        out.value(BigInt(i));
+      };
+      return { place: STORE, operation: i % 2 ? Operation.KvPut : Operation.EventAppend, write };
+    });
+    const seq = (bytes) => new DataView(bytes.buffer).getFloat64(1, true);
+    return message(requests)[0].map((answer) => (typeof answer === "string" ? answer : answer.length === 0 ? "done" : seq(answer)));
   };
   send(0, 2);
   let syncs = 0;
@@ -281,4 +345,204 @@ test("what this place cannot do is Unsupported, whichever call asks for it", asy
   for (const call of calls) equal(await call().then(() => "done", ({ kind, code }) => `${kind} ${code}`), "Unsupported Platform", String(call));
   for (const directory of [5, undefined, "a\0b"]) await fails("Invalid", () => openDirectory(directory));
   await fails("Invalid", () => openDirectory(mkdtempSync(join(tmpdir(), "foldb-")), null));
+});
+
+test("durable transactions of one message share one sync, and are told to be durable after it", async () => {
+  const { Store, encodeOptions, STORE, Operation, open } = await parts();
+  const directory = new Directory();
+  const store = Store.openNode(directory, encodeOptions({}));
+  const send = await messages(store);
+  let syncs = 0;
+  directory.fail = (action) => void (action === "sync" && syncs++);
+  let handles = 0;
+  const transaction = (key, durability) => {
+    const place = { target: 1, handle: ++handles, run: undefined };
+    return [
+      { place, operation: Operation.TransactionBegin, write: (out) => (out.flag(durability !== undefined), durability?.(out), out.flag(false)) },
+      { place, operation: Operation.KvPut, write: (out) => (out.key(key), out.value(1)) },
+      { place, operation: Operation.TransactionCommit },
+    ];
+  };
+  const receipts = (parts) => parts[0].filter((answer) => answer.length === 10).map((answer) => [new DataView(answer.buffer).getFloat64(0, true), answer[8]]);
+  send(transaction("first"));
+  syncs = 0;
+  const several = receipts(send(["a", "b", "c", "d"].flatMap((key) => transaction(key))));
+  equal(several, [[2, 1], [3, 1], [4, 1], [5, 1]]);
+  equal(syncs, 1);
+  // Begun in one message and committed in another.
+  const [begin, put, commit] = transaction("e", (out) => out.u8(0));
+  send([begin]);
+  equal(receipts(send([put, commit])), [[6, 1]]);
+  equal(syncs, 2);
+  // A read is no reason to sync; a transaction that does not want to wait does not.
+  send([{ place: STORE, operation: Operation.EntryGet, write: (out) => (out.u8(0), out.key("a")) }]);
+  const buffered = (out) => (out.u8(1), out.number(100), out.number(1 << 20));
+  equal(receipts(send(transaction("f", buffered))), [[7, 0]]);
+  equal(syncs, 2);
+  // The next one takes it along; if its sync fails, both answers of the message say that nobody knows.
+  directory.fail = (action) => (action === "sync" ? "EIO" : undefined);
+  equal([...new Set(send([...transaction("g"), ...transaction("h")])[0])], ["OutcomeUnknown"]);
+  directory.fail = () => undefined;
+  store.free();
+  const again = open(directory);
+  equal(["a", "b", "c", "d", "e"].map((key) => again.kv.get(key)), [1, 1, 1, 1, 1]);
+});
+
+test("what a write would have announced that failed at its commit is not announced with the next event", async () => {
+  const { open } = await parts();
+  const directory = new Directory();
+  const db = open(directory, { segmentBytes: 65_536 });
+  db.events.append("s", "k", 1);
+  const heard = [];
+  db.subscribe(undefined, ({ touched }) => heard.push(...touched.map(({ key }) => key)));
+  directory.fail = (action) => (action === "setSize" || action === "create" ? "ENOSPC" : undefined);
+  let refused = 0;
+  for (let i = 0; refused === 0; i++) {
+    try {
+      db.kv.put(`k${i}`, new Uint8Array(20_000));
+    } catch (error) {
+      equal(error.kind, "StorageFull");
+      refused = i;
+    }
+  }
+  db.events.append("s", "k", 2);
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  equal(heard, [...Array.from({ length: refused }, (_, i) => `k${i}`), "s"]);
+  directory.fail = () => undefined;
+  await db.close();
+});
+
+test("an iterator or a getter that uses another store loses nothing of what it is written into", async () => {
+  const { memory } = await parts();
+  const [db, other] = [await foldb.memory(), await foldb.memory()];
+  let filled = 0;
+  const fill = () => {
+    // Until the module's memory has to grow, and is elsewhere for JavaScript.
+    const before = memory.buffer.byteLength;
+    while (memory.buffer.byteLength === before) other.kv.put(`fill ${filled++}`, new Uint8Array(1 << 20).fill(1));
+  };
+  const pairs = function* () {
+    yield ["a", 1];
+    yield ["b", 2];
+    fill();
+  };
+  db.kv.putMany(pairs());
+  equal([db.kv.get("a"), db.kv.get("b"), db.kv.count()], [1, 2, 2]);
+  const getter = {
+    get last() {
+      fill();
+      return 3;
+    },
+  };
+  db.kv.put("c", getter);
+  equal(db.kv.get("c"), { last: 3 });
+});
+
+test("a request with a byte too many is refused, and changes nothing", async () => {
+  const { LocalCaller, STORE, Operation } = await parts();
+  const { call } = LocalCaller.prototype;
+  const tried = new Set();
+  LocalCaller.prototype.call = function (place, operation, write, read) {
+    const seq = () => call.call(this, STORE, Operation.StoreStats, undefined, (answer) => (answer.text(), answer.number()));
+    const before = seq();
+    let refused = "";
+    try {
+      call.call(this, place, operation, (out) => (write?.(out), out.u8(0)), () => undefined);
+    } catch (error) {
+      // What an app's own code throws while it is written.
+      if (error.name !== "FoldbError") throw error;
+      refused = error.message;
+    }
+    if (!refused) throw new Error(`operation ${operation} takes a byte too many`);
+    if (/longer/.test(refused)) tried.add(operation);
+    equal(seq(), before, `seq after a refused operation ${operation}`);
+    return call.call(this, place, operation, write, read);
+  };
+  try {
+    for (const [name, run] of Object.entries(cases)) {
+      if (name.includes("refused") || name.includes("limits")) continue;
+      const db = await foldb.memory();
+      await run(db, foldb);
+      equal(db.transaction((tx) => tx.seq()) >= 0, true);
+      await db.close();
+    }
+  } finally {
+    LocalCaller.prototype.call = call;
+  }
+  const missing = Object.entries(Operation).filter(([, number]) => !tried.has(number)).map(([name]) => name);
+  equal(missing, []);
+});
+
+/** Collects what nobody holds. */
+async function collect() {
+  const { setFlagsFromString } = await import("node:v8");
+  const { runInNewContext } = await import("node:vm");
+  setFlagsFromString("--expose-gc");
+  const gc = runInNewContext("gc");
+  for (let i = 0; i < 5; i++) {
+    gc();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+test("a view lives as long as any part of it is held, and no longer", async () => {
+  const { LocalCaller, Operation } = await parts();
+  const db = await foldb.memory();
+  const { id } = db.runs.begin({ name: "r" });
+  db.kv.put("a", 1);
+  db.runs.get(id).kv.put("b", 2);
+  const held = [db.view().kv, db.view().run(id), db.replay(id).kv, db.replayDefault().kv];
+  await collect();
+  equal([held[0].get("a"), held[1].kv.get("b"), held[2].get("b"), held[3].get("a")], [1, 2, 2, 1]);
+  let released = 0;
+  const { call } = LocalCaller.prototype;
+  LocalCaller.prototype.call = function (place, operation, ...rest) {
+    if (operation === Operation.Release) released++;
+    return call.call(this, place, operation, ...rest);
+  };
+  try {
+    held.length = 0;
+    await collect();
+  } finally {
+    LocalCaller.prototype.call = call;
+  }
+  equal(released, 4);
+});
+
+test("a transaction that was begun by hand and is held by nobody is rolled back", async () => {
+  const { LocalCaller, Operation } = await parts();
+  const db = await foldb.memory();
+  const held = db.beginTransaction().kv;
+  db.beginTransaction().kv.put("a", 1);
+  db.beginTransaction().commit();
+  let ended = 0;
+  const { call } = LocalCaller.prototype;
+  LocalCaller.prototype.call = function (place, operation, ...rest) {
+    if (operation === Operation.TransactionRollback) ended++;
+    return call.call(this, place, operation, ...rest);
+  };
+  try {
+    await collect();
+  } finally {
+    LocalCaller.prototype.call = call;
+  }
+  equal(ended, 1);
+  held.put("b", 2);
+  equal(held.get("b"), 2);
+});
+
+test("a request that is too long is refused before it takes memory, and what a long one took is given back", async () => {
+  const [a, b] = [await foldb.memory(), await foldb.memory()];
+  const memoryBytes = async () => (await a.stats()).memoryBytes;
+  const before = await memoryBytes();
+  await fails("Limit", () => a.kv.put("a", new Uint8Array(300 << 20)));
+  await fails("Limit", () => a.kv.put("a", "x".repeat(300 << 20)));
+  equal(await memoryBytes(), before);
+  await fails("Limit", () => a.kv.put("a", new Uint8Array(60 << 20)));
+  a.kv.put("a", 1);
+  const after = await memoryBytes();
+  // The room that the other store has given back is enough.
+  await fails("Limit", () => b.kv.put("a", new Uint8Array(60 << 20)));
+  b.kv.put("a", 2);
+  equal([await memoryBytes(), a.kv.get("a"), b.kv.get("a")], [after, 1, 2]);
 });

@@ -83,7 +83,7 @@ impl Client {
 
     fn send(&mut self, bytes: &[u8]) -> u32 {
         let length = u32::try_from(bytes.len()).unwrap();
-        let at = self.store.reserve(length);
+        let at = self.store.reserve(length).unwrap();
         if length > 0 {
             Self::place(at, length).copy_from(bytes);
         }
@@ -130,7 +130,7 @@ impl Client {
     /// The answer to bytes of any kind, as a message of several requests.
     pub(crate) fn call_all(&mut self, bytes: &[u8]) -> Answer {
         let length = self.send(bytes);
-        let returned = self.store.call_all(self.number, length);
+        let returned = self.store.call_all(self.number, 0, length);
         self.answer(returned)
     }
 

@@ -6,6 +6,7 @@ import type * as api from "../api.js";
 import type { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import type { Writer } from "../wire/writer.js";
+import type { Hold } from "./hold.js";
 
 /** Either form of a result. */
 export type Now<T> = api.Out<api.Mode, T>;
@@ -20,9 +21,11 @@ export interface Place {
   readonly target: number;
   readonly handle: number;
   readonly run: string | undefined;
+  /** What all parts of a transaction, view or replay share; while one of them is held, it is not collected. */
+  readonly hold: Hold | undefined;
 }
 
-export const STORE: Place = { target: 0, handle: 0, run: undefined };
+export const STORE: Place = { target: 0, handle: 0, run: undefined, hold: undefined };
 
 /** Whoever answers requests. */
 export interface Caller {

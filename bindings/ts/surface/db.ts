@@ -10,6 +10,7 @@ import type { Writer } from "../wire/writer.js";
 import { number } from "./answers.js";
 import { chain, isPromise, STORE, type Caller, type Now } from "./caller.js";
 import { differences } from "./diff.js";
+import { endLater, held } from "./hold.js";
 import { stats, verification, type Opened } from "./reports.js";
 import { Runs } from "./runs.js";
 import { Space } from "./space.js";
@@ -53,11 +54,14 @@ export class Db extends Space implements api.Db<api.Mode> {
   }
 
   beginTransaction(options: api.TransactionOptions = {}): Now<any> {
-    return chain(begin(this.caller, options), (place) => new Transaction(this.caller, place));
+    return chain(begin(this.caller, options), (place) => {
+      endLater(this.caller, place, Operation.TransactionRollback);
+      return new Transaction(this.caller, place);
+    });
   }
 
   view(): Now<any> {
-    const place = { target: 2, handle: this.caller.handle(), run: undefined };
+    const place = held(this.caller, 2);
     const opened = this.caller.call(place, Operation.ViewOpen, undefined, number);
     return chain(opened, (seq) => new View(this.caller, place, seq));
   }
@@ -71,10 +75,10 @@ export class Db extends Space implements api.Db<api.Mode> {
   }
 
   #replay(run: string | undefined, until: number | undefined): Now<any> {
-    const place = { target: 2, handle: this.caller.handle(), run };
+    const place = held(this.caller, 2);
     const write = (out: Writer) => out.optional(until, (until) => out.number(until));
-    const opened = this.caller.call(place, Operation.ReplayOpen, write, number);
-    return chain(opened, (transactions) => new Replay(this.caller, { ...place, run: undefined }, transactions));
+    const opened = this.caller.call({ ...place, run }, Operation.ReplayOpen, write, number);
+    return chain(opened, (transactions) => new Replay(this.caller, place, transactions));
   }
 
   diff(older: string, newer: string): Now<api.Diff> {

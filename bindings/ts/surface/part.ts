@@ -20,9 +20,9 @@ export class Part {
 
   /** Runs `work` in the transaction that this belongs to, or in one of its own. */
   protected atomically<T>(work: (place: Place) => Now<T>): Now<T> {
-    if (this.place.target === 1) return work(this.place);
+    if (this.place.target !== 0) return work(this.place);
     return chain(
-      transact(this.caller, {}, ({ handle }) => work({ target: 1, handle, run: this.place.run })),
+      transact(this.caller, {}, (place) => work({ ...place, run: this.place.run })),
       ({ value }) => value,
     );
   }

@@ -7,7 +7,8 @@ import type { Progress, WorkOptions } from "../api.js";
 import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import { breathe, check, tell } from "../work.js";
-import { settle, type Caller, type Now, type Place } from "./caller.js";
+import { settle, type Caller, type Now } from "./caller.js";
+import { held } from "./hold.js";
 
 /** Where a step has led: to the result, or so far. */
 export interface Step<T> {
@@ -26,7 +27,7 @@ interface Work<T> {
 
 function begin<T>(caller: Caller, options: WorkOptions, open: Operation, step: Operation, read: (answer: Reader) => Step<T>): Work<T> {
   check(options.signal);
-  const place: Place = { target: 2, handle: caller.handle(), run: undefined };
+  const place = held(caller, 2);
   let next = open;
   return {
     step() {

@@ -9,6 +9,7 @@ import type { Reader } from "../wire/reader.js";
 import type { Writer } from "../wire/writer.js";
 import { nothing } from "./answers.js";
 import { chain, isPromise, settle, type Caller, type Now, type Place } from "./caller.js";
+import { end, held } from "./hold.js";
 
 /** How often a closure runs again after a conflict, where nothing else is said. */
 export const DEFAULT_RETRIES = 64;
@@ -31,12 +32,24 @@ export function receipt(answer: Reader): api.Receipt {
 }
 
 export function begin(caller: Caller, options: api.TransactionOptions): Now<Place> {
-  const place = { target: 1, handle: caller.handle(), run: undefined };
+  const place = held(caller, 1);
   const write = (out: Writer) => {
     out.optional(options.durability, (wanted) => durability(out, wanted));
     out.optional(options.idempotencyKey, (key) => out.key(key));
   };
   return chain(caller.call(place, Operation.TransactionBegin, write, nothing), () => place);
+}
+
+/** Commits, unless a request of the transaction could not be sent: then it is undone, and that is told. */
+export function commit(caller: Caller, place: Place): Now<api.Receipt> {
+  const failure = place.hold?.failure;
+  if (!failure) return end(caller, place, Operation.TransactionCommit, receipt);
+  settle(() => rollback(caller, place));
+  return Promise.reject(failure.error);
+}
+
+export function rollback(caller: Caller, place: Place): Now<void> {
+  return end(caller, place, Operation.TransactionRollback, () => undefined);
 }
 
 /** Runs `work` in a transaction and commits it, again after a conflict, as often as the options say. */
@@ -48,14 +61,13 @@ export function transact<T>(
 ): Now<{ value: T; receipt: api.Receipt }> {
   const { retries = DEFAULT_RETRIES } = options;
   return chain(begin(caller, options), (place) => {
-    const commit = () => caller.call(place, Operation.TransactionCommit, undefined, receipt);
     const failed = (error: unknown): any => {
       if (!(error instanceof FoldbError && error.kind === "Conflict" && attempt < retries)) throw error;
       return chain(caller.pause(attempt), () => transact(caller, options, work, attempt + 1));
     };
     const undo = (error: unknown): never => {
       // What failed is told; that the handle cannot be given back, because the store is gone, says nothing more.
-      settle(() => caller.call(place, Operation.TransactionRollback, undefined, () => undefined));
+      settle(() => rollback(caller, place));
       throw error;
     };
     let value: T | PromiseLike<T>;
@@ -67,11 +79,11 @@ export function transact<T>(
     if (isPromise(value)) {
       return Promise.resolve(value)
         .catch(undo)
-        .then((value) => Promise.resolve(commit()).then((receipt) => ({ value, receipt }), failed));
+        .then((value) => Promise.resolve(commit(caller, place)).then((receipt) => ({ value, receipt }), failed));
     }
     const done = value;
     try {
-      const committed = commit();
+      const committed = commit(caller, place);
       return isPromise(committed)
         ? committed.then((receipt) => ({ value: done, receipt }), failed)
         : { value: done, receipt: committed };

@@ -8,7 +8,7 @@ import { number } from "./answers.js";
 import type { Now } from "./caller.js";
 import { TransactionRuns } from "./runs.js";
 import { NamedSpace, Space } from "./space.js";
-import { receipt } from "./transact.js";
+import { commit, rollback } from "./transact.js";
 
 export class Transaction extends Space implements api.OpenTransaction<api.Mode> {
   readonly runs: any = new TransactionRuns(this.caller, this.place);
@@ -34,10 +34,10 @@ export class Transaction extends Space implements api.OpenTransaction<api.Mode> 
   }
 
   commit(): Now<api.Receipt> {
-    return this.ask(Operation.TransactionCommit, undefined, receipt);
+    return commit(this.caller, this.place);
   }
 
   rollback(): Now<void> {
-    return this.ask(Operation.TransactionRollback, undefined, () => undefined);
+    return rollback(this.caller, this.place);
   }
 }

@@ -1,40 +1,27 @@
 // Versions that do not change: views and replays.
 //
-// Invariant: the store keeps a version for as long as somebody holds it. One that is forgotten is given back by the collector.
+// Invariant: they read one version, and write nothing.
 
 import type * as api from "../api.js";
 import { invalid } from "../errors.js";
 import { Operation } from "../operation.js";
-import { nothing } from "./answers.js";
-import { settle, type Caller, type Now, type Place, type Read } from "./caller.js";
+import type { Caller, Now, Place, Read } from "./caller.js";
 import { diff, differences } from "./diff.js";
+import { end, endLater } from "./hold.js";
 import { RunRequests } from "./runs.js";
 import { NamedSpace, Space } from "./space.js";
 
 export const digest: Read<string> = (answer) => answer.hex();
 
-/** Gives back the views that nobody holds any more. */
-const forgotten =
-  typeof FinalizationRegistry === "undefined"
-    ? undefined
-    : new FinalizationRegistry<{ caller: Caller; place: Place }>(({ caller, place }) => {
-        settle(() => caller.call(place, Operation.Release, undefined, nothing));
-      });
-
 /** What views and replays have in common. */
 class Held extends Space {
-  #released = false;
-
   constructor(caller: Caller, place: Place) {
     super(caller, place);
-    forgotten?.register(this, { caller, place }, this);
+    endLater(caller, place, Operation.Release);
   }
 
   release(): Now<void> {
-    if (this.#released) return undefined;
-    this.#released = true;
-    forgotten?.unregister(this);
-    return this.ask(Operation.Release, undefined, () => undefined);
+    return this.place.hold?.ended ? undefined : end(this.caller, this.place, Operation.Release, () => undefined);
   }
 }
 

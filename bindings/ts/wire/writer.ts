@@ -4,6 +4,7 @@
 
 import type { Key, RangeOptions } from "../api.js";
 import { FoldbError, invalid } from "../errors.js";
+import { INPUT_BYTES_MAX } from "../request.js";
 import { Tagged, U256 } from "../values.js";
 import { DEPTH_MAX, describe, TAG_BIGNUM, TAG_MAP, TAG_SET, TAG_TIME } from "./cbor.js";
 
@@ -31,6 +32,9 @@ export class Writer {
 
   /** Asks for the buffer again: memory that has grown is elsewhere. */
   refresh(least = 0): void {
+    if (least > INPUT_BYTES_MAX) {
+      throw new FoldbError("Limit", "Limit", `the request has more than ${INPUT_BYTES_MAX} bytes; make several, in one transaction`);
+    }
     this.bytes = this.#grow(Math.max(least, this.at));
   }
 
@@ -70,6 +74,8 @@ export class Writer {
 
   /** Overwrites the `u32` at `at`. */
   patch(at: number, number: number): void {
+    // A getter or an iterator may have used another store since, and the memory of both have grown.
+    this.room(0);
     this.#put32(at, number);
   }
 
