@@ -14,7 +14,10 @@ use foldb_testkit::{
     conformance::{self, StorageFactory, Verdict},
     crash::{CrashStorage, Fault, OperationKind},
 };
-use foldb_web::{OpenOptions, pool};
+use foldb_web::{
+    OpenOptions,
+    pool::{self, Directory},
+};
 use shim::{ShimDirectory, ShimStorage, now};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -546,6 +549,32 @@ fn a_store_of_which_only_damage_is_left_does_not_look_like_a_first_visit() {
         }
     }
     assert_eq!(refused, 1);
+}
+
+#[test]
+fn row_25_a_destruction_waits_for_pool_files_that_are_given_back_after_the_lock_of_the_store() {
+    let directory = ShimDirectory::new();
+    let storage = opened(&directory);
+    storage.create("log-1").unwrap().sync().unwrap();
+    drop(storage);
+    // A worker that was closed while it made files, or that is dying, holds some of them yet.
+    directory.hold("pool-2", 700);
+    directory.hold("pool-3", 900);
+    now(pool::destroy(&directory, "store", 2000)).unwrap();
+    assert!(directory.disk.live_image().is_empty());
+    assert!((900..=1200).contains(&directory.paused.get()), "{} ms", directory.paused.get());
+
+    drop(opened(&directory));
+    directory.hold("pool-2", 5000);
+    assert_eq!(now(pool::destroy(&directory, "store", 2000)).unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!(
+        directory.open_pool(&options()).unwrap_err().kind(),
+        ErrorKind::Locked,
+        "it is half gone, and never opened"
+    );
+    now(directory.pause(2000));
+    let storage = opened(&directory);
+    assert!(storage.opening().created, "what was left of it is gone");
 }
 
 #[test]

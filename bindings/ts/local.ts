@@ -128,6 +128,7 @@ export class LocalCaller implements Caller {
       this.#memory.guard(() => this.#memory.store.close());
     } finally {
       this.#memory.gone ??= new FoldbError("Closed", "Closed", `the store ${this.name} was closed`);
+      await this.#memory.settled();
       await this.#surroundings.released?.();
     }
   }

@@ -90,6 +90,11 @@ export class Memory {
     return this.#refilling;
   }
 
+  /** Waits for files that are being made: until then the browser counts them as open. */
+  async settled(): Promise<void> {
+    await this.#refilling;
+  }
+
   /** Makes files ready, and waits for them. */
   async ready(): Promise<void> {
     await this.guard(() => this.store.replenish());

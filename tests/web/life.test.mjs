@@ -168,6 +168,40 @@ test("a lock that is given back a moment late is waited for by a destruction and
   await context.close();
 });
 
+test("a store that is closed while files are made for it can be destroyed at once", async () => {
+  const { context, run } = await visit();
+  const found = await run(async () => {
+    const inWorker = `
+      import { destroy, openInWorker } from "${location.origin}/node_modules/foldb/dist/index.js";
+      const { createSyncAccessHandle } = FileSystemFileHandle.prototype;
+      let slow = false;
+      FileSystemFileHandle.prototype.createSyncAccessHandle = async function () {
+        const handle = await createSyncAccessHandle.call(this);
+        if (slow && this.name.startsWith("pool-")) await new Promise((resolve) => setTimeout(resolve, 300));
+        return handle;
+      };
+      const said = [];
+      for (let round = 0; round < 3; round++) {
+        slow = false;
+        const db = await openInWorker("making", { durability: "buffered", segmentBytes: 65536 });
+        slow = true;
+        // Few files are left, so that more are being made when it is closed.
+        for (let i = 0; i <= round; i++) db.kv.put("large " + i, new Uint8Array(30_000));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        await db.close();
+        said.push(await destroy("making").catch(({ message }) => message));
+      }
+      postMessage(said);`;
+    const worker = new Worker(URL.createObjectURL(new Blob([inWorker], { type: "text/javascript" })), { type: "module" });
+    return new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
+    });
+  });
+  assert.deepEqual(found, Array(3).fill(true));
+  await context.close();
+});
+
 test("the browser is asked once for persistence, and what it says is reported", async () => {
   const count = (context) =>
     context.addInitScript(() => {

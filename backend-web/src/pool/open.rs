@@ -96,7 +96,7 @@ impl<D: Directory> PoolStorage<D> {
         let mut numbers = numbers(&*directory).await.map_err(failed)?;
         if owner.len().map_err(failed)? > 0 {
             // It was being destroyed. What is left of it is not a store.
-            remove_all(&*directory, &numbers).await.map_err(failed)?;
+            remove_all(&*directory, &numbers, options.lock_wait_millis).await.map_err(failed)?;
             numbers.clear();
             owner.truncate(0).and_then(|()| owner.flush()).map_err(failed)?;
         }
@@ -141,7 +141,7 @@ pub async fn destroy<D: Directory>(directory: &D, name: &str, lock_wait_millis: 
     let owner = own(directory, name, true, lock_wait_millis).await?;
     owner.write(0, b"d").and_then(|_| owner.flush()).map_err(failed)?;
     let numbers = numbers(directory).await.map_err(failed)?;
-    remove_all(directory, &numbers).await.map_err(failed)?;
+    remove_all(directory, &numbers, lock_wait_millis).await.map_err(failed)?;
     drop(owner);
     match directory.remove(OWNER).await {
         // Somebody opens a store of this name at this moment: it is theirs, and a new one.
@@ -166,11 +166,22 @@ async fn numbers<D: Directory>(directory: &D) -> Result<Vec<u64>, Failure> {
     Ok(numbers)
 }
 
-async fn remove_all<D: Directory>(directory: &D, numbers: &[u64]) -> Result<(), Failure> {
+/// Removes these, and waits for locks that a worker has not given back yet: one that is dying, or that was closed while it
+/// made files, has given back `owner` before.
+async fn remove_all<D: Directory>(directory: &D, numbers: &[u64], wait_millis: u32) -> Result<(), Failure> {
+    let (mut waited, mut pause) = (0, 5);
     for number in numbers {
-        match directory.remove(&pool_name(*number)).await {
-            Ok(()) | Err(Failure::Missing) => {}
-            Err(failure) => return Err(failure),
+        loop {
+            match directory.remove(&pool_name(*number)).await {
+                Ok(()) | Err(Failure::Missing) => break,
+                Err(Failure::Locked) if waited < wait_millis => {
+                    let next = pause.min(wait_millis - waited);
+                    directory.pause(next).await;
+                    waited += next;
+                    pause = (pause * 2).min(200);
+                }
+                Err(failure) => return Err(failure),
+            }
         }
     }
     Ok(())
