@@ -29,7 +29,8 @@ pub(crate) fn build(root: &Path) -> Result<(), String> {
     let mut command = Command::new("wasm-pack");
     // Its own wasm-opt would be downloaded; the one of the package's lock file is used below.
     command.args(["build", "--target", "web", "--out-dir", "pkg", "--no-pack", "--no-typescript", "--no-opt"]);
-    run(command.args(["--profile", "npm"]).current_dir(&package).env("PATH", web::path(root)?))?;
+    command.args(["--profile", "npm"]).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", INLINE);
+    run(command.current_dir(&package).env("PATH", web::path(root)?))?;
     // Comments stay in the types, where editors show them, and go from what an app ships.
     let compiler = local(&package, "tsc");
     run(Command::new(&compiler).args(["--project", ".", "--emitDeclarationOnly"]).current_dir(&package))?;
@@ -56,6 +57,10 @@ pub(crate) fn build(root: &Path) -> Result<(), String> {
     run(command.current_dir(&package))?;
     run(Command::new("node").arg("sizes.mjs").current_dir(&package))
 }
+
+/// Optimized for size, but with calls of small functions inlined up to the size that "s" allows and not that of "z": decision 9 of
+/// `docs/decisions` has what that costs and brings.
+const INLINE: &str = "-Cllvm-args=-inline-threshold=45";
 
 /// Few files, because each level of imports is a way to the server and back before anything can begin: the page's entry, with
 /// what is asked for later in files of their own; the worker as one file; and what Node loads, whose entries share their
