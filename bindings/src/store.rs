@@ -113,7 +113,8 @@ impl Store {
         Store::open(PlatformStorage::Memory(MemStorage::new()), options, None)
     }
 
-    /// A store in a directory, which the caller has locked. `progress` is called as recovery goes on: see [`told`].
+    /// A store in a directory, which the caller has locked. `progress` is called as recovery goes on, with the phase, what is
+    /// done and what there is to do; what it returns says whether to stop.
     #[wasm_bindgen(js_name = openNode)]
     pub fn open_node(files: NodeFiles, options: &[u8], progress: Option<Function>) -> Result<Store, JsValue> {
         Store::open(PlatformStorage::Node(NodeStorage::new(files)), options, progress)

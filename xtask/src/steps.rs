@@ -53,6 +53,14 @@ const STEPS: &[Step] = &[
         work: Work::Cargo(&[cargo("clippy --workspace --all-targets -- -D warnings")]),
     },
     Step {
+        name: "docs",
+        why: "the documentation builds without warnings",
+        work: Work::Cargo(&[Cargo {
+            arguments: "doc --workspace --no-deps",
+            environment: Some(("RUSTDOCFLAGS", "-D warnings")),
+        }]),
+    },
+    Step {
         name: "no-std",
         why: "core builds, without warnings, for a target that has no std at all",
         work: Work::Cargo(&[
@@ -119,14 +127,6 @@ const STEPS: &[Step] = &[
         name: "benches",
         why: "the benchmarks compile as they will be run",
         work: Work::Cargo(&[cargo("check --workspace --benches")]),
-    },
-    Step {
-        name: "docs",
-        why: "the documentation builds without warnings",
-        work: Work::Cargo(&[Cargo {
-            arguments: "doc --workspace --no-deps",
-            environment: Some(("RUSTDOCFLAGS", "-D warnings")),
-        }]),
     },
 ];
 
