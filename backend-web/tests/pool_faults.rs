@@ -14,26 +14,12 @@ use foldb_testkit::{
     conformance::{self, StorageFactory, Verdict},
     crash::{CrashStorage, Fault, OperationKind},
 };
-use foldb_web::OpenOptions;
-use shim::{ShimDirectory, ShimStorage, now};
+use shim::{ShimDirectory, ShimStorage, database, now, opened, options};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[cfg(target_family = "wasm")]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
-
-fn options() -> OpenOptions {
-    OpenOptions::new()
-}
-
-fn opened(directory: &ShimDirectory) -> ShimStorage {
-    directory.open_pool(&options()).unwrap()
-}
-
-fn database(directory: &ShimDirectory) -> foldb_core::Result<Db<ShimStorage>> {
-    let options = Options::new().segment_bytes(8192).snapshot_log_bytes(None).snapshot_on_close(false);
-    Db::open(directory.open_pool(&self::options())?, Arc::new(SeededHost::new(1)), options)
-}
 
 struct Factory {
     directory: ShimDirectory,

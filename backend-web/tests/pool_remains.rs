@@ -3,36 +3,18 @@
 
 mod shim;
 
-use std::sync::Arc;
-
 use foldb_core::{
-    Db, ErrorKind, Options,
+    ErrorKind,
     storage::{Storage, StorageFile},
 };
-use foldb_testkit::{SeededHost, crash::CrashStorage};
-use foldb_web::{
-    OpenOptions,
-    pool::{self, Directory},
-};
-use shim::{ShimDirectory, ShimStorage, now};
+use foldb_testkit::crash::CrashStorage;
+use foldb_web::pool::{self, Directory};
+use shim::{ShimDirectory, database, database_on, now, opened, options};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[cfg(target_family = "wasm")]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
-
-fn options() -> OpenOptions {
-    OpenOptions::new()
-}
-
-fn opened(directory: &ShimDirectory) -> ShimStorage {
-    directory.open_pool(&options()).unwrap()
-}
-
-fn database(directory: &ShimDirectory) -> foldb_core::Result<Db<ShimStorage>> {
-    let options = Options::new().segment_bytes(8192).snapshot_log_bytes(None).snapshot_on_close(false);
-    Db::open(directory.open_pool(&self::options())?, Arc::new(SeededHost::new(1)), options)
-}
 
 #[test]
 fn a_damaged_header_is_reported_and_its_file_left_alone() {
@@ -108,8 +90,7 @@ fn a_store_of_which_only_damage_is_left_does_not_look_like_a_first_visit() {
             }
         };
         assert_eq!((storage.opening().created, &storage.opening().damaged), (false, &names));
-        let options = Options::new().segment_bytes(8192).snapshot_log_bytes(None).snapshot_on_close(false);
-        match Db::open(storage, Arc::new(SeededHost::new(1)), options) {
+        match database_on(storage) {
             Ok(db) => assert!(!db.recovery_report().created, "{names:?} passed for a new store"),
             Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{names:?}: {error}"),
         }

@@ -5,7 +5,7 @@
 // piece of it.
 
 import type { WorkOptions } from "./api.js";
-import { FoldbError, rethrow } from "./errors.js";
+import { FoldbError, fromModule, rethrow } from "./errors.js";
 import type { StoreImport } from "./foldb_wasm.js";
 import { Operation } from "./operation.js";
 import type { Caller } from "./surface/caller.js";
@@ -60,7 +60,7 @@ export async function pour(source: ArchiveSource, target: StoreImport, options: 
   try {
     for await (const piece of pieces(source, options.signal)) {
       for (let rest = piece; rest.length > 0; ) {
-        const taken = ask(() => target.write(rest.subarray(0, PIECE_BYTES)));
+        const taken = fromModule(() => target.write(rest.subarray(0, PIECE_BYTES)));
         rest = rest.subarray(taken);
         bytes += taken;
         tell(options, { phase: "archive", done: bytes, total });
@@ -71,7 +71,7 @@ export async function pour(source: ArchiveSource, target: StoreImport, options: 
       }
     }
     check(options.signal);
-    return { seq: ask(() => target.finish()), bytes };
+    return { seq: fromModule(() => target.finish()), bytes };
   } catch (error) {
     try {
       target.cancel();
@@ -81,15 +81,6 @@ export async function pour(source: ArchiveSource, target: StoreImport, options: 
     throw error;
   } finally {
     target.free();
-  }
-}
-
-/** Asks something of the module, and of nobody else: what it throws is its own way to say what is wrong. */
-function ask<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    return rethrow(error);
   }
 }
 

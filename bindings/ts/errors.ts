@@ -25,6 +25,15 @@ export function rethrow(cause: unknown): never {
   throw thrown(cause);
 }
 
+/** Asks something of the module, and of nobody else: what it throws is its own way to say what is wrong. */
+export function fromModule<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    return rethrow(cause);
+  }
+}
+
 /** Why nothing of the module may be called in this thread any more. */
 let dead: FoldbError | undefined;
 

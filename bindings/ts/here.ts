@@ -2,7 +2,7 @@
 
 import type { OpenOptions, SyncDb } from "./api.js";
 import { openHere, withQuota } from "./browser.js";
-import { FoldbError, thrown } from "./errors.js";
+import { FoldbError, fromModule } from "./errors.js";
 import { localDb } from "./local.js";
 import { load, Store } from "./module.js";
 import { checkName, encodeOptions } from "./options.js";
@@ -12,7 +12,7 @@ export async function memory(options: OpenOptions): Promise<SyncDb> {
   const settled: OpenOptions = { durability: "buffered", ...options };
   const encoded = encodeOptions(settled);
   const { memory } = await load();
-  const store = openMemory(encoded);
+  const store = fromModule(() => Store.openMemory(encoded));
   return localDb({ name: "memory", store, memory, options: { ...settled, durability: "inMemory" } });
 }
 
@@ -24,12 +24,4 @@ export async function openInWorker(name: string, options: OpenOptions): Promise<
   }
   const { store, memory, release } = await openHere(name, options, encoded, new Watch(options));
   return localDb({ name, store, memory, options, stats: withQuota, released: release });
-}
-
-function openMemory(encoded: Uint8Array): Store {
-  try {
-    return Store.openMemory(encoded);
-  } catch (error) {
-    throw thrown(error);
-  }
 }

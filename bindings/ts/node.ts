@@ -10,7 +10,7 @@ import * as path from "node:path";
 
 import type { OpenOptions, SyncDb, WorkOptions } from "./api.js";
 import { pour, type ArchiveSource, type Imported } from "./archive.js";
-import { FoldbError, rethrow, thrown } from "./errors.js";
+import { FoldbError, fromModule, thrown } from "./errors.js";
 import { localDb } from "./local.js";
 import { load, readModuleWith, Store, StoreImport } from "./module.js";
 import { encodeOptions } from "./options.js";
@@ -67,18 +67,10 @@ export async function importStore(directory: string, source: ArchiveSource, opti
   const lock = takeLock(place, true);
   const files = new Files(place);
   try {
-    return await pour(source, intoDirectory(files), options);
+    return await pour(source, fromModule(() => StoreImport.intoNode(files)), options);
   } finally {
     files.closeAll();
     fs.closeSync(lock);
-  }
-}
-
-function intoDirectory(files: Files): StoreImport {
-  try {
-    return StoreImport.intoNode(files);
-  } catch (error) {
-    return rethrow(error);
   }
 }
 

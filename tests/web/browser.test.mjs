@@ -87,13 +87,8 @@ test("a second tab is told that the store is locked, and gets it once the first 
 });
 
 test("requests of one tick travel in one message", async () => {
-  const found = await inPage(async ({ foldb }) => {
-    const sent = [];
-    const post = Worker.prototype.postMessage;
-    Worker.prototype.postMessage = function (message, ...rest) {
-      sent.push(message.type);
-      return post.call(this, message, ...rest);
-    };
+  const found = await inPage(async ({ foldb, shared }) => {
+    const { sent, stop } = shared.messages();
     const db = await foldb.open("ticks");
     await db.kv.put("a", 1);
     sent.length = 0;
@@ -104,7 +99,7 @@ test("requests of one tick travel in one message", async () => {
       for (let i = 0; i < 100; i++) await tx.kv.put(`k${i}`, i);
     });
     const writes = sent.length;
-    Worker.prototype.postMessage = post;
+    stop();
     const count = await db.kv.count();
     await db.close();
     return [values.length, reads, writes, count];
@@ -275,13 +270,8 @@ test("an answer that is missing, or one too many, ends the connection, and no la
 });
 
 test("a page that goes sends what it was asked for before it asks for the flush", async () => {
-  const found = await inPage(async ({ foldb }) => {
-    const sent = [];
-    const post = Worker.prototype.postMessage;
-    Worker.prototype.postMessage = function (message, ...rest) {
-      sent.push(message.type);
-      return post.call(this, message, ...rest);
-    };
+  const found = await inPage(async ({ foldb, shared }) => {
+    const { sent, stop } = shared.messages();
     const db = await foldb.open("leaving", { durability: "buffered" });
     await db.kv.put("a", 1);
     const during = async (event) => {
@@ -296,7 +286,7 @@ test("a page that goes sends what it was asked for before it asks for the flush"
     const going = await during("pagehide");
     // It is shown again, from the browser's cache of pages.
     const staying = await during("pageshow");
-    Worker.prototype.postMessage = post;
+    stop();
     await db.close();
     return { going, staying };
   });

@@ -2,14 +2,14 @@
 // the next browser finds the store whole, or none that opens; and it imports the store again in its place.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
 import { memory } from "foldb";
 
-import { serve, Victim } from "./victim.mjs";
+import { clearAway, serve, Victim } from "./victim.mjs";
 
 /** Kills, spread over the time that an import takes, and a little beyond it. */
 const ROUNDS = 6;
@@ -112,10 +112,6 @@ test(`a browser that is killed during an import leaves a whole store or none, ${
     assert.ok(outcomes.unfinished > 0 && outcomes.whole > 0, JSON.stringify(outcomes));
     console.log(`killed within ${millis.toFixed()} ms: ${JSON.stringify(outcomes)}`);
   } finally {
-    victim?.kill();
-    await victim?.dead;
-    server.closeAllConnections();
-    server.close();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    await clearAway(victim, server, profile);
   }
 });

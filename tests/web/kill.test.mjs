@@ -2,12 +2,12 @@
 // acknowledged is there when the next browser opens the store; what was under way may be there or not, and nothing is torn.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { serve, Victim } from "./victim.mjs";
+import { clearAway, serve, Victim } from "./victim.mjs";
 
 const ROUNDS = 50;
 /** In the page: says what is there, then commits one number after another and acknowledges each. */
@@ -78,10 +78,6 @@ test(`a browser that is killed after an acknowledged strict commit has lost noth
     }
     assert.ok(acknowledged.size >= ROUNDS, `${acknowledged.size} commits were acknowledged before a kill`);
   } finally {
-    victim?.kill();
-    await victim?.dead;
-    server.closeAllConnections();
-    server.close();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    await clearAway(victim, server, profile);
   }
 });

@@ -1,12 +1,23 @@
 // What both forms of the API promise, as one list. Every result is awaited, which a synchronous one survives; closures of
 // transactions go on by `chain`, which takes either.
 //
-// Runs in Node, Deno, Bun, pages and workers: nothing here needs any of them.
+// Runs in Node, Deno, Bun, pages and workers: nothing in the list needs any of them.
 
 import { chain, equal, fails } from "./expect.mjs";
 import { longWork } from "./long-work.mjs";
 
 export { chain, equal, fails };
+
+/** The types of the messages that this page sends to its workers from now on, until `stop`. */
+export function messages() {
+  const sent = [];
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (message, ...rest) {
+    sent.push(message.type);
+    return post.call(this, message, ...rest);
+  };
+  return { sent, stop: () => (Worker.prototype.postMessage = post) };
+}
 
 /** Each case gets a store of its own (or an empty one) and the package. */
 export const cases = {

@@ -34,6 +34,15 @@ export async function serve(told) {
   return server;
 }
 
+/** Whatever has become of a test: no process, no server and no profile is left of it. */
+export async function clearAway(victim, server, profile) {
+  victim?.kill();
+  await victim?.dead;
+  server.closeAllConnections();
+  server.close();
+  rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+}
+
 /** A browser in a process group of its own, with its profile in `profile`. */
 export class Victim {
   constructor(profile) {

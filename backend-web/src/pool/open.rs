@@ -169,22 +169,40 @@ async fn numbers<D: Directory>(directory: &D) -> Result<Vec<u64>, Failure> {
 /// Removes these, and waits for locks that a worker has not given back yet: one that is dying, or that was closed while it
 /// made files, has given back `owner` before.
 async fn remove_all<D: Directory>(directory: &D, numbers: &[u64], wait_millis: u32) -> Result<(), Failure> {
-    let (mut waited, mut pause) = (0, 5);
+    let mut patience = Patience::of(wait_millis);
     for number in numbers {
         loop {
             match directory.remove(&pool_name(*number)).await {
                 Ok(()) | Err(Failure::Missing) => break,
-                Err(Failure::Locked) if waited < wait_millis => {
-                    let next = pause.min(wait_millis - waited);
-                    directory.pause(next).await;
-                    waited += next;
-                    pause = (pause * 2).min(200);
-                }
+                Err(Failure::Locked) if patience.is_left() => patience.pause(directory).await,
                 Err(failure) => return Err(failure),
             }
         }
     }
     Ok(())
+}
+
+/// How long a lock is still waited for. The pauses become longer: most locks are given back at once.
+struct Patience {
+    left_millis: u32,
+    pause_millis: u32,
+}
+
+impl Patience {
+    fn of(millis: u32) -> Self {
+        Patience { left_millis: millis, pause_millis: 5 }
+    }
+
+    fn is_left(&self) -> bool {
+        self.left_millis > 0
+    }
+
+    async fn pause<D: Directory>(&mut self, directory: &D) {
+        let millis = self.pause_millis.min(self.left_millis);
+        directory.pause(millis).await;
+        self.left_millis -= millis;
+        self.pause_millis = (self.pause_millis * 2).min(200);
+    }
 }
 
 async fn own<D: Directory>(
@@ -206,7 +224,7 @@ async fn open_all<D: Directory>(
     wait_millis: u32,
 ) -> Result<Vec<Owned<D::Handle>>, StorageError> {
     let mut opened: Vec<Option<Owned<D::Handle>>> = names.iter().map(|_| None).collect();
-    let (mut waited, mut pause) = (0, 5);
+    let mut patience = Patience::of(wait_millis);
     loop {
         let missing: Vec<usize> =
             (0..).zip(&opened).filter(|(_, handle)| handle.is_none()).map(|(place, _)| place).collect();
@@ -219,7 +237,7 @@ async fn open_all<D: Directory>(
         for (place, result) in missing.into_iter().zip(results) {
             match result {
                 Ok(handle) => drop(opened.get_mut(place).map(|slot| slot.insert(handle))),
-                Err(Failure::Locked) if waited < wait_millis => {}
+                Err(Failure::Locked) if patience.is_left() => {}
                 Err(Failure::Locked) => return Err(StorageError::Locked { name: store.into() }),
                 Err(failure) => {
                     return Err(failure.into_error(names.get(place).map_or(store, String::as_str), "opening"));
@@ -227,10 +245,7 @@ async fn open_all<D: Directory>(
             }
         }
         if opened.iter().any(Option::is_none) {
-            let next = pause.min(wait_millis - waited);
-            directory.pause(next).await;
-            waited += next;
-            pause = (pause * 2).min(200);
+            patience.pause(directory).await;
         }
     }
 }

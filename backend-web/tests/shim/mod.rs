@@ -9,17 +9,44 @@ use std::{
     collections::BTreeMap,
     pin::pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
-use foldb_core::storage::{Storage, StorageError, StorageFile};
-use foldb_testkit::crash::{CrashFile, CrashStorage};
+use foldb_core::{
+    Db, Options,
+    storage::{Storage, StorageError, StorageFile},
+};
+use foldb_testkit::{
+    SeededHost,
+    crash::{CrashFile, CrashStorage},
+};
 use foldb_web::{
     OpenOptions,
     pool::{AccessHandle, Directory, Failure, PoolStorage},
 };
 
 pub type ShimStorage = PoolStorage<ShimDirectory>;
+
+pub fn options() -> OpenOptions {
+    OpenOptions::new()
+}
+
+/// The pool of a directory, which opens.
+pub fn opened(directory: &ShimDirectory) -> ShimStorage {
+    directory.open_pool(&options()).unwrap()
+}
+
+/// A store with small segments and without snapshots, over the pool of a directory.
+pub fn database(directory: &ShimDirectory) -> foldb_core::Result<Db<ShimStorage>> {
+    database_on(directory.open_pool(&options())?)
+}
+
+/// The same, over a pool that is open.
+pub fn database_on(storage: ShimStorage) -> foldb_core::Result<Db<ShimStorage>> {
+    let small = Options::new().segment_bytes(8192).snapshot_log_bytes(None).snapshot_on_close(false);
+    Db::open(storage, Arc::new(SeededHost::new(1)), small)
+}
 
 /// A directory. A clone is the same one, for another opener.
 #[derive(Clone)]

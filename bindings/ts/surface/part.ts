@@ -18,7 +18,7 @@ export class Part {
     return this.caller.call(this.place, operation, write, read);
   }
 
-  /** Runs `work` in the transaction that this belongs to, or in one of its own. */
+  /** Runs `work` in the transaction that this belongs to, or in one of its own; in a view, where its write is refused. */
   protected atomically<T>(work: (place: Place) => Now<T>): Now<T> {
     if (this.place.target !== 0) return work(this.place);
     return chain(

@@ -21,13 +21,13 @@ export function opened(caller: Caller): Now<Opened> {
       len: answer.number(),
       rule: answer.text(),
       what: answer.text(),
-      seqs: answer.optional((): [number, number] => [answer.number(), answer.number()]),
+      seqs: answer.optional(pair(answer)),
     });
     return {
       id: answer.text(),
       recovery: {
         created: answer.flag(),
-        snapshot: answer.optional((): [number, number] => [answer.number(), answer.number()]),
+        snapshot: answer.optional(pair(answer)),
         rejectedSnapshots: answer.list(damage),
         damage: answer.list(damage),
         seq: answer.number(),
