@@ -12,7 +12,7 @@ import { memory } from "foldb";
 import { clearAway, serve, Victim } from "./victim.mjs";
 
 /** Kills, spread over the time that an import takes, and a little beyond it. */
-const ROUNDS = 6;
+const ROUNDS = 12;
 const BEYOND = 1.2;
 
 /** A store of many files, each of which an import makes, writes and syncs; and what is to be found in it. */

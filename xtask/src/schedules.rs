@@ -21,7 +21,7 @@ const RUN: [&str; 8] = [
 ];
 
 /// How many schedules of each scenario every test run looks at.
-const SHARE: &str = "--iterations=250";
+const SHARE: &str = "--iterations=400";
 
 const HELP: &str = "\
 Runs small programs of several threads around one store under schedules that follow from a seed, and judges each; then every
