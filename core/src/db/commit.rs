@@ -19,10 +19,7 @@ use crate::{
     planted::{self, Planted},
     state::{Appended, State},
     storage::{Storage, StorageFile},
-    sync::{
-        MutexGuard, Ordering,
-        defect::{Defect, active},
-    },
+    sync::{MutexGuard, Ordering},
     transaction::{ReadSet, WriteSet},
 };
 
@@ -114,7 +111,7 @@ impl<S: Storage> Shared<S> {
     /// leave alone every node that readers may still see, and copy it; applied after, it changes them in place. Nobody
     /// else commits meanwhile: they would not see it.
     fn commit_deferred(&self, mut core: MutexGuard<'_, Core>, seq: u64) -> Result<(Receipt, Vec<Appended>)> {
-        core.exclusive = !active(Defect::NotExclusive);
+        core.exclusive = !planted::active(Planted::NotExclusive);
         core.flushing = true;
         let batch = core.engine.take_pending();
         drop(core);
@@ -197,7 +194,7 @@ impl<S: Storage> Shared<S> {
             }
             if core.flushing {
                 core = self.wait(core);
-                if active(Defect::ForeignSyncTrusted) {
+                if planted::active(Planted::ForeignSyncTrusted) {
                     return Ok(core);
                 }
                 continue;
@@ -220,9 +217,9 @@ impl<S: Storage> Shared<S> {
         let result = self.write_batch(segment, batch.as_ref(), sync);
 
         let mut core = self.lock();
-        let seq = if active(Defect::SyncCoversTooMuch) { core.engine.logged_seq() } else { seq };
+        let seq = if planted::active(Planted::SyncCoversTooMuch) { core.engine.logged_seq() } else { seq };
         core.flushing = false;
-        if result.is_err() && active(Defect::PoisonedTooLate) {
+        if result.is_err() && planted::active(Planted::PoisonedTooLate) {
             self.wake_all();
             drop(core);
             core = self.lock();

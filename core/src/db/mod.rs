@@ -51,79 +51,44 @@ use crate::{
     recovery::RecoveryReport,
     state::{Appended, DEFAULT_SPACE, SpaceNumber},
     storage::Storage,
-    sync::{
-        defect::{Defect, active},
-        yield_now,
-    },
+    sync::yield_now,
 };
 
 /// Writes the five methods that give the primitives of a space, for a handle that knows its access and its space.
 macro_rules! primitive_handles {
     ($access:ty, |$this:ident| $give:expr, |$that:ident| $space:expr) => {
-        /// Key-value pairs and counters.
-        pub fn kv(&self) -> $crate::primitive::Kv<$access> {
-            let access = {
-                let $this = self;
-                $give
-            };
-            let space = {
-                let $that = self;
-                $space
-            };
-            $crate::primitive::Kv::new(access, space)
+        $crate::db::primitive_handles! {
+            @methods $access, |$this| $give, |$that| $space;
+            /// Key-value pairs and counters.
+            kv Kv,
+            /// JSON documents.
+            json Documents,
+            /// Event streams.
+            events Events,
+            /// State cells.
+            state Cells,
+            /// Trace entries.
+            trace Trace,
         }
-
-        /// JSON documents.
-        pub fn json(&self) -> $crate::primitive::Documents<$access> {
-            let access = {
-                let $this = self;
-                $give
-            };
-            let space = {
-                let $that = self;
-                $space
-            };
-            $crate::primitive::Documents::new(access, space)
-        }
-
-        /// Event streams.
-        pub fn events(&self) -> $crate::primitive::Events<$access> {
-            let access = {
-                let $this = self;
-                $give
-            };
-            let space = {
-                let $that = self;
-                $space
-            };
-            $crate::primitive::Events::new(access, space)
-        }
-
-        /// State cells.
-        pub fn state(&self) -> $crate::primitive::Cells<$access> {
-            let access = {
-                let $this = self;
-                $give
-            };
-            let space = {
-                let $that = self;
-                $space
-            };
-            $crate::primitive::Cells::new(access, space)
-        }
-
-        /// Trace entries.
-        pub fn trace(&self) -> $crate::primitive::Trace<$access> {
-            let access = {
-                let $this = self;
-                $give
-            };
-            let space = {
-                let $that = self;
-                $space
-            };
-            $crate::primitive::Trace::new(access, space)
-        }
+    };
+    (
+        @methods $access:ty, |$this:ident| $give:expr, |$that:ident| $space:expr;
+        $($(#[$doc:meta])+ $name:ident $primitive:ident,)+
+    ) => {
+        $(
+            $(#[$doc])+
+            pub fn $name(&self) -> $crate::primitive::$primitive<$access> {
+                let access = {
+                    let $this = self;
+                    $give
+                };
+                let space = {
+                    let $that = self;
+                    $space
+                };
+                $crate::primitive::$primitive::new(access, space)
+            }
+        )+
     };
 }
 pub(crate) use primitive_handles;
@@ -351,7 +316,7 @@ impl<S: Storage> Shared<S> {
     /// See [`Db::close`].
     fn close(&self, with_snapshot: bool) -> Result<()> {
         let mut core = self.lock();
-        while (core.flushing || core.snapshotting) && !active(Defect::CloseDoesNotWait) {
+        while (core.flushing || core.snapshotting) && !planted::active(Planted::CloseDoesNotWait) {
             core = self.wait(core);
         }
         if core.closed {

@@ -14,10 +14,7 @@ use crate::{
     log::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name},
     planted::{self, Planted},
     storage::{Storage, StorageError, StorageFile},
-    sync::{
-        MutexGuard,
-        defect::{Defect, active},
-    },
+    sync::MutexGuard,
 };
 
 /// Zeros are written in pieces of this size.
@@ -32,7 +29,7 @@ impl<S: Storage> Shared<S> {
         core: MutexGuard<'a, Core>,
         needed: &SpaceNeeded,
     ) -> Result<MutexGuard<'a, Core>> {
-        if core.flushing && !active(Defect::RotationDoesNotWait) {
+        if core.flushing && !planted::active(Planted::RotationDoesNotWait) {
             return Ok(self.wait(core));
         }
         match needed {

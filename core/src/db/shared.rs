@@ -23,10 +23,7 @@ use crate::{
     planted::{self, Planted},
     state::{Source, State},
     storage::{Storage, StorageError, StorageFile},
-    sync::{
-        Condvar, Mutex, MutexGuard, RwLock,
-        defect::{Defect, active},
-    },
+    sync::{Condvar, Mutex, MutexGuard, RwLock},
     tree::{PageRef, PageSource},
 };
 
@@ -163,9 +160,9 @@ impl<S: Storage> Shared<S> {
     /// Wakes whoever waits for the end of a flush, of a snapshot, or of an exclusive commit: all of them, because each waits
     /// for something else.
     pub(crate) fn wake_all(&self) {
-        if active(Defect::OneWoken) {
+        if planted::active(Planted::OneWoken) {
             self.wake.notify_one();
-        } else if !active(Defect::WakeForgotten) {
+        } else if !planted::active(Planted::WakeForgotten) {
             self.wake.notify_all();
         }
     }
@@ -206,7 +203,7 @@ impl<S: Storage> Shared<S> {
 
     /// After a commit that need not be durable first: it shows now, unless one before it is still hidden.
     pub(crate) fn after_commit(&self, core: &Core) {
-        let early = active(Defect::ShownEarly) || planted::active(Planted::ShownBeforeDurable);
+        let early = planted::active(Planted::ShownEarly) || planted::active(Planted::ShownBeforeDurable);
         if core.engine.strict_seq() <= core.engine.durable_seq() || early {
             self.published.show(core.engine.working_state());
         }

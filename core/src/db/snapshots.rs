@@ -19,10 +19,7 @@ use crate::{
     planted::{self, Planted},
     snapshot::{self, SnapshotMeta},
     storage::{Storage, StorageError},
-    sync::{
-        MutexGuard,
-        defect::{Defect, active},
-    },
+    sync::MutexGuard,
 };
 
 /// At a clean close a snapshot pays once this much log has come since the last one: reading it would take longer than
@@ -104,7 +101,7 @@ impl<S: Storage> Shared<S> {
         while core.snapshotting {
             core = self.wait(core);
         }
-        core.snapshotting = !active(Defect::TwoSnapshots);
+        core.snapshotting = !planted::active(Planted::TwoSnapshots);
         let _turn = SnapshotTurn(self);
         work(core)
     }
@@ -194,7 +191,7 @@ impl<S: Storage> Shared<S> {
             oldest_first.reverse();
         }
         for generation in unfinished.into_iter().chain(oldest_first.into_iter().take(old)) {
-            let loaded = self.loaded_generation == Some(generation) && !active(Defect::LoadedSnapshotRemoved);
+            let loaded = self.loaded_generation == Some(generation) && !planted::active(Planted::LoadedSnapshotRemoved);
             if loaded || pinned.contains_key(&generation) {
                 continue;
             }

@@ -9,10 +9,6 @@
 //! never while anything else is waited for, so no schedule can show a difference.
 
 #[cfg(any(foldb_shuttle, foldb_loom))]
-pub mod defect;
-#[cfg(not(any(foldb_shuttle, foldb_loom)))]
-pub(crate) mod defect;
-#[cfg(any(foldb_shuttle, foldb_loom))]
 mod stand_ins;
 
 #[cfg(not(any(foldb_shuttle, foldb_loom)))]
