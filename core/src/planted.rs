@@ -186,6 +186,8 @@ defects! {
         OlderSnapshotIgnored,
         /// The log is removed that the newest snapshot does not need, without a thought for the older one (rule F-54).
         LogKeptFromNewerSnapshot,
+        /// A snapshot whose anchor could not be written counts as one of the two that are kept (rule F-51).
+        UnnamedSnapshotKept,
     }
     scheduled {
         /// Who has flushed wakes nobody.
@@ -206,6 +208,8 @@ defects! {
         NotExclusive,
         /// Two snapshots are written at once.
         TwoSnapshots,
+        /// A snapshot that has waited for a flush does not look whether it failed.
+        FailureNotSeenBySnapshot,
         /// The snapshot that absent leaves are read from is removed with the old ones.
         LoadedSnapshotRemoved,
         /// A close does not wait for the sync that is under way.

@@ -173,6 +173,8 @@ impl<S: Storage> Shared<S> {
         while core.flushing {
             core = self.wait(core);
         }
+        // Whoever flushed may have failed: then this commit stays in the buffer for ever.
+        core.engine.check_usable()?;
         if core.engine.pending_bytes() < limit {
             return Ok(core);
         }

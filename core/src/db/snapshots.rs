@@ -111,9 +111,14 @@ impl<S: Storage> Shared<S> {
         mut core: MutexGuard<'a, Core>,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<SnapshotInfo> {
-        // The log must have what the snapshot has, or a crash would leave a snapshot from the future.
+        // The log must have what the snapshot has, or a crash would leave a snapshot from the future. Each wait lets others
+        // write, rotate and fail: a flush that failed meanwhile leaves frames in the log that are not in the state, and a
+        // snapshot that names a place behind them has lost them for good.
         loop {
-            if core.flushing {
+            if !planted::active(Planted::FailureNotSeenBySnapshot) {
+                core.engine.check_usable()?;
+            }
+            if core.flushing || core.exclusive {
                 core = self.wait(core);
             } else if core.engine.is_dirty() && !planted::active(Planted::SnapshotOfTheFuture) {
                 let seq = core.engine.working_state().seq();
@@ -154,24 +159,35 @@ impl<S: Storage> Shared<S> {
             }
         };
         let mut core = self.lock();
-        if let Err(error) = self.make_room_for_anchor(&mut core) {
-            // No anchor names it, so it is no snapshot either.
-            let _ = self.storage.remove(&name);
-            return Err(error);
+        let named = self.name_snapshot(&mut core, generation, log);
+        if named.is_err() && !planted::active(Planted::UnnamedSnapshotKept) {
+            // It is whole, and perhaps an anchor that names it has reached the disk after all: it goes when the next anchor
+            // is written, behind the emptying of that slot.
+            core.garbage.push(name);
         }
-        if !planted::active(Planted::SnapshotWithoutAnchor) {
-            self.write_anchor(&mut core, |anchor| {
-                anchor.newest_snapshot = Some(generation);
-                if planted::active(Planted::LogKeptFromNewerSnapshot) {
-                    anchor.oldest_segment = log.map_or(anchor.oldest_segment, |log| log.segment);
-                }
-            })?;
-        }
+        named?;
         self.remove_log_before(&core);
         core.log_bytes_at_snapshot = log_bytes;
         drop(core);
         self.remove_old_snapshots();
         Ok(info)
+    }
+
+    /// Writes the anchor that makes a snapshot count. A store that failed while the snapshot was written writes no more.
+    fn name_snapshot(&self, core: &mut Core, generation: u64, log: Option<LogPosition>) -> Result<()> {
+        if !planted::active(Planted::FailureNotSeenBySnapshot) {
+            core.engine.check_usable()?;
+        }
+        self.make_room_for_anchor(core)?;
+        if planted::active(Planted::SnapshotWithoutAnchor) {
+            return Ok(());
+        }
+        self.write_anchor(core, |anchor| {
+            anchor.newest_snapshot = Some(generation);
+            if planted::active(Planted::LogKeptFromNewerSnapshot) {
+                anchor.oldest_segment = log.map_or(anchor.oldest_segment, |log| log.segment);
+            }
+        })
     }
 
     /// Removes all but the two newest snapshots, oldest first, but for those that the present state or a checkpoint reads.

@@ -163,7 +163,7 @@ fn both_sorts() {
 /// So many writes make a strict transaction one that is written first and applied afterwards.
 const MANY: u64 = 64;
 
-fn put_many(world: &World, db: &Store, name: &str) -> Result<()> {
+pub(super) fn put_many(world: &World, db: &Store, name: &str) -> Result<()> {
     let options = TransactionOptions::new().durability(STRICT);
     let result = db.transaction_with(&options, |tx| {
         tx.kv().put(name, 1_u64)?;

@@ -2,6 +2,7 @@
 
 mod commits;
 mod endings;
+mod failures;
 mod readers;
 mod snapshots;
 
@@ -20,6 +21,7 @@ pub const SCENARIOS: &[Scenario] = &[
     commits::ONE_KEY,
     commits::ROTATION,
     commits::FULL_DISK,
+    failures::CALLS_BESIDE_A_FAILURE,
     readers::MONOTONIC_READERS,
     readers::LOG_RESIDENT_VALUES,
     readers::REPLAY_AND_VERIFY,
