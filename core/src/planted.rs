@@ -126,7 +126,7 @@ defects! {
         EpochNotRaised,
         /// The number of the newest segment is given again (rule F-26).
         SegmentNumberUsedAgain,
-        /// An opening appends to the segment that it found (rule F-25).
+        /// An opening appends to a segment that was not ended cleanly (rule F-25).
         AppendedToRecovered,
         /// The first anchor of an opening goes over the older one (rule F-9).
         OlderAnchorOverwritten,
@@ -144,6 +144,8 @@ defects! {
         TimerWithoutSync,
         /// No clean close is marked in the log (rule F-20).
         CloseWithoutMark,
+        /// At a clean close, and when the store is idle, no anchor says how far the log is durable (rule F-9).
+        IdleWithoutAnchor,
         /// A mark in the page cache counts as a part of the segment that it is in (rule F-25).
         MarkCountedInSeal,
         /// Checksums of segment headers are not compared.

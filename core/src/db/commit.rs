@@ -46,6 +46,10 @@ pub(crate) struct Request<'a> {
 /// From so many writes on a strict transaction is applied after its sync instead of before.
 const DEFERRED_WRITES_MIN: usize = 64;
 
+/// So many calls of the timer may go by without an anchor while there are commits: what an anchor does not speak of yet has its
+/// only witnesses in the segment that it is in.
+const BUSY_TICKS_MAX: u32 = 16;
+
 /// How much more than `bytes` may be buffered before a committer has to hand it over itself.
 const BACKPRESSURE: usize = 8;
 
@@ -114,6 +118,7 @@ impl<S: Storage> Shared<S> {
         core.exclusive = !planted::active(Planted::NotExclusive);
         core.flushing = true;
         let batch = core.engine.take_pending();
+        let end = core.engine.handed_out();
         drop(core);
 
         let written = match &batch {
@@ -136,7 +141,7 @@ impl<S: Storage> Shared<S> {
         let appended = core.engine.apply_deferred(&batch, self).map_err(unknown)?;
         core.log_bytes += batch.bytes.len() as u64;
         core.engine.wrote(batch);
-        core.engine.synced(seq);
+        core.engine.synced(seq, end);
         self.after_sync(&core, None);
         self.metrics.commits.fetch_add(1, Ordering::Relaxed);
         Ok((self.answer(core, seq, false), appended))
@@ -212,7 +217,7 @@ impl<S: Storage> Shared<S> {
         let Some((segment, _)) = core.engine.active_segment() else { return Ok(core) };
         core.flushing = true;
         let batch = core.engine.take_pending();
-        let seq = core.engine.logged_seq();
+        let (seq, end) = (core.engine.logged_seq(), core.engine.handed_out());
         let state = (core.engine.strict_seq() > core.engine.durable_seq()).then(|| core.engine.working_state().clone());
         drop(core);
 
@@ -233,7 +238,7 @@ impl<S: Storage> Shared<S> {
                     core.engine.wrote(batch);
                 }
                 if sync || planted::active(Planted::HandedOverCountsAsDurable) {
-                    core.engine.synced(seq);
+                    core.engine.synced(seq, end);
                     self.after_sync(&core, state);
                 }
             }
@@ -241,6 +246,12 @@ impl<S: Storage> Shared<S> {
         }
         self.wake_all();
         result.map(|()| core)
+    }
+
+    /// [`flush`](Self::flush) with a sync, where an error of it is one of whatever was committed last.
+    pub(crate) fn flush_everything<'a>(&'a self, core: MutexGuard<'a, Core>) -> Result<MutexGuard<'a, Core>> {
+        let seq = core.engine.working_state().seq();
+        self.flush(core, true).map_err(|error| Error::OutcomeUnknown { seq, cause: error.to_string() })
     }
 
     fn write_batch(&self, segment: u64, batch: Option<&Batch>, sync: bool) -> Result<()> {
@@ -275,20 +286,32 @@ impl<S: Storage> Shared<S> {
         self.wait_durable_locked(core, seq).map(|_| seq)
     }
 
-    /// What the timer calls: syncs what is buffered, and writes a mark once everything is durable and the store idle.
-    /// Returns whether there was anything to do. A failure poisons the store and shows at the next commit.
+    /// What the timer calls: syncs what is buffered, and, once everything is durable and nothing was committed since the last
+    /// call, says so in the log and in the anchors. Returns whether there was anything to do.
     pub(crate) fn tick(&self) -> Result<bool> {
-        let core = self.lock();
+        let mut core = self.lock();
         if core.closed || core.flushing || self.is_in_memory() || core.engine.check_usable().is_err() {
             return Ok(false);
         }
-        if core.engine.is_dirty() {
-            return self.flush(core, !planted::active(Planted::TimerWithoutSync)).map(|_| true);
+        core.ticks_without_anchor += 1;
+        if core.engine.is_dirty() || core.engine.pending_bytes() > 0 {
+            core = self.flush(core, !planted::active(Planted::TimerWithoutSync))?;
+        } else if !core.engine.is_marked() {
+            core = self.mark(core)?;
+        } else {
+            return self.settle_in_passing(&mut core);
         }
-        if core.engine.is_marked() {
-            return Ok(false);
+        // A store that is never idle must say how far it is, too.
+        if core.ticks_without_anchor >= BUSY_TICKS_MAX {
+            self.settle_anchor(&mut core)?;
         }
-        self.mark(core).map(|_| true)
+        Ok(true)
+    }
+    /// An anchor costs a sync under the lock: where somebody commits all the time, one is written now and then.
+    fn settle_in_passing(&self, core: &mut Core) -> Result<bool> {
+        let seq = core.engine.durable_seq();
+        let is_idle = core::mem::replace(&mut core.seq_at_tick, seq) == seq;
+        if is_idle || core.ticks_without_anchor >= BUSY_TICKS_MAX { self.settle_anchor(core) } else { Ok(true) }
     }
 
     /// Writes a mark frame and syncs it. Everything is durable already: the mark only says so.

@@ -134,7 +134,7 @@ impl Options {
     }
 
     /// Whether [`Db::close`](crate::Db::close) writes a snapshot when more than 4 MiB of log have come since the last
-    /// one (default), so that the next opening reads no log.
+    /// one, or a thousand commits of a small store (default), so that the next opening reads little log.
     #[must_use]
     pub fn snapshot_on_close(mut self, snapshot: bool) -> Self {
         self.snapshot_on_close = snapshot;

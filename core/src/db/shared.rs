@@ -56,16 +56,27 @@ pub(crate) struct Core {
     pub(crate) snapshotting: bool,
     /// The newest anchor, as written.
     pub(crate) anchor: Option<Anchor>,
+    /// What each slot holds, as far as it is known to be valid.
+    pub(crate) anchors: [Option<Anchor>; 2],
     /// Where the next one goes.
     pub(crate) anchor_slot: AnchorSlot,
     /// The slots whose files this opening has made: they are written over in place. The others are made anew first.
     pub(crate) own_anchors: Vec<AnchorSlot>,
     /// Bytes of log when the newest snapshot was taken.
     pub(crate) log_bytes_at_snapshot: u64,
+    /// Seq of the newest snapshot.
+    pub(crate) snapshot_seq: u64,
     /// Bytes that were ever given to the log by this process.
     pub(crate) log_bytes: u64,
     /// The generation that the next snapshot gets.
     pub(crate) next_generation: u64,
+    /// Seq of the newest durable commit when the timer last found nothing else to do.
+    pub(crate) seq_at_tick: u64,
+    /// How often the timer has called since an anchor was written.
+    pub(crate) ticks_without_anchor: u32,
+    /// The newest segment that this opening found, and how much of the file was ever used: the rest is given back as soon as
+    /// the log goes on in another one.
+    pub(crate) found: Option<(u64, u64)>,
     /// Files that nothing needs; they go once an anchor was written by this process.
     pub(crate) garbage: Vec<alloc::string::String>,
     pub(crate) closed: bool,
