@@ -5,7 +5,7 @@
 import type { OpenOptions } from "./api.js";
 import { stopped, thrown, type FoldbError } from "./errors.js";
 import type { Store } from "./foldb_wasm.js";
-import { INPUT_BYTES_MAX } from "./request.js";
+import { INPUT_BYTES_MAX } from "./wire/limits.js";
 
 /** Marks in what a call returns: see `src/store.rs`. */
 const MOVED = 0x80000000;

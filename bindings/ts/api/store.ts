@@ -1,11 +1,12 @@
 // Stores: how one is opened, and what an open one does.
 
+import type { Durability, Receipt } from "./commits.js";
 import type { Given, Mode, Out } from "./common.js";
 import type { Diff, Replay, View } from "./history.js";
 import type { Announcement, RecoveryReport, Stats, VerifyReport } from "./reports.js";
 import type { Runs } from "./runs.js";
 import type { Space } from "./spaces.js";
-import type { Durability, OpenTransaction, Receipt, Transaction, TransactionOptions } from "./transactions.js";
+import type { OpenTransaction, Transaction, TransactionOptions } from "./transactions.js";
 import type { WorkOptions } from "./work.js";
 
 /** How to open a store. Recovery is long work where there is much log to read. */

@@ -6,7 +6,7 @@ import type * as api from "../api.js";
 import type { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import type { Writer } from "../wire/writer.js";
-import type { Hold } from "./hold.js";
+import type { Place } from "./place.js";
 
 /** Either form of a result. */
 export type Now<T> = api.Out<api.Mode, T>;
@@ -14,18 +14,6 @@ export type Now<T> = api.Out<api.Mode, T>;
 export type Write = (out: Writer) => void;
 
 export type Read<T> = (answer: Reader) => T;
-
-/** What a request works on: the store, a transaction, or a view; and which run of it. */
-export interface Place {
-  /** 0 for the store, 1 for a transaction, 2 for a view or replay. */
-  readonly target: number;
-  readonly handle: number;
-  readonly run: string | undefined;
-  /** What all parts of a transaction, view or replay share; while one of them is held, it is not collected. */
-  readonly hold: Hold | undefined;
-}
-
-export const STORE: Place = { target: 0, handle: 0, run: undefined, hold: undefined };
 
 /** Whoever answers requests. */
 export interface Caller {

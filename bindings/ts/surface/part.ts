@@ -1,7 +1,8 @@
 // What all parts of the surface have: where they are.
 
 import type { Operation } from "../operation.js";
-import { chain, type Caller, type Now, type Place, type Read, type Write } from "./caller.js";
+import { chain, type Caller, type Now, type Read, type Write } from "./caller.js";
+import type { Place } from "./place.js";
 import { transact } from "./transact.js";
 
 /** What all parts of the surface have: where they are. */

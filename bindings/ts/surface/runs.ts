@@ -5,8 +5,9 @@ import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import type { Writer } from "../wire/writer.js";
 import { optionalNumber } from "./answers.js";
-import { chain, STORE, type Now, type Read, type Write } from "./caller.js";
+import { chain, type Now, type Read, type Write } from "./caller.js";
 import { Part } from "./part.js";
+import { STORE } from "./place.js";
 import { NamedSpace } from "./space.js";
 import { receipt } from "./transact.js";
 

@@ -8,8 +8,9 @@ import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import type { Writer } from "../wire/writer.js";
 import { nothing } from "./answers.js";
-import { chain, isPromise, settle, type Caller, type Now, type Place } from "./caller.js";
+import { chain, isPromise, settle, type Caller, type Now } from "./caller.js";
 import { end, held } from "./hold.js";
+import type { Place } from "./place.js";
 
 /** How often a closure runs again after a conflict, where nothing else is said. */
 export const DEFAULT_RETRIES = 64;

@@ -5,9 +5,10 @@
 import type * as api from "../api.js";
 import { invalid } from "../errors.js";
 import { Operation } from "../operation.js";
-import type { Caller, Now, Place, Read } from "./caller.js";
+import type { Caller, Now, Read } from "./caller.js";
 import { diff, differences } from "./diff.js";
 import { end, endLater } from "./hold.js";
+import type { Place } from "./place.js";
 import { RunRequests } from "./runs.js";
 import { NamedSpace, Space } from "./space.js";
 

@@ -4,9 +4,9 @@
 
 import type { Key, RangeOptions } from "../api.js";
 import { FoldbError, invalid } from "../errors.js";
-import { INPUT_BYTES_MAX } from "../request.js";
 import { Tagged, U256 } from "../values.js";
 import { DEPTH_MAX, describe, TAG_BIGNUM, TAG_MAP, TAG_SET, TAG_TIME } from "./cbor.js";
+import { INPUT_BYTES_MAX } from "./limits.js";
 
 const encoder = new TextEncoder();
 
