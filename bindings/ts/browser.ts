@@ -3,7 +3,8 @@
 import type { OpenOptions, Stats } from "./api.js";
 import { FoldbError, said, thrown } from "./errors.js";
 import { load, Store } from "./module.js";
-import type { Watch } from "./work.js";
+import { ANSWER_MILLIS, within } from "./wait.js";
+import { orCancelled, type Watch } from "./work.js";
 
 /** The lock that stands for a store among all tabs and workers of an origin. */
 export function lockName(name: string): string {
@@ -19,14 +20,24 @@ const TIMER_MAX_MILLIS = 0x7fffffff;
 /** Holds a lock until what it returns is called; `undefined` if somebody else has it for longer than that. */
 export function hold(name: string, waitMillis: number): Promise<(() => void) | undefined> {
   return new Promise((taken, failed) => {
-    const signal = waitMillis > 0 ? AbortSignal.timeout(waitMillis) : undefined;
+    const waiting = new AbortController();
+    const { signal } = waiting;
+    // Not a signal with a time of its own: nobody would hold it.
+    const timer = setTimeout(
+      () => {
+        waiting.abort();
+        taken(undefined);
+      },
+      waitMillis || ANSWER_MILLIS,
+    );
     const held = (lock: Lock | null) => {
-      if (!lock) return taken(undefined);
+      clearTimeout(timer);
+      if (!lock || signal.aborted) return taken(undefined);
       return new Promise<void>((release) => taken(() => release()));
     };
-    navigator.locks.request(name, signal ? { signal } : { ifAvailable: true }, held).catch((error: unknown) => {
-      if (signal?.aborted) taken(undefined);
-      else failed(new FoldbError("Unsupported", "Platform", `this place cannot lock a store (${said(error)})`, { cause: error }));
+    navigator.locks.request(name, waitMillis > 0 ? { signal } : { ifAvailable: true }, held).catch((error: unknown) => {
+      clearTimeout(timer);
+      failed(new FoldbError("Unsupported", "Platform", `this place cannot lock a store (${said(error)})`, { cause: error }));
     });
   });
 }
@@ -62,7 +73,7 @@ export async function openHere(name: string, options: OpenOptions, encoded: Uint
     throw new FoldbError("Locked", "Locked", `another tab or worker has the store ${name} open; close it there, or use the store through it`);
   }
   try {
-    const { memory } = await loading;
+    const { memory } = await orCancelled(watch.signal, loading);
     return { store: await Store.openOpfs(name, wait, encoded, watch.call), memory, release };
   } catch (error) {
     release();
@@ -70,9 +81,14 @@ export async function openHere(name: string, options: OpenOptions, encoded: Uint
   }
 }
 
+/** What a browser says of its storage, if it says so within some seconds: nothing depends on it. */
+export function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
+  return within<T | undefined>(ANSWER_MILLIS, answer, () => undefined);
+}
+
 /** Adds usage, quota and persistence, as far as the browser says what they are. */
 export async function withQuota(stats: Stats): Promise<Stats> {
-  const asked = async <T>(ask: () => Promise<T>) => ask().catch(() => undefined);
+  const asked = async <T>(ask: () => Promise<T>) => inTime(ask()).catch(() => undefined);
   const [estimate, persisted] = await Promise.all([asked(async () => navigator.storage.estimate()), asked(async () => navigator.storage.persisted())]);
   if (estimate?.usage !== undefined) stats.usageBytes = estimate.usage;
   if (estimate?.quota !== undefined) stats.quotaBytes = estimate.quota;

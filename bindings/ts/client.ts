@@ -17,9 +17,10 @@ import { Db } from "./surface/db.js";
 import { ended } from "./surface/hold.js";
 import type { Place } from "./surface/place.js";
 import { opened, type Opened } from "./surface/reports.js";
-import { check, orCancelled } from "./work.js";
+import { givenUp, within } from "./wait.js";
 import { Reader } from "./wire/reader.js";
 import { Writer } from "./wire/writer.js";
+import { check, orCancelled } from "./work.js";
 
 /** Somebody who waits for an answer. */
 interface Waiting {
@@ -33,6 +34,12 @@ const NOBODY: Waiting = { read: nothing, resolve: () => {}, reject: () => {} };
 
 /** Longest pause before a transaction is run again, in milliseconds. */
 const PAUSE_MAX = 64;
+
+/** How long a worker may take to say its first word: it is loaded meanwhile. */
+const START_MILLIS = 60_000;
+
+/** How long a worker may take to close its store: many times what the largest snapshot takes. */
+const CLOSE_MILLIS = 60_000;
 
 /** A message of more than this does not wait for the end of the tick. */
 const MESSAGE_BYTES = 4 << 20;
@@ -265,12 +272,16 @@ class Connection {
     connections.delete(this.name);
     if (this.#gone) return;
     this.#send();
-    await new Promise<void>((resolve) => {
+    const closing = new Promise<void>((resolve) => {
       this.#closed = resolve;
       this.#post({ type: "close" });
     });
+    // A worker that stands still in the middle of a call of the browser's would be waited for, and hold its lock, for ever.
+    let late: FoldbError | undefined;
+    const how = "it was ended; what was on stable media is there, and what was buffered may not be";
+    await within(CLOSE_MILLIS, closing, () => void (late = givenUp("Crashed", "the store's worker has not closed the store", CLOSE_MILLIS, how)));
     // Also where the worker died over it: what it had to close with may not be there.
-    const failure = this.#closing ?? this.#gone;
+    const failure = late ?? this.#closing ?? this.#gone;
     this.#fail(closed(this.name));
     if (failure) throw failure;
   }
@@ -330,10 +341,13 @@ function startWorker(heard: (data: unknown) => void, failed: (error: FoldbError)
   } catch (cause) {
     throw unusable(said(cause), cause);
   }
+  const silence = setTimeout(() => failed(givenUp("Unsupported", "the package's worker has said nothing", START_MILLIS, "is the network down?")), START_MILLIS);
+  worker.addEventListener("message", () => clearTimeout(silence), { once: true });
   worker.addEventListener("message", ({ data }) => heard(data));
   worker.addEventListener("messageerror", () => failed(crashed("a message of the worker cannot be read")));
   worker.addEventListener("error", (event) => {
     event.preventDefault();
+    clearTimeout(silence);
     // What a running worker fails with has a message; what keeps it from loading has none.
     failed(event.message ? crashed(event.message) : unusable("it does not load"));
   });

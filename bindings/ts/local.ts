@@ -15,6 +15,7 @@ import { Db } from "./surface/db.js";
 import { ended } from "./surface/hold.js";
 import type { Place } from "./surface/place.js";
 import { opened, type Opened } from "./surface/reports.js";
+import { ANSWER_MILLIS, givenUp, within } from "./wait.js";
 import { Reader } from "./wire/reader.js";
 import { Writer } from "./wire/writer.js";
 
@@ -129,8 +130,13 @@ export class LocalCaller implements Caller {
       this.#memory.guard(() => this.#memory.store.close());
     } finally {
       this.#memory.gone ??= new FoldbError("Closed", "Closed", `the store ${this.name} was closed`);
-      await this.#memory.settled();
-      await this.#surroundings.released?.();
+      try {
+        await within(ANSWER_MILLIS, this.#memory.settled(), () => {
+          throw givenUp("Io", "a file that the browser was making has not come", ANSWER_MILLIS, "the store is closed, and has all that it was given");
+        });
+      } finally {
+        await this.#surroundings.released?.();
+      }
     }
   }
 }

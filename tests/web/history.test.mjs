@@ -7,7 +7,7 @@ import { Site } from "./site.mjs";
 
 let site;
 // Playwright turns the cache for pages that were left off, which no browser of a user does.
-before(async () => (site = await Site.start("--disable-back-forward-cache")));
+before(async () => (site = await Site.start({ without: ["--disable-back-forward-cache"] })));
 after(() => site?.stop());
 
 /** A page with an open store, which has been left for a page of another origin. */

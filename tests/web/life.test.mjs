@@ -7,37 +7,13 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { Site } from "./site.mjs";
+import { visit as visitSite } from "./visit.mjs";
 
 let site;
 before(async () => (site = await Site.start()));
 after(() => site?.stop());
 
-/** A tab of a profile of its own, in which workers of the package can be reached, and made to fail. */
-async function visit(prepare) {
-  const context = await site.browser.newContext();
-  await context.addInitScript(() => {
-    const Native = Worker;
-    globalThis.workers = [];
-    globalThis.Worker = class extends Native {
-      constructor(url, options) {
-        // Both are imported before the worker hears its first message.
-        const both = [`${location.origin}/failing.mjs`, url].map((module) => `import ${JSON.stringify(String(module))};`).join("");
-        super(String(url).startsWith("blob:") ? url : URL.createObjectURL(new Blob([both], { type: "text/javascript" })), options);
-        globalThis.workers.push(this);
-      }
-    };
-    globalThis.fail = (faults) => globalThis.workers[0].postMessage({ faults });
-    globalThis.soon = (promise) => {
-      const kind = Promise.resolve(promise).then((value) => value ?? "done", ({ kind, code, message }) => (kind ? `${kind} ${code}` : message));
-      return Promise.race([kind, new Promise((resolve) => setTimeout(() => resolve("nothing for 10 s"), 10_000))]);
-    };
-  });
-  if (prepare) await prepare(context);
-  const page = await context.newPage();
-  await page.goto(`${site.origin}/`);
-  const cdp = await context.newCDPSession(page);
-  return { context, page, cdp, run: (work, argument) => site.on(page, work, argument) };
-}
+const visit = (prepare) => visitSite(site, prepare);
 
 test("whoever waits when a worker ends is told: an opening, statistics, an export, a destruction", async () => {
   const { context, run } = await visit();

@@ -103,7 +103,11 @@ export interface Db<M extends Mode> extends Space<M> {
    * commits go on meanwhile. Throws `Cancelled`.
    */
   export(options?: WorkOptions): Promise<Blob>;
-  /** Syncs, writes a snapshot where it pays, and lets go of the store. It is closed even where that fails, as after a crash. */
+  /**
+   * Syncs, writes a snapshot where it pays, and lets go of the store. It is closed even where that fails, as after a crash. Throws with
+   * the code `TimedOut` where the browser does not answer: of kind `Io` where everything is on stable media and a file that was being
+   * made did not come, of kind `Crashed` where a worker stood still and was ended.
+   */
   close(): Promise<void>;
 }
 
