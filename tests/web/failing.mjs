@@ -32,7 +32,7 @@ for (const [prototype, name] of [[FileSystemFileHandle.prototype, "createSyncAcc
   };
 }
 
-// So that what the package waits for half a minute is over at once, once it has no business to wait any more.
+// What waits for an answer that will not come need not wait for long. What waits for one that will gets enough.
 const timer = globalThis.setTimeout;
-globalThis.setTimeout = (work, millis, ...more) => timer(work, faults.hurry && millis >= 1000 ? 20 : millis, ...more);
+globalThis.setTimeout = (work, millis, ...more) => timer(work, faults.hurry && hanging.length > 0 && millis >= 5000 ? 1000 : millis, ...more);
 export const fail = (wanted) => Object.assign(faults, wanted);
