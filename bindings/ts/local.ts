@@ -7,7 +7,7 @@ import type { Announcement, OpenOptions, Out, Mode, Stats, SyncDb } from "./api.
 import { Listeners, readCommits } from "./commits.js";
 import { FoldbError, invalid, thrown, unwritable } from "./errors.js";
 import type { Store } from "./foldb_wasm.js";
-import { Memory, startTicking } from "./memory.js";
+import { Memory, startTicking, tickMillis } from "./memory.js";
 import type { Operation } from "./operation.js";
 import { readAnswer, writeHead } from "./request.js";
 import type { Caller } from "./surface/caller.js";
@@ -23,6 +23,12 @@ import { Writer } from "./wire/writer.js";
 const INPUT_BYTES = 4096;
 const KEPT_BYTES = 4 << 20;
 
+/** Calls whoever wants to hear of it when the thread ends, until what is returned is called. */
+interface Ending {
+  atExit(flush: (last: boolean) => void): () => void;
+  atSignal(flush: (last: boolean) => void): () => void;
+}
+
 /** What surrounds a store in this thread. */
 export interface Surroundings {
   readonly name: string;
@@ -31,6 +37,8 @@ export interface Surroundings {
   readonly options: OpenOptions;
   /** Adds what only the platform knows. */
   stats?(stats: Stats): Promise<Stats>;
+  /** The end of the thread, where it can be heard of. */
+  readonly ending?: Ending;
   /** Called once the store is closed, or gone: gives back locks. */
   released?(): void | Promise<void>;
 }
@@ -43,6 +51,10 @@ export class LocalCaller implements Caller {
   readonly #writer: Writer;
   readonly #listeners: Listeners;
   readonly #stop: () => void;
+  #exiting: (() => void) | undefined;
+  #killed: (() => void) | undefined;
+  /** Whether the thread ends: then nothing waits for a timer. */
+  #last = false;
   #handles = 0;
   #retries = 0;
   #busy = false;
@@ -57,6 +69,25 @@ export class LocalCaller implements Caller {
       if (!this.#memory.gone) this.#memory.guard(() => store.announce(any));
     });
     this.#stop = startTicking(this.#memory, options);
+    this.#exiting = surroundings.ending?.atExit(this.#flush);
+    if (tickMillis(options) > 0 && (options.durability ?? "strict") !== "strict") this.buffers();
+  }
+
+  readonly #flush = (last: boolean): void => {
+    this.#last ||= last;
+    this.#memory.flush();
+  };
+
+  /** Some commits are buffered from now on. Only then it matters by what the thread ends: a listener is in the way of a signal. */
+  buffers(): void {
+    this.#killed ??= this.#surroundings.ending?.atSignal(this.#flush);
+  }
+
+  /** Leaves no timer and no listener behind. */
+  stop(): void {
+    this.#stop();
+    this.#exiting?.();
+    this.#killed?.();
   }
 
   call<T>(place: Place, operation: Operation, write: ((out: Writer) => void) | undefined, read: (answer: Reader) => T): T {
@@ -87,6 +118,7 @@ export class LocalCaller implements Caller {
     try {
       return readAnswer(this.#reader(returned), read);
     } finally {
+      if (this.#last) this.#memory.tick();
       const announced = memory.announced(returned);
       if (announced !== undefined) {
         const commits = readCommits(this.#reader(announced));
@@ -125,7 +157,7 @@ export class LocalCaller implements Caller {
   }
 
   async close(): Promise<void> {
-    this.#stop();
+    this.stop();
     try {
       this.#memory.guard(() => this.#memory.store.close());
     } finally {
@@ -144,6 +176,12 @@ export class LocalCaller implements Caller {
 /** The synchronous API over an open store. */
 export function localDb(surroundings: Surroundings): SyncDb {
   const caller = new LocalCaller(surroundings);
-  const found = opened(caller) as Out<Mode, Opened> as Opened;
+  let found: Opened;
+  try {
+    found = opened(caller) as Out<Mode, Opened> as Opened;
+  } catch (error) {
+    caller.stop();
+    throw error;
+  }
   return new Db(caller, found, surroundings.options.retries) as unknown as SyncDb;
 }

@@ -16,6 +16,9 @@ const LENGTH = 0x1fffffff;
 /** After files could not be made, it is not tried again for so many milliseconds. */
 const REFILL_PAUSE_MILLIS = 500;
 
+/** Ticks that leave nothing to do: one syncs, and one says so. */
+const FLUSH_TICKS = 3;
+
 /** The module's buffers, and its failure. */
 export class Memory {
   readonly #memory: WebAssembly.Memory;
@@ -110,6 +113,12 @@ export class Memory {
     } catch {
       // See above.
     }
+  }
+
+  /** Brings what is buffered to the medium, as far as that is possible, and says in the log that it is. Throws what fails. */
+  flush(): void {
+    if (this.gone) return;
+    for (let ticks = 0; ticks < FLUSH_TICKS && this.guard(() => this.store.tick()); ticks++);
   }
 
   get memoryBytes(): number {

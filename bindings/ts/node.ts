@@ -10,6 +10,7 @@ import * as path from "node:path";
 
 import type { OpenOptions, SyncDb, WorkOptions } from "./api.js";
 import { pour, type ArchiveSource, type Imported } from "./archive.js";
+import { ending } from "./ending.js";
 import { FoldbError, fromModule, thrown } from "./errors.js";
 import { localDb } from "./local.js";
 import { load, readModuleWith, Store, StoreImport } from "./module.js";
@@ -31,6 +32,12 @@ const ZEROS = new Uint8Array(1 << 20);
 /**
  * Opens the store in a directory, or creates both.
  *
+ * It is open until `close`, also if nobody holds it any more. Where the process ends before (at the end of the program, by
+ * `process.exit`, an uncaught error, SIGINT, SIGTERM or SIGHUP), what is buffered is synced, and the process ends as it would have
+ * ended. For the signals there is a listener while a store is buffered and the program has none of its own: like any
+ * listener it hears of a signal when the event loop runs, and not in a loop without an `await`. A worker thread hears of its own
+ * end only: it loses what came after the last sync when it is terminated, or when another thread ends the process.
+ *
  * Throws `Locked` where another process has it, `NotAStore` where the directory holds something else (or nothing, with
  * `create: false`), `Unsupported` with code `NoLock` where this system offers no lock that Node can take, and what `open` of
  * `foldb` throws.
@@ -49,7 +56,7 @@ export async function openDirectory(directory: string, options: OpenOptions = {}
   };
   try {
     const store = Store.openNode(files, encoded, watch.call);
-    return localDb({ name: place, store, memory, options, released });
+    return localDb({ name: place, store, memory, options, ending: ending(), released });
   } catch (error) {
     released();
     throw watch.cause(thrown(error));

@@ -22,6 +22,8 @@ export interface Caller {
   readonly async: boolean;
   /** Sends a request and gives what `read` makes of its answer. */
   call<T>(place: Place, operation: Operation, write: Write | undefined, read: Read<T>): Now<T>;
+  /** Commits may be buffered from now on. */
+  buffers?(): void;
   /** A number for a handle that is not in use. */
   handle(): number;
   /** Waits before a transaction is run again. */

@@ -34,6 +34,7 @@ export function receipt(answer: Reader): api.Receipt {
 
 export function begin(caller: Caller, options: api.TransactionOptions): Now<Place> {
   const place = held(caller, 1);
+  if (options.durability !== undefined && options.durability !== "strict") caller.buffers?.();
   const write = (out: Writer) => {
     out.optional(options.durability, (wanted) => durability(out, wanted));
     out.optional(options.idempotencyKey, (key) => out.key(key));
