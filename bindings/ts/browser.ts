@@ -2,6 +2,7 @@
 
 import type { OpenOptions, Stats } from "./api.js";
 import { FoldbError, said, thrown } from "./errors.js";
+import { TIMER_MAX_MILLIS } from "./memory.js";
 import { load, Store } from "./module.js";
 import { ANSWER_MILLIS, within } from "./wait.js";
 import { orCancelled, type Watch } from "./work.js";
@@ -13,9 +14,6 @@ export function lockName(name: string): string {
 
 /** How long to wait for a lock: browsers may give back those of a worker that has ended a second later. */
 export const LOCK_WAIT_MILLIS = 2000;
-
-/** The longest that a timer of a browser can wait: 25 days. */
-const TIMER_MAX_MILLIS = 0x7fffffff;
 
 /** Holds a lock until what it returns is called; `undefined` if somebody else has it for longer than that. */
 export function hold(name: string, waitMillis: number): Promise<(() => void) | undefined> {
@@ -59,6 +57,15 @@ export function checkPlatform(): void {
   if (why) throw new FoldbError("Unsupported", "Platform", `this place cannot open a store: ${why}`);
 }
 
+/** Stores that this worker has open. */
+const open = new Set<string>();
+
+/** The error of a store that is open, with who has it, as far as that is known. */
+export function lockedBy(name: string, advice = "close it there, or use the store through it"): FoldbError {
+  const who = open.has(name) ? "this very worker has the store" : "another tab or worker has the store";
+  return new FoldbError("Locked", "Locked", `${who} ${name} open; ${open.has(name) ? "use that handle, or close it first" : advice}`);
+}
+
 /** A store of this origin, locked and open in this worker. */
 export async function openHere(name: string, options: OpenOptions, encoded: Uint8Array, watch: Watch): Promise<{ store: Store; memory: WebAssembly.Memory; release: () => void }> {
   checkPlatform();
@@ -69,14 +76,17 @@ export async function openHere(name: string, options: OpenOptions, encoded: Uint
   // So does the file system, which takes its time at the first call; what the module asks of it then is quick.
   navigator.storage.getDirectory().catch(() => {});
   const release = await hold(lockName(name), wait);
-  if (!release) {
-    throw new FoldbError("Locked", "Locked", `another tab or worker has the store ${name} open; close it there, or use the store through it`);
-  }
+  if (!release) throw lockedBy(name);
+  open.add(name);
+  const letGo = () => {
+    open.delete(name);
+    release();
+  };
   try {
     const { memory } = await orCancelled(watch.signal, loading);
-    return { store: await Store.openOpfs(name, wait, encoded, watch.call), memory, release };
+    return { store: await Store.openOpfs(name, wait, encoded, watch.call), memory, release: letGo };
   } catch (error) {
-    release();
+    letGo();
     throw watch.cause(thrown(error));
   }
 }

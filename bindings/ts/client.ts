@@ -8,7 +8,8 @@ import type { ArchiveSource, Imported } from "./archive.js";
 import { Listeners, readCommits } from "./commits.js";
 import { FoldbError, invalid, said, unwritable } from "./errors.js";
 import type { Operation } from "./operation.js";
-import { checkName, checkOptions, encodeOptions } from "./options.js";
+import { checkName, checkSurplus, checkWork } from "./given.js";
+import { checkSame, encodeOptions } from "./options.js";
 import { fromWorker, PROTOCOL_VERSION, received, type FromWorker, type ToWorker } from "./protocol.js";
 import { readAnswer, writeHead } from "./request.js";
 import { nothing } from "./surface/answers.js";
@@ -46,7 +47,7 @@ const MESSAGE_BYTES = 4 << 20;
 
 class Connection {
   readonly name: string;
-  readonly asked: string;
+  readonly options: OpenOptions;
   readonly listeners = new Listeners((active) => this.#post({ type: "announce", active }));
   /** How many handles of the page use it. */
   users = 0;
@@ -75,9 +76,9 @@ class Connection {
   #closed: (() => void) | undefined;
   #closing: FoldbError | undefined;
 
-  constructor(name: string, options: OpenOptions, encoded: Uint8Array, asked: string, onProgress: WorkOptions["onProgress"]) {
+  constructor(name: string, options: OpenOptions, encoded: Uint8Array, onProgress: WorkOptions["onProgress"]) {
     this.name = name;
-    this.asked = asked;
+    this.options = options;
     this.#onProgress = onProgress;
     this.#writer = new Writer((least) => this.#grow(least));
     this.#worker = startWorker(
@@ -398,6 +399,10 @@ class Client implements Caller {
     return this.#connection.request(place, operation, write, read);
   }
 
+  refuse(place: Place, error: FoldbError): Promise<never> {
+    return refused(place, error);
+  }
+
   handle(): number {
     return this.#connection.handle();
   }
@@ -440,22 +445,22 @@ class Client implements Caller {
  *
  * Throws `Locked` where another tab or worker has it, `Unsupported` where the browser cannot hold one, `NotAStore` with
  * `create: false` and none there, `Corrupt` where something that was promised is damaged, `StorageFull` without room.
- * Two calls with one name in one page get the same worker; the options of the first count, and others are `Invalid`.
+ * Two calls with one name in one page get the same worker. What the second says of the store must be as the first has it (`Invalid`
+ * otherwise); `persist`, `retries`, `signal` and `onProgress` are each call's own.
  */
-export async function open(name: string, wanted: OpenOptions = {}): Promise<AsyncDb> {
+export async function open(name: string, options: OpenOptions = {}): Promise<AsyncDb> {
+  checkSurplus("open", 2, arguments);
   checkPage();
   checkName(name);
-  checkOptions(wanted);
-  const { onProgress, signal, ...options } = wanted;
-  check(signal);
   const encoded = encodeOptions(options);
-  const asked = JSON.stringify(Object.entries(options).sort());
+  const { onProgress, signal } = options;
+  check(signal);
   let connection = connections.get(name);
-  if (!connection) {
-    connection = new Connection(name, options, encoded, asked, onProgress);
+  if (connection) {
+    checkSame(name, connection.options, options);
+  } else {
+    connection = new Connection(name, options, encoded, onProgress);
     connections.set(name, connection);
-  } else if (Object.keys(options).length > 0 && connection.asked !== asked) {
-    throw invalid("Options", `the store ${name} is open in this page with other options; open it with the same, or with none`);
   }
   connection.users++;
   const client = new Client(connection);
@@ -526,6 +531,7 @@ export async function destroyByWorker(name: string): Promise<boolean> {
 /** Makes a store of an archive by a worker. */
 export async function importByWorker(name: string, source: ArchiveSource, options: WorkOptions): Promise<Imported> {
   checkName(name);
+  checkWork("importStore", options);
   const { signal, onProgress } = options;
   check(signal);
   const archive = await orCancelled(signal, import("./archive.js").then(({ blobOf }) => blobOf(source)));
@@ -533,8 +539,10 @@ export async function importByWorker(name: string, source: ArchiveSource, option
   return { seq, bytes };
 }
 
-/** Whether the browser was asked in this page for persistent storage. */
+/** What the browser says, or said, to being asked in this page for persistent storage. */
 let asking: Promise<boolean> | undefined;
+/** Whether it has not said it yet. */
+let undecided = false;
 
 /** Where it is noted that the browser was asked. It goes when the origin is evicted, and then it is time to ask again. */
 const ASKED = "foldb:persist";
@@ -553,11 +561,17 @@ function askedBefore(): boolean {
 
 /**
  * Asks for persistent storage: never where it is granted already, once in a page, and only once at all unless the app says
- * `again`. For Firefox asks its user, who would be asked at every visit.
+ * `again`. For Firefox asks its user, who would be asked at every visit. What a user has just done is a reason of its own to ask: an
+ * answer from before it does not count.
  */
 function askOnce(connection: Connection, again: boolean): void {
   if (connection.persisted || (askedBefore() && !again)) return;
+  const done = again && (navigator.userActivation?.isActive ?? true);
+  if (!asking || (done && !undecided)) {
+    undecided = true;
+    const asked = Promise.resolve().then(() => navigator.storage.persist());
+    asking = asked.catch(() => false).finally(() => (undecided = false));
+  }
   // The answer is in `stats`. A user may take as long as it takes: nothing waits for it.
-  asking ??= Promise.resolve().then(() => navigator.storage.persist()).catch(() => false);
   void asking.then((persisted) => (connection.persisted = persisted));
 }

@@ -132,6 +132,10 @@ export class LocalCaller implements Caller {
     return new Reader(bytes, view, at, end);
   }
 
+  refuse(_: Place, error: FoldbError): never {
+    throw error;
+  }
+
   handle(): number {
     return ++this.#handles;
   }

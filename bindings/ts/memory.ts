@@ -137,6 +137,9 @@ export class Memory {
   }
 }
 
+/** The longest that a timer can wait: 25 days. */
+export const TIMER_MAX_MILLIS = 0x7fffffff;
+
 /** Calls the store's timer. */
 export function startTicking(memory: Memory, options: OpenOptions): () => void {
   const millis = tickMillis(options);
@@ -152,5 +155,7 @@ export function tickMillis(options: OpenOptions): number {
   const { durability: wanted = "strict" } = options;
   if (wanted === "inMemory") return 0;
   if (wanted === "strict") return 1000;
-  return Math.max(1, wanted === "buffered" ? 100 : (wanted.intervalMs ?? 100));
+  const interval = wanted === "buffered" ? 100 : (wanted.intervalMs ?? 100);
+  // A little early, so that a commit rarely finds the interval over. What is longer than a timer can wait would be no wait at all.
+  return Math.min(Math.max(1, Math.floor(interval * 0.75)), TIMER_MAX_MILLIS);
 }

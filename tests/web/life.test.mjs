@@ -187,6 +187,8 @@ test("the browser is asked once for persistence, and what it says is reported", 
         globalThis.asked++;
         return persist.call(this);
       };
+      // What a test evaluates counts as done by a user, to Chromium. Here nobody has clicked until a test says so.
+      Object.defineProperty(navigator, "userActivation", { value: { get isActive() { return globalThis.clicked ?? false; } } });
     });
   const openings = async ({ foldb }, options) => {
     const stores = [await foldb.open("one", options), await foldb.open("two", options), await foldb.open("one", options)];
@@ -201,6 +203,23 @@ test("the browser is asked once for persistence, and what it says is reported", 
   assert.deepEqual(await run(openings), [0, true, false], "a user who is asked at each visit says no");
   await page.reload();
   assert.deepEqual(await run(openings, { persist: true }), [1, true, false], "an app may say when to ask again");
+  await page.reload();
+  const clicked = await run(async ({ foldb }) => {
+    const db = await foldb.open("one", { durability: "buffered" });
+    const counts = [globalThis.asked];
+    for (globalThis.clicked of [false, true, true]) {
+      const same = await foldb.open("one", { persist: true });
+      counts.push(globalThis.asked);
+      await same.kv.put("a", 1);
+      // Until the browser has answered.
+      while ((await same.stats()).persisted === undefined) await new Promise((resolve) => setTimeout(resolve));
+      await navigator.storage.persisted();
+      await same.close();
+    }
+    await db.close();
+    return counts;
+  });
+  assert.deepEqual(clicked, [0, 1, 2, 3], "a click asks again, of a store that is open too, whatever it was opened with");
   await context.close();
 
   // A user who says yes when asked.
@@ -428,11 +447,15 @@ test("options and names that are none are refused, and a wait without end is one
   const { context, run } = await visit();
   const found = await run(async ({ foldb }) => {
     const said = [];
-    for (const options of [null, 5, { lockTimeoutMs: NaN }, { lockTimeoutMs: -1 }, { lockTimeoutMs: "5" }]) said.push(await soon(foldb.open("x", options)));
-    for (const call of [() => foldb.open(5), () => foldb.open(), () => foldb.destroy(null), () => foldb.importStore({}, new Blob([])), () => foldb.importStore("x", 5)]) said.push(await soon(call()));
-    said.push((await foldb.list()).length);
-    // What cannot be sent to a worker does not have to be.
-    const db = await foldb.open("x", { lockTimeoutMs: Infinity, somethingElse: () => {} });
+    const wrong = [null, 5, "strict", { lockTimeoutMs: NaN }, { lockTimeoutMs: -1 }, { lockTimeoutMs: "5" }, { create: "false" }, { checkSnapshots: 1 }, { persist: "yes" }, { retries: -1 }, { recovery: "none" }, { signal: 5 }, { onProgress: 5 }];
+    for (const options of wrong) said.push(await soon(foldb.open("x", options)));
+    for (const call of [() => foldb.open(5), () => foldb.open(), () => foldb.destroy(null), () => foldb.importStore({}, new Blob([])), () => foldb.open("x", {}, 1), () => foldb.list("x"), () => foldb.destroy("x", { force: true }), () => foldb.importStore("x", new Blob([]), {}, 1), () => foldb.memory("x"), () => foldb.memory({}, 1)]) said.push(await soon(call()));
+    const own = [{ durabilty: "buffered" }, { durability: { interval: 5 } }, { somethingElse: () => {} }].map((options) => foldb.open("x", options));
+    for (const call of [...own, foldb.importStore("x", new Blob([]), { progress: 1 }), foldb.memory({ name: "x" })]) said.push(await soon(call));
+    // Half of a surrogate pair would be another name on its way.
+    for (const call of [foldb.open("\ud800"), foldb.destroy("a\udc00b"), foldb.importStore("\udc00\ud800", new Blob([]))]) said.push(await soon(call));
+    said.push(await soon(foldb.importStore("x", 5)), (await foldb.list()).length);
+    const db = await foldb.open("x", { lockTimeoutMs: Infinity });
     await db.close();
     const inWorker = `
       import { openInWorker } from "${location.origin}/node_modules/foldb/dist/index.js";
@@ -446,7 +469,34 @@ test("options and names that are none are refused, and a wait without end is one
     return said;
   });
   const refused = "Invalid Argument";
-  assert.deepEqual(found, [...Array(9).fill(refused), "Invalid Archive", 0, "done", refused, "done", "Unsupported Persist"]);
+  assert.deepEqual(found, [...Array(23).fill(refused), ...Array(5).fill("Invalid Option"), ...Array(3).fill("Invalid Text"), "Invalid Archive", 0, "done", refused, "done", "Unsupported Persist"]);
+  await context.close();
+});
+
+test("whoever has a store that is locked is called by the right name", async () => {
+  const { context, run } = await visit();
+  const found = await run(async ({ foldb }) => {
+    const inWorker = `
+      import { destroy, importStore, openInWorker } from "${location.origin}/node_modules/foldb/dist/index.js";
+      const said = (work) => work.then(() => "done", ({ kind, message }) => kind + ": " + message);
+      const own = await openInWorker("own");
+      const all = [openInWorker("own", { lockTimeoutMs: 50 }), destroy("own"), importStore("own", new Blob([])), openInWorker("page's", { lockTimeoutMs: 50 }), destroy("page's")];
+      const told = await Promise.all(all.map(said));
+      await own.close();
+      told.push(await said(openInWorker("own").then((db) => db.close())));
+      postMessage(told);`;
+    const db = await foldb.open("page's");
+    const worker = new Worker(URL.createObjectURL(new Blob([inWorker], { type: "text/javascript" })), { type: "module" });
+    const told = await new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
+    });
+    await db.close();
+    return told;
+  });
+  const own = "Locked: this very worker has the store own open; use that handle, or close it first";
+  const other = "Locked: another tab or worker has the store page's open; ";
+  assert.deepEqual(found, [own, own, own, `${other}close it there, or use the store through it`, `${other}close it before it is destroyed`, "done"]);
   await context.close();
 });
 

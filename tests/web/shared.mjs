@@ -5,6 +5,7 @@
 
 import { chain, equal, fails } from "./expect.mjs";
 import { longWork } from "./long-work.mjs";
+import { strict } from "./strict.mjs";
 
 export { chain, equal, fails };
 
@@ -584,4 +585,5 @@ export const cases = {
   },
 
   ...longWork,
+  ...strict,
 };

@@ -32,8 +32,9 @@ export interface OpenOptions extends WorkOptions {
   retries?: number;
   /**
    * Browser: whether `open` asks for persistent storage where it is not granted. By default once for an origin, at its first
-   * opening, because some browsers ask their user; `true` asks in each page, as after a click on "keep my data"; `false`
-   * never. `stats()` says what came of it. `openInWorker` refuses `true`: only pages may ask.
+   * opening, because some browsers ask their user; `true` asks in each page, and after each click on something like "keep my
+   * data", of a store that is open already too; `false` never. `stats()` says what came of it. `openInWorker` refuses
+   * `true`: only pages may ask.
    */
   persist?: boolean;
   /** Browser: how many milliseconds to wait for another owner of the store to let go, as after a reload. Default 2000. */

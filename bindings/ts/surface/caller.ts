@@ -3,6 +3,7 @@
 // Invariant: nothing here knows an operation. `chain` goes on with either form of a result, so that each method is written once.
 
 import type * as api from "../api.js";
+import type { FoldbError } from "../errors.js";
 import type { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import type { Writer } from "../wire/writer.js";
@@ -22,6 +23,8 @@ export interface Caller {
   readonly async: boolean;
   /** Sends a request and gives what `read` makes of its answer. */
   call<T>(place: Place, operation: Operation, write: Write | undefined, read: Read<T>): Now<T>;
+  /** Answers what is not asked because it is wrong. Of its transaction nothing may be committed. */
+  refuse(place: Place, error: FoldbError): Now<never>;
   /** Commits may be buffered from now on. */
   buffers?(): void;
   /** A number for a handle that is not in use. */

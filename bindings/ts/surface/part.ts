@@ -23,7 +23,7 @@ export class Part {
   protected atomically<T>(work: (place: Place) => Now<T>): Now<T> {
     if (this.place.target !== 0) return work(this.place);
     return chain(
-      transact(this.caller, {}, (place) => work({ ...place, run: this.place.run })),
+      transact(this.caller, {}, undefined, (place) => work({ ...place, run: this.place.run })),
       ({ value }) => value,
     );
   }
