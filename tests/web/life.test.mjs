@@ -31,7 +31,12 @@ test("whoever waits when a worker ends is told: an opening, statistics, an expor
     let release;
     await new Promise((held) => navigator.locks.request("foldb:ends", () => (held(), new Promise((let_go) => (release = let_go)))));
     const waiting = [foldb.open("ends", { lockTimeoutMs: 60_000 }), foldb.destroy("ends"), foldb.importStore("ends", new Blob([]))].map(soon);
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    // Until all three wait for it, and the page for the end of each.
+    const isWaited = ({ pending }, name) => pending.filter((lock) => lock.name.startsWith(name)).length === 3;
+    for (let locks; !locks || !isWaited(locks, "foldb:ends") || !isWaited(locks, "foldb-alive:"); ) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      locks = await navigator.locks.query();
+    }
     end();
     said.push(...(await Promise.all(waiting)));
     release();
@@ -93,9 +98,10 @@ test("a worker that ends with a commit in flight rejects it, and the store has i
           await tx.events.append("rounds", "round", BigInt(round));
         })
         .then(() => (said = "done"), ({ kind }) => (said = kind));
-      // Between before the message is read and after the answer has come.
+      // Between before the message is sent, in the first round, and after the answer has come, in the last.
       for (const begin = performance.now(); performance.now() - begin < round / 2; ) await Promise.resolve();
       if (round % 2) await new Promise((resolve) => setTimeout(resolve, round / 4));
+      if (round === 15) await commit;
       globalThis.workers.splice(0).forEach((worker) => worker.terminate());
       await soon(commit);
       // Until the page knows, an opening is one more of the store that is going.
@@ -182,17 +188,19 @@ test("the browser is asked once for persistence, and what it says is reported", 
   const count = (context) =>
     context.addInitScript(() => {
       globalThis.asked = 0;
+      globalThis.answers = [];
       const { persist } = StorageManager.prototype;
       StorageManager.prototype.persist = function () {
         globalThis.asked++;
-        return persist.call(this);
+        globalThis.answers.push(persist.call(this));
+        return globalThis.answers.at(-1);
       };
       // What a test evaluates counts as done by a user, to Chromium. Here nobody has clicked until a test says so.
       Object.defineProperty(navigator, "userActivation", { value: { get isActive() { return globalThis.clicked ?? false; } } });
     });
   const openings = async ({ foldb }, options) => {
     const stores = [await foldb.open("one", options), await foldb.open("two", options), await foldb.open("one", options)];
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await Promise.all(globalThis.answers);
     const { persisted } = await stores[0].stats();
     for (const db of stores) await db.close();
     return [globalThis.asked, persisted === (await navigator.storage.persisted()), persisted];
@@ -211,9 +219,9 @@ test("the browser is asked once for persistence, and what it says is reported", 
       const same = await foldb.open("one", { persist: true });
       counts.push(globalThis.asked);
       await same.kv.put("a", 1);
-      // Until the browser has answered.
-      while ((await same.stats()).persisted === undefined) await new Promise((resolve) => setTimeout(resolve));
-      await navigator.storage.persisted();
+      // While it has not answered, it is not asked again.
+      await Promise.all(globalThis.answers);
+      await new Promise((resolve) => setTimeout(resolve));
       await same.close();
     }
     await db.close();
@@ -269,7 +277,7 @@ test("a store that was evicted is created again, and that is no error", async ()
   });
   await cdp.send("Storage.clearDataForOrigin", { origin: site.origin, storageTypes: "all" });
   const said = await run(async () => soon(globalThis.db.kv.put("d", 1)));
-  assert.notEqual(said, "nothing for 10 s");
+  assert.notEqual(said, "nothing for a minute");
   await page.reload();
   const [created, keys] = await run(put, "e");
   assert.deepEqual(keys, created ? ["e"] : ["c", ...(said === "done" ? ["d"] : []), "e"], `after a commit that was: ${said}`);
@@ -368,7 +376,7 @@ test("a store over its quota makes no more files with each request", async () =>
   await quota({});
   const said = await run(async () => {
     // Files are made again half a second later at most.
-    for (let waited = 0; waited < 20; waited++) {
+    for (let waited = 0; waited < 600; waited++) {
       const said = await soon(globalThis.db.kv.put("after", 1));
       if (said === "done") return [await globalThis.db.kv.get("before"), (await globalThis.db.verify()).violations.length];
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -413,7 +421,7 @@ test("a page from elsewhere, and one whose policy forbids WebAssembly, are told 
   const page = await context.newPage();
   const open = async () => {
     const foldb = await import("/node_modules/foldb/dist/index.js");
-    return Promise.race([foldb.open("policy").then(() => "open", ({ kind, code }) => `${kind} ${code}`), new Promise((resolve) => setTimeout(() => resolve("nothing for 10 s"), 10_000))]);
+    return Promise.race([foldb.open("policy").then(() => "open", ({ kind, code }) => `${kind} ${code}`), new Promise((resolve) => setTimeout(() => resolve("nothing for a minute"), 60_000))]);
   };
   const policy = async (policy) => {
     await page.unrouteAll({ behavior: "wait" });

@@ -20,7 +20,7 @@ export async function visit(site, prepare) {
     globalThis.fail = (faults) => globalThis.workers[0].postMessage({ faults });
     globalThis.soon = (promise) => {
       const kind = Promise.resolve(promise).then((value) => value ?? "done", ({ kind, code, message }) => (kind ? `${kind} ${code}` : message));
-      return Promise.race([kind, new Promise((resolve) => setTimeout(() => resolve("nothing for 10 s"), 10_000))]);
+      return Promise.race([kind, new Promise((resolve) => setTimeout(() => resolve("nothing for a minute"), 60_000))]);
     };
   });
   if (prepare) await prepare(context);
