@@ -4,14 +4,15 @@
 // gone, whatever was in flight is rejected, and so is everything later; nothing waits for ever.
 
 import type { Announcement, AsyncDb, OpenOptions, Progress, Stats, WorkOptions } from "./api.js";
-import type { ArchiveSource, Imported } from "./archive.js";
 import { Listeners, readCommits } from "./commits.js";
-import { FoldbError, invalid, said, unwritable } from "./errors.js";
+import { FoldbError, invalid, unwritable } from "./errors.js";
+import { checkName, checkSurplus } from "./given.js";
 import type { Operation } from "./operation.js";
-import { checkName, checkSurplus, checkWork } from "./given.js";
 import { checkSame, encodeOptions } from "./options.js";
+import { askOnce } from "./persistence.js";
 import { fromWorker, PROTOCOL_VERSION, received, type FromWorker, type ToWorker } from "./protocol.js";
 import { readAnswer, writeHead } from "./request.js";
+import { aliveName, checkPage, crashed, startWorker, watch } from "./start.js";
 import { nothing } from "./surface/answers.js";
 import type { Caller } from "./surface/caller.js";
 import { Db } from "./surface/db.js";
@@ -35,9 +36,6 @@ const NOBODY: Waiting = { read: nothing, resolve: () => {}, reject: () => {} };
 
 /** Longest pause before a transaction is run again, in milliseconds. */
 const PAUSE_MAX = 64;
-
-/** How long a worker may take to say its first word: it is loaded meanwhile. */
-const START_MILLIS = 60_000;
 
 /** How long a worker may take to close its store: many times what the largest snapshot takes. */
 const CLOSE_MILLIS = 60_000;
@@ -304,57 +302,6 @@ function compiled(): Promise<WebAssembly.Module | undefined> {
 
 const DONE: Promise<any> = Promise.resolve();
 
-function crashed(why: string): FoldbError {
-  return new FoldbError("Crashed", "Crashed", `the store's worker is gone (${why}); what was in flight may or may not be there: reopen the store`);
-}
-
-/** The name of a lock that one worker will hold for as long as it lives. */
-function aliveName(): string {
-  return `foldb-alive:${crypto.randomUUID()}`;
-}
-
-/**
- * Calls `dead` when the worker that says that it holds this lock has given it back, however it died. After a user has cleared the
- * site's data, an old page and a new worker do not see each other's locks: then a lock that is free says nothing.
- */
-function watch(alive: string, dead: (error: FoldbError) => void): void {
-  navigator.locks
-    .request(alive, { ifAvailable: true }, (lock) => !lock)
-    .then((shared) => (shared ? navigator.locks.request(alive, () => dead(crashed("it ended"))) : undefined))
-    .catch(() => {});
-}
-
-/** Refuses places that are no page, or an insecure one. */
-function checkPage(): void {
-  if (typeof Worker === "undefined" || typeof navigator === "undefined" || !navigator.locks) {
-    throw new FoldbError("Unsupported", "Platform", "a page in a secure context is needed; use openInWorker in a worker, memory or foldb/node elsewhere");
-  }
-}
-
-/** Starts a worker of the package. `failed` is told why it cannot go on. */
-function startWorker(heard: (data: unknown) => void, failed: (error: FoldbError) => void): Worker {
-  const unusable = (why: string, cause?: unknown) =>
-    new FoldbError("Unsupported", "Worker", `the package's worker cannot be started (${why}); is worker.js served beside the package's other files, from the page's own origin?`, { cause });
-  let worker: Worker;
-  try {
-    // Bundlers find the worker here, if address and options stand as they are.
-    worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "foldb" });
-  } catch (cause) {
-    throw unusable(said(cause), cause);
-  }
-  const silence = setTimeout(() => failed(givenUp("Unsupported", "the package's worker has said nothing", START_MILLIS, "is the network down?")), START_MILLIS);
-  worker.addEventListener("message", () => clearTimeout(silence), { once: true });
-  worker.addEventListener("message", ({ data }) => heard(data));
-  worker.addEventListener("messageerror", () => failed(crashed("a message of the worker cannot be read")));
-  worker.addEventListener("error", (event) => {
-    event.preventDefault();
-    clearTimeout(silence);
-    // What a running worker fails with has a message; what keeps it from loading has none.
-    failed(event.message ? crashed(event.message) : unusable("it does not load"));
-  });
-  return worker;
-}
-
 function otherVersion(version: number): FoldbError {
   return new FoldbError("Unsupported", "Protocol", `the worker speaks version ${version} of the protocol, this page ${PROTOCOL_VERSION}; reload the page`);
 }
@@ -477,101 +424,4 @@ export async function open(name: string, options: OpenOptions = {}): Promise<Asy
     if (--connection.users === 0) connection.abandon(error);
     throw error;
   }
-}
-
-/** What a short-lived worker says to one message. */
-async function askWorker<T extends FromWorker["type"]>(ask: (alive: string) => ToWorker, type: T, { onProgress, signal }: WorkOptions = {}): Promise<FromWorker & { type: T }> {
-  checkPage();
-  const alive = aliveName();
-  let worker: Worker | undefined;
-  // It clears away what it has made before it says that it was cancelled.
-  const cancel = () => worker?.postMessage({ type: "cancel" });
-  let failed: { error: unknown } | undefined;
-  signal?.addEventListener("abort", cancel);
-  try {
-    return await new Promise((resolve, reject) => {
-      const hear = (data: unknown) => {
-        const message = fromWorker(data);
-        if (message?.type === "alive") return watch(alive, reject);
-        if (message?.type === "progress") {
-          try {
-            if (!failed) onProgress?.({ phase: message.phase, done: message.done, total: message.total });
-          } catch (error) {
-            failed = { error };
-            cancel();
-          }
-        } else if (message?.type === type) resolve(message as FromWorker & { type: T });
-        else reject(message && "error" in message && message.error ? received(message.error) : crashed("a message of the worker is none of the protocol"));
-      };
-      worker = startWorker(hear, reject);
-      worker.postMessage(ask(alive));
-    });
-  } catch (error) {
-    if (failed) throw failed.error;
-    // With the signal's reason, which stayed here.
-    if (error instanceof FoldbError && error.kind === "Cancelled") check(signal);
-    throw error;
-  } finally {
-    signal?.removeEventListener("abort", cancel);
-    worker?.terminate();
-  }
-}
-
-/** The names of the stores of this origin, by a worker: browsers look into them nowhere else. */
-export async function listByWorker(): Promise<string[]> {
-  return (await askWorker((alive) => ({ type: "list", alive }), "listed")).names;
-}
-
-/** Destroys a store by a worker. */
-export async function destroyByWorker(name: string): Promise<boolean> {
-  checkName(name);
-  return (await askWorker((alive) => ({ type: "destroy", alive, name }), "destroyed")).existed;
-}
-
-/** Makes a store of an archive by a worker. */
-export async function importByWorker(name: string, source: ArchiveSource, options: WorkOptions): Promise<Imported> {
-  checkName(name);
-  checkWork("importStore", options);
-  const { signal, onProgress } = options;
-  check(signal);
-  const archive = await orCancelled(signal, import("./archive.js").then(({ blobOf }) => blobOf(source)));
-  const { seq, bytes } = await askWorker((alive) => ({ type: "import", alive, name, archive, watched: onProgress !== undefined }), "imported", options);
-  return { seq, bytes };
-}
-
-/** What the browser says, or said, to being asked in this page for persistent storage. */
-let asking: Promise<boolean> | undefined;
-/** Whether it has not said it yet. */
-let undecided = false;
-
-/** Where it is noted that the browser was asked. It goes when the origin is evicted, and then it is time to ask again. */
-const ASKED = "foldb:persist";
-
-/** Whether the browser was asked before on behalf of this origin; notes that it is asked now. */
-function askedBefore(): boolean {
-  try {
-    const before = localStorage.getItem(ASKED);
-    localStorage.setItem(ASKED, "asked");
-    return before !== null;
-  } catch {
-    // Where nothing can be noted, it is once in each page.
-    return false;
-  }
-}
-
-/**
- * Asks for persistent storage: never where it is granted already, once in a page, and only once at all unless the app says
- * `again`. For Firefox asks its user, who would be asked at every visit. What a user has just done is a reason of its own to ask: an
- * answer from before it does not count.
- */
-function askOnce(connection: Connection, again: boolean): void {
-  if (connection.persisted || (askedBefore() && !again)) return;
-  const done = again && (navigator.userActivation?.isActive ?? true);
-  if (!asking || (done && !undecided)) {
-    undecided = true;
-    const asked = Promise.resolve().then(() => navigator.storage.persist());
-    asking = asked.catch(() => false).finally(() => (undecided = false));
-  }
-  // The answer is in `stats`. A user may take as long as it takes: nothing waits for it.
-  void asking.then((persisted) => (connection.persisted = persisted));
 }

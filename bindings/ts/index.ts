@@ -3,7 +3,7 @@
 import type { OpenOptions, SyncDb, WorkOptions } from "./api.js";
 
 import type { ArchiveSource, Imported } from "./archive.js";
-import { destroyByWorker, importByWorker, listByWorker } from "./client.js";
+import { destroyByWorker, importByWorker, listByWorker } from "./errand.js";
 import { checkSurplus } from "./given.js";
 
 export type * from "./api.js";
