@@ -116,7 +116,12 @@ for (const engine of ["deno", "bun"]) {
     for (const way of ["end", "exit", "throw", "reject"]) await same(way, { engine });
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) assert.equal((await same("wait", { engine, signals: [signal] })).signal, signal);
     await same("handler", { engine, signals: ["SIGTERM"] });
+    await same("deaf", { engine, signals: ["SIGTERM", "SIGTERM"] });
+    // Bun does not tell that a listener was removed.
+    for (const way of engine === "bun" ? [] : ["once", "only", "removed"]) await same(way, { engine, signals: ["SIGTERM"] });
     await same("late", { engine, expected: 300 });
+    await same("strict", { engine, signals: ["SIGHUP"] });
+    for (const way of ["thread", "threadExit"]) await same(way, { engine });
   });
 }
 
