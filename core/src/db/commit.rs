@@ -98,7 +98,9 @@ impl<S: Storage> Shared<S> {
             self.wait_durable_locked(core, seq)?
         } else {
             // It is applied and buffered already: what fails now leaves it open whether it survives.
-            self.hand_over_if_much(core).map_err(|error| Error::OutcomeUnknown { seq, cause: error.to_string() })?
+            let unknown = |error: Error| Error::OutcomeUnknown { seq, cause: error.to_string() };
+            let core = self.sync_if_due(core, now, request.durability).map_err(unknown)?;
+            self.hand_over_if_much(core).map_err(unknown)?
         };
         Ok((self.answer(core, seq, deduplicated), appended))
     }
@@ -117,6 +119,7 @@ impl<S: Storage> Shared<S> {
     fn commit_deferred(&self, mut core: MutexGuard<'_, Core>, seq: u64) -> Result<(Receipt, Vec<Appended>)> {
         core.exclusive = !planted::active(Planted::NotExclusive);
         core.flushing = true;
+        core.sync_due = None;
         let batch = core.engine.take_pending();
         let end = core.engine.handed_out();
         drop(core);
@@ -161,6 +164,30 @@ impl<S: Storage> Shared<S> {
     fn receipt(&self, core: &Core, seq: u64, deduplicated: bool) -> Receipt {
         let durable = !self.is_in_memory() && seq <= core.engine.durable_seq();
         Receipt { seq, durable, deduplicated }
+    }
+
+    /// After a buffered commit at `now`: syncs where the oldest of them has waited for as long as its durability allows. A
+    /// timer comes earlier where it gets to run; an event loop that is kept busy, or a thread that is starved, would let
+    /// commits wait for ever.
+    fn sync_if_due<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core>,
+        now: u64,
+        durability: Durability,
+    ) -> Result<MutexGuard<'a, Core>> {
+        let Durability::Buffered { interval, .. } = durability else { return Ok(core) };
+        if self.is_in_memory() || !core.engine.is_dirty() {
+            return Ok(core);
+        }
+        let own = now.saturating_add(u64::try_from(interval.as_micros()).unwrap_or(u64::MAX));
+        match core.sync_due {
+            Some(due) if due <= now && !core.flushing => self.flush(core, true),
+            // The earlier one: also where the clock was set back meanwhile.
+            due => {
+                core.sync_due = Some(due.map_or(own, |due| due.min(own)));
+                Ok(core)
+            }
+        }
     }
 
     /// Buffered mode: hands the buffer to the system when enough has come together. The timer does it earlier.
@@ -216,6 +243,9 @@ impl<S: Storage> Shared<S> {
         core.engine.check_usable()?;
         let Some((segment, _)) = core.engine.active_segment() else { return Ok(core) };
         core.flushing = true;
+        if sync {
+            core.sync_due = None;
+        }
         let batch = core.engine.take_pending();
         let (seq, end) = (core.engine.logged_seq(), core.engine.handed_out());
         let state = (core.engine.strict_seq() > core.engine.durable_seq()).then(|| core.engine.working_state().clone());

@@ -138,8 +138,9 @@ impl<S: Storage> Ticker<S> {
 }
 
 impl<S: Storage> Db<S> {
-    /// A handle for a timer. Buffered mode needs one that ticks at its interval; strict mode uses it to mark the log
-    /// when the store is idle, so that damage to the last commits is noticed.
+    /// A handle for a timer. Buffered mode needs one for the last commits before a pause, that ticks a little more often
+    /// than its interval: then commits, which look at the interval too, rarely find a sync due. Strict mode uses it to mark
+    /// the log when the store is idle, so that damage to the last commits is noticed.
     pub fn ticker(&self) -> Ticker<S> {
         Ticker { shared: Arc::downgrade(&self.shared) }
     }

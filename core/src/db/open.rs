@@ -150,6 +150,7 @@ fn assemble<S: Storage>(
         flushing: false,
         exclusive: false,
         snapshotting: false,
+        sync_due: None,
         anchor: survey.anchor.map(|(_, anchor)| anchor),
         anchors: survey.anchors,
         anchor_slot: survey.next_anchor_slot(outcome.any_frame),

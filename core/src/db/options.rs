@@ -23,7 +23,9 @@ pub enum Durability {
     InMemory,
     /// Commits are buffered, handed to the system when `bytes` of them have come together, and synced every `interval`.
     Buffered {
-        /// Longest time until a commit is on stable media. Needs a timer: the file-system backend has one.
+        /// Longest time until the sync begins that brings a commit to stable media. Every commit looks whether the oldest
+        /// one has waited for so long, and syncs then; for the last ones before a pause a timer is needed, which stores on
+        /// the file system have (see [`Ticker`](crate::Ticker)).
         interval: Duration,
         /// How many buffered bytes are handed to the system at once.
         bytes: usize,

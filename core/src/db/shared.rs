@@ -54,6 +54,8 @@ pub(crate) struct Core {
     pub(crate) exclusive: bool,
     /// Whether somebody writes a snapshot.
     pub(crate) snapshotting: bool,
+    /// When the oldest commit that no sync has begun for has to be on stable media, in microseconds of the host's clock.
+    pub(crate) sync_due: Option<u64>,
     /// The newest anchor, as written.
     pub(crate) anchor: Option<Anchor>,
     /// What each slot holds, as far as it is known to be valid.
