@@ -208,6 +208,8 @@ defects! {
         StaleStateServed,
         /// Others commit between the encoding and the application of a large strict transaction.
         NotExclusive,
+        /// What a closure answers when it runs again is given back before what it has seen is durable.
+        AnsweredBeforeItShows,
         /// Two snapshots are written at once.
         TwoSnapshots,
         /// A snapshot that has waited for a flush does not look whether it failed.

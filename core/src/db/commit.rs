@@ -10,7 +10,7 @@
 use alloc::{string::ToString, sync::Arc, vec::Vec};
 
 use super::{
-    Durability,
+    Attempts, Durability,
     shared::{Core, Shared},
 };
 use crate::{
@@ -36,11 +36,13 @@ pub struct Receipt {
 }
 
 /// A transaction on its way to the engine.
-pub(crate) struct Request<'a> {
+pub(crate) struct Request<'a, 't> {
     pub(crate) base: Option<Arc<State>>,
     pub(crate) reads: &'a ReadSet,
     pub(crate) writes: &'a WriteSet,
     pub(crate) durability: Durability,
+    /// Of a closure that may run again.
+    pub(crate) attempts: Option<&'a mut Attempts<'t>>,
 }
 
 /// From so many writes on a strict transaction is applied after its sync instead of before.
@@ -55,10 +57,14 @@ const BACKPRESSURE: usize = 8;
 
 impl<S: Storage> Shared<S> {
     /// Commits, and waits for stable media where the durability asks for it.
-    pub(crate) fn commit(&self, request: Request<'_>) -> Result<(Receipt, Vec<Appended>)> {
+    pub(crate) fn commit(&self, request: Request<'_, '_>) -> Result<(Receipt, Vec<Appended>)> {
         let strict = request.durability == Durability::Strict && !self.is_in_memory();
         let now = self.host.now_micros();
         let deferred = strict && request.writes.writes().len() >= DEFERRED_WRITES_MIN;
+        let mut attempts = request.attempts;
+        if !attempts.as_ref().is_some_and(|attempts| attempts.has_turn()) {
+            self.turns.pass_gate();
+        }
         let mut core = self.lock();
         let mut prepared =
             Prepared { base: request.base, reads: request.reads, writes: request.writes, strict, deferred };
@@ -76,17 +82,24 @@ impl<S: Storage> Shared<S> {
                 Ok(outcome) => break outcome,
                 Err(error) => {
                     self.metrics.failed_commit(&error);
-                    if error.kind() == ErrorKind::Conflict {
+                    let runs_again = attempts.is_some_and(|attempts| attempts.has_next());
+                    if error.kind() == ErrorKind::Conflict && !runs_again {
                         self.wait_until_all_shows(core);
                     }
                     return Err(error);
                 }
             }
         };
+        if let Some(attempts) = attempts.as_mut().filter(|_| !matches!(outcome, Outcome::Deferred { .. })) {
+            attempts.end_turn();
+        }
         let (seq, appended, deduplicated) = match outcome {
             Outcome::Committed { seq, appended } => (seq, appended, false),
             Outcome::Deduplicated { seq } => (seq, Vec::new(), true),
-            Outcome::Empty { seq } => return Ok((self.receipt(&core, seq, false), Vec::new())),
+            Outcome::Empty { seq } => {
+                let core = self.wait_until_shown_locked(core, seq)?;
+                return Ok((self.receipt(&core, seq, false), Vec::new()));
+            }
             Outcome::Deferred { seq } => return self.commit_deferred(core, seq),
             Outcome::Needs(_) => return Err(super::closed()),
         };
@@ -111,6 +124,24 @@ impl<S: Storage> Shared<S> {
         let hidden = core.engine.strict_seq();
         // Where that fails the handle is poisoned, and the next commit says so.
         drop(self.wait_durable_locked(core, hidden));
+    }
+
+    /// Waits until readers may see a version, which a closure that has run again may have seen before.
+    pub(crate) fn wait_until_shown(&self, seq: u64) -> Result<()> {
+        self.wait_until_shown_locked(self.lock(), seq).map(drop)
+    }
+
+    fn wait_until_shown_locked<'a>(&'a self, core: MutexGuard<'a, Core>, seq: u64) -> Result<MutexGuard<'a, Core>> {
+        // Everything up to the last strict commit shows when that is durable.
+        let hidden = core.engine.strict_seq().min(seq);
+        if planted::active(Planted::AnsweredBeforeItShows) {
+            return Ok(core);
+        }
+        if self.is_in_memory() || hidden <= core.engine.durable_seq() {
+            Ok(core)
+        } else {
+            self.wait_durable_locked(core, hidden)
+        }
     }
 
     /// Writes and syncs a large strict transaction first and applies it afterwards. Applied before, it would have to

@@ -23,6 +23,7 @@ mod still;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transaction;
+mod turns;
 mod verify;
 mod view;
 
@@ -43,7 +44,11 @@ pub use self::{
     verify::{Replay, Verification, VerifyReport, Violation},
     view::{SpaceView, View},
 };
-use self::{shared::Shared, view::StateReads};
+use self::{
+    shared::Shared,
+    turns::{Turn, Turns},
+    view::StateReads,
+};
 use crate::{
     Error, ErrorKind, Result, StoreId,
     planted::{self, Planted},
@@ -51,7 +56,6 @@ use crate::{
     recovery::{RecoveryMode, RecoveryReport},
     state::{Appended, DEFAULT_SPACE, SpaceNumber},
     storage::Storage,
-    sync::yield_now,
 };
 
 /// Writes the five methods that give the primitives of a space, for a handle that knows its access and its space.
@@ -158,7 +162,12 @@ impl<S: Storage> Db<S> {
     }
 
     /// Runs `work` in a transaction and commits it. Where something that it read has been changed by another commit, it
-    /// runs again, on the newer version, up to [`Options::retries`] times; so it should have no effects of its own.
+    /// runs again, on the newest version, up to [`Options::retries`] times; so it should have no effects of its own.
+    ///
+    /// Whoever was lost takes a turn: such transactions go one after the other, in the order in which they were lost first, and
+    /// one that loses even then makes the others wait before they commit. So `work` should not be slow, nor wait for another thread that
+    /// commits: that holds up both for a while. When it runs again it may see commits that are not on stable media yet; neither
+    /// its result nor its error is given back before they are.
     ///
     /// Fails with whatever `work` fails with (then nothing is committed), and with the errors of
     /// [`Transaction::commit`].
@@ -181,15 +190,23 @@ impl<S: Storage> Db<S> {
         mut work: impl FnMut(&Transaction<'_, S>) -> Result<T>,
     ) -> Result<(T, Receipt, Vec<Appended>)> {
         let retries = options.retries_or(self.shared.options.retries);
-        let mut attempt = 0;
+        let mut attempts = Attempts::first(retries);
         loop {
-            let transaction = Transaction::new(&self.shared, options)?;
-            let value = work(&transaction)?;
-            match transaction.commit_with_seqs() {
+            let transaction = Transaction::attempt(&self.shared, options, &attempts)?;
+            let value = match work(&transaction) {
+                Ok(value) => value,
+                Err(error) => {
+                    drop(attempts);
+                    // What the error was decided on may be on its way to stable media only.
+                    transaction.wait_until_base_shows()?;
+                    return Err(error);
+                }
+            };
+            match transaction.commit_attempt(&mut attempts) {
                 Ok((receipt, appended)) => return Ok((value, receipt, appended)),
-                Err(error) if error.kind() == ErrorKind::Conflict && attempt < retries => {
-                    attempt += 1;
-                    self.shared.back_off(attempt);
+                Err(error) if error.kind() == ErrorKind::Conflict && attempts.left > 0 => {
+                    self.shared.metrics.retries.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+                    attempts.next(&self.shared.turns);
                 }
                 Err(error) => return Err(error),
             }
@@ -304,23 +321,50 @@ impl<S: Storage> AccessMut for &Db<S> {
     }
 }
 
-impl<S: Storage> Shared<S> {
-    /// Waits a little, at random, longer after each conflict: two transactions that keep hitting each other must come
-    /// apart. Microseconds, because a commit takes few of them.
-    pub(crate) fn back_off(&self, attempt: u32) {
-        self.metrics.retries.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
-        let mut random = [0; 8];
-        self.host.fill_random(&mut random);
-        let bound = 1u64 << attempt.min(10);
-        let turns = u64::from_le_bytes(random) % bound;
-        for _ in 0..turns.min(64) {
-            core::hint::spin_loop();
-        }
-        if attempt > 3 {
-            yield_now();
-        }
+/// How often a closure has run, and whether it has the turn now.
+pub(crate) struct Attempts<'t> {
+    /// How often it may run again.
+    left: u32,
+    /// Whether it has run before and was lost.
+    is_retry: bool,
+    turn: Option<Turn<'t>>,
+}
+
+impl<'t> Attempts<'t> {
+    fn first(retries: u32) -> Self {
+        Attempts { left: retries, is_retry: false, turn: None }
     }
 
+    pub(crate) fn is_retry(&self) -> bool {
+        self.is_retry
+    }
+
+    /// Whether a conflict is followed by another attempt.
+    pub(crate) fn has_next(&self) -> bool {
+        self.left > 0
+    }
+
+    /// The transaction is applied: the next one may go.
+    pub(crate) fn end_turn(&mut self) {
+        self.turn = None;
+    }
+
+    fn has_turn(&self) -> bool {
+        self.turn.is_some()
+    }
+
+    /// The last one was lost to another commit.
+    fn next(&mut self, turns: &'t Turns) {
+        self.left -= 1;
+        self.is_retry = true;
+        match &mut self.turn {
+            Some(turn) => turn.lost(),
+            none => *none = turns.take(),
+        }
+    }
+}
+
+impl<S: Storage> Shared<S> {
     /// See [`Db::close`].
     fn close(&self, with_snapshot: bool) -> Result<()> {
         let mut core = self.lock();

@@ -14,6 +14,7 @@ use super::{
     handed_over::HandedOver,
     metrics::Metrics,
     published::{Published, Version},
+    turns::Turns,
 };
 use crate::{
     Error, Result,
@@ -43,6 +44,8 @@ pub(crate) struct Shared<S: Storage> {
     pub(crate) published: Published<State>,
     pub(crate) files: Files<S>,
     pub(crate) metrics: Metrics,
+    /// Who goes next among transactions that were lost.
+    pub(crate) turns: Turns,
 }
 
 /// What only the holder of the lock may touch.
@@ -157,6 +160,7 @@ impl<S: Storage> Shared<S> {
             published,
             files,
             metrics: Metrics::default(),
+            turns: Turns::new(),
         }
     }
 
@@ -207,6 +211,11 @@ impl<S: Storage> Shared<S> {
     fn publish(&self) -> Arc<State> {
         let core = self.lock();
         self.published.publish(core.engine.working_state())
+    }
+
+    /// The state with every commit in it, also those that readers may not see yet.
+    pub(crate) fn working_state(&self) -> Arc<State> {
+        Arc::new(self.lock().engine.working_state().clone())
     }
 
     /// Before the working state changes; `hidden` where the change must not show before it is durable.

@@ -18,6 +18,7 @@ pub const SCENARIOS: &[Scenario] = &[
     commits::LARGE_BESIDE_SMALL,
     commits::LARGE_FAILS,
     commits::CONTENTION,
+    commits::DECISIONS,
     commits::ONE_KEY,
     commits::ROTATION,
     commits::FULL_DISK,
