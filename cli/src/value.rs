@@ -14,7 +14,7 @@ use crate::{
 
 /// A value given on the command line: text as it is, or JSON.
 pub(crate) fn parse(text: &str, as_json: bool) -> Result<Value> {
-    if as_json { parse_json("VALUE", text).map(|json| from_json(&json)) } else { Ok(Value::Text(text.to_owned())) }
+    if as_json { Ok(from_json(&parse_json("VALUE", text)?)?) } else { Ok(Value::Text(text.to_owned())) }
 }
 
 /// JSON given on the command line as argument `what`.
@@ -27,18 +27,17 @@ pub(crate) fn parse_json(what: &str, text: &str) -> Result<serde_json::Value> {
 
 /// The value of a JSON value. The members of an object are sorted by name: their order in memory is decided by a feature of
 /// the JSON library that any crate of a program can turn on, and must not decide what is stored.
-pub(crate) fn from_json(json: &serde_json::Value) -> Value {
-    match json {
-        serde_json::Value::Array(items) => Value::List(items.iter().map(from_json).collect()),
+pub(crate) fn from_json(json: &serde_json::Value) -> foldb::Result<Value> {
+    Ok(match json {
+        serde_json::Value::Array(items) => Value::List(items.iter().map(from_json).collect::<foldb::Result<_>>()?),
         serde_json::Value::Object(members) => {
             let mut members: Vec<_> = members.iter().collect();
             members.sort_by_key(|(name, _)| *name);
-            Value::Map(
-                members.into_iter().map(|(name, member)| (Value::from(name.as_str()), from_json(member))).collect(),
-            )
+            let pairs = members.into_iter().map(|(name, member)| Ok((Value::from(name.as_str()), from_json(member)?)));
+            Value::Map(pairs.collect::<foldb::Result<_>>()?)
         }
-        scalar => Value::from(scalar),
-    }
+        scalar => Value::try_from(scalar)?,
+    })
 }
 
 /// A value as JSON.

@@ -61,7 +61,8 @@ pub fn options() -> Options {
 /// left behind, one that was deleted, and two that differ.
 pub fn write<S: Storage + Clone>(storage: &S) -> Result<()> {
     let db = Db::open(storage.clone(), Arc::new(SeededHost::new(1)), options())?;
-    let first = db.runs().begin(RunOptions::named("first").label("sort", "complete").metadata(json!({ "n": 1 })))?;
+    let metadata = Value::try_from(json!({ "n": 1 }))?;
+    let first = db.runs().begin(RunOptions::named("first").label("sort", "complete").metadata(metadata))?;
     fill(&db, first.id(), 40)?;
     first.end()?;
     let deleted = db.runs().begin(RunOptions::named("deleted"))?;

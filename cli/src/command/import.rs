@@ -249,7 +249,7 @@ impl Importer<'_> {
         self.position.records += u64::try_from(batch.len()).unwrap_or(u64::MAX);
         let mut events = EventBatch::new();
         for record in &*batch {
-            events.push(&self.position.kind, value::from_json(&record.json))?;
+            events.push(&self.position.kind, value::from_json(&record.json)?)?;
         }
         let position = self.position.to_value()?;
         // Committed twice, by whatever accident, the batch still counts once.
@@ -305,7 +305,7 @@ impl Position {
     fn to_value(&self) -> Result<foldb::value::Value> {
         let json = serde_json::to_value(self)
             .map_err(|error| Failure::new(Status::System, "output", format!("the position of the import: {error}")))?;
-        Ok(value::from_json(&json))
+        Ok(value::from_json(&json)?)
     }
 
     fn from_value(value: &foldb::value::Value) -> Option<Self> {
