@@ -17,7 +17,7 @@ use foldb_archive::{ArchiveError, ClosedStore, Exported, Imported, export, impor
 use serde_json::{Value, json};
 
 use crate::{
-    command::Context,
+    context::Context,
     failure::{Failure, Result, Status},
     progress::Progress,
     store, text,

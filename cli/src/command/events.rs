@@ -11,8 +11,7 @@ use foldb::{
 use serde_json::json;
 
 use crate::{
-    cli::InRun,
-    command::{Context, kv::VALUE_WIDTH},
+    context::{Context, InRun},
     failure::{Failure, Result},
     output::{Column, Listing},
     store::{self, on_space},
@@ -153,7 +152,7 @@ fn record(event: &Event) -> serde_json::Value {
 }
 
 fn row(event: &Event) -> Vec<String> {
-    let payload = text::shortened(&value::to_text(&event.payload), VALUE_WIDTH);
+    let payload = text::shortened(&value::to_text(&event.payload), text::VALUE_WIDTH);
     vec![event.seq.to_string(), text::time(event.time_micros), event.kind.clone(), payload]
 }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    command::Context,
+    context::Context,
     failure::{Failure, Result, Status},
     jsonl::Lines,
     progress::Progress,

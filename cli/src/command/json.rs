@@ -8,8 +8,7 @@ use foldb::primitive::{DocumentEntry, ScanOptions};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::InRun,
-    command::{Context, kv::VALUE_WIDTH},
+    context::{Context, InRun},
     failure::{Failure, Result, Status},
     output::{Column, Listing},
     store::{self, on_space},
@@ -162,7 +161,7 @@ fn list(prefix: &str, limit: Option<u64>, space: &InRun, context: &mut Context) 
         for DocumentEntry { key, document, .. } in &page {
             let record = json!({ "key": value::key_to_json(key), "value": document });
             listing.push(&mut context.output, &record, || {
-                vec![text::bytes(key), text::shortened(&document.to_string(), VALUE_WIDTH)]
+                vec![text::bytes(key), text::shortened(&document.to_string(), text::VALUE_WIDTH)]
             })?;
         }
     }

@@ -11,8 +11,7 @@ use foldb::{
 use serde_json::json;
 
 use crate::{
-    cli::InRun,
-    command::Context,
+    context::{Context, InRun},
     failure::{Failure, Result, Status},
     output::{Column, Listing},
     store::{self, on_space},
@@ -162,15 +161,12 @@ pub(crate) fn scan(args: &ScanArgs, context: &mut Context) -> Result<()> {
         for Pair { key, value: found, .. } in &page {
             let record = json!({ "key": value::key_to_json(key), "value": value::to_json(found) });
             listing.push(&mut context.output, &record, || {
-                vec![text::bytes(key), text::shortened(&value::to_text(found), VALUE_WIDTH)]
+                vec![text::bytes(key), text::shortened(&value::to_text(found), text::VALUE_WIDTH)]
             })?;
         }
     }
     listing.finish(&mut context.output, "no keys").map(drop)
 }
-
-/// How much of a value a table shows.
-pub(crate) const VALUE_WIDTH: usize = 100;
 
 /// Pairs fetched at a time: a reader that stops early costs one page.
 const SCAN_PAGE: u64 = 1000;

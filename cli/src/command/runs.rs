@@ -5,7 +5,7 @@ use foldb::{FsStorage, Run, RunFilter, RunInfo, RunOptions, RunStatus};
 use serde_json::json;
 
 use crate::{
-    command::Context,
+    context::Context,
     failure::Result,
     output::{Column, Listing},
     store, text, value,

@@ -5,8 +5,7 @@ use foldb::primitive::{ScanOptions, TraceEntry, TraceKind};
 use serde_json::json;
 
 use crate::{
-    cli::InRun,
-    command::{Context, kv::VALUE_WIDTH},
+    context::{Context, InRun},
     failure::Result,
     output::{Column, Listing},
     store::{self, on_space},
@@ -81,6 +80,6 @@ fn row(entry: &TraceEntry) -> Vec<String> {
         entry.kind.name().to_owned(),
         text::shortened(&entry.name, 40),
         took.unwrap_or_default(),
-        text::shortened(&value::to_text(&entry.data), VALUE_WIDTH),
+        text::shortened(&value::to_text(&entry.data), text::VALUE_WIDTH),
     ]
 }

@@ -7,7 +7,7 @@ use foldb::{FsStorage, Store, Verification, VerifyReport};
 use serde_json::json;
 
 use crate::{
-    command::Context,
+    context::Context,
     failure::{Failure, Result},
     output::Output,
     progress::Progress,

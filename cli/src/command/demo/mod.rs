@@ -26,8 +26,9 @@ use self::{
     worker::Killed,
 };
 use crate::{
-    command::{Context, diff::Counts, replay, stats},
+    context::Context,
     failure::{Failure, Result, Status},
+    report::{Contents, Counts, recovery},
     store::{self, Location},
     text,
 };
@@ -195,10 +196,7 @@ fn recover(place: &Place, killed: &Killed, story: &mut Story, context: &mut Cont
             let orphaned = report.orphaned_runs.contains(&killed.run);
             let state =
                 if orphaned { "the run of the dead process is marked orphaned" } else { "no run was left open" };
-            Told {
-                sentences: vec![stats::recovery_sentence(report), String::from(state)],
-                details: stats::recovery_record(report),
-            }
+            Told { sentences: vec![recovery::sentence(report), String::from(state)], details: recovery::record(report) }
         },
     )
 }
@@ -262,7 +260,7 @@ fn replay_first(store: &Store, run: RunId, story: &mut Story, context: &mut Cont
         "replay the run from the log",
         || {
             let replay = store.replay(run)?;
-            Ok((replay::contents(&replay)?, replay.digest()?, replay.transactions()))
+            Ok((Contents::of(&replay)?, replay.digest()?, replay.transactions()))
         },
         |(contents, digest, transactions), _| Told {
             sentences: vec![

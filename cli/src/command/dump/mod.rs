@@ -13,7 +13,7 @@ use foldb::log::{ANCHOR_NAMES, Anchor, parse_segment_name, parse_snapshot_name};
 use serde_json::json;
 
 use crate::{
-    command::Context,
+    context::Context,
     failure::{Failure, Result, Status},
     output::Output,
     store, text,
