@@ -8,7 +8,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     ArchiveError, FileEntry, MANIFEST_BYTES_MAX, Manifest, Result,
-    entry::{BLOCK_BYTES, MANIFEST_NAME, SUMS_NAME, TRAILER_BYTES, padding, read_header},
+    entry::{
+        BLOCK_BYTES, MANIFEST_NAME, SUMS_NAME, TRAILER_BYTES, begins_like_an_archive, not_an_archive, padding,
+        read_header,
+    },
     manifest::hex,
     narrow, wide,
 };
@@ -151,6 +154,11 @@ impl Decoder {
         }
         if self.position == 0 {
             return Err(ArchiveError::NotAnArchive { why: "it is empty".into() });
+        }
+        // A file of seven bytes is hardly an archive that was not copied whole.
+        let begun = self.block.get(..self.filled).unwrap_or_default();
+        if self.entry == 0 && self.stage == Stage::Header && !begins_like_an_archive(begun) {
+            return Err(not_an_archive(begun));
         }
         Err(ArchiveError::Truncated { entry: self.name(), offset: self.position })
     }

@@ -4,10 +4,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
 use foldb::RecoveryMode;
 
-use crate::{output::Output, store::Location};
+use crate::{option, output::Output, store::Location};
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
@@ -19,7 +22,8 @@ pub(crate) struct Global {
         global = true,
         env = "FOLDB_STORE",
         default_value = "./foldb-data",
-        value_name = "DIR"
+        value_name = "DIR",
+        value_parser = OsStringValueParser::new().try_map(option::path)
     )]
     pub(crate) store: PathBuf,
     /// What may be wrong with a store that is opened

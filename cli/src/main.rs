@@ -1,14 +1,16 @@
 //! The `foldb` program: puts data into stores, looks at what is there, and shows that a store keeps its promises.
 //!
 //! One file per command under `command/`. Above them: [`cli`] (what can be typed). Below them, for all to use: [`context`] (what
-//! every command takes), [`report`] (what several commands tell), [`store`] (opening a store, naming runs), [`jsonl`] (what is
-//! imported), [`output`], [`text`], [`value`] and [`progress`] (what is shown), [`failure`] (how it ends).
+//! every command takes), [`report`] (what several commands tell), [`store`] (opening a store, naming runs), [`option`],
+//! [`input`] and [`jsonl`] (what is read), [`output`], [`text`], [`value`] and [`progress`] (what is shown), [`failure`] (how it ends).
 
 mod cli;
 mod command;
 mod context;
 mod failure;
+mod input;
 mod jsonl;
+mod option;
 mod output;
 mod progress;
 mod report;

@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use crate::{
     context::Context,
     failure::{Failure, Result},
+    option,
     output::{Column, Listing, Output},
     report::Counts,
     store, text, value,
@@ -25,8 +26,8 @@ pub(crate) struct DiffArgs {
     /// The newer one
     newer: String,
     /// Print at most so many differences; the counts are always whole [default: 100, with --json all]
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = option::whole, allow_negative_numbers = true)]
+    limit: Option<u64>,
 }
 
 /// `foldb diff`
@@ -42,10 +43,10 @@ pub(crate) fn run(args: &DiffArgs, context: &mut Context) -> Result<()> {
         record["older"] = json!(older.id.to_string());
         record["newer"] = json!(newer.id.to_string());
         record["equal"] = json!(diff.is_empty());
-        record["changes"] = differences.iter().take(args.limit.unwrap_or(usize::MAX)).map(Difference::record).collect();
+        record["changes"] = differences.iter().take(shown(args.limit, usize::MAX)).map(Difference::record).collect();
         context.output.record(&record)?;
     } else {
-        print(&differences, &counts, args.limit.unwrap_or(SHOWN), &mut context.output)?;
+        print(&differences, &counts, shown(args.limit, SHOWN), &mut context.output)?;
     }
     if diff.is_empty() { Ok(()) } else { Err(Failure::Negative) }
 }
@@ -215,6 +216,11 @@ fn path_record(path: &PathChange) -> Json {
         Change::Removed(from) => json!({ "path": path.path, "change": "removed", "from": from }),
         Change::Changed { from, to } => json!({ "path": path.path, "change": "changed", "from": from, "to": to }),
     }
+}
+
+/// How many differences are printed.
+fn shown(limit: Option<u64>, otherwise: usize) -> usize {
+    limit.map_or(otherwise, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 /// How many differences a person is shown who did not ask for more.

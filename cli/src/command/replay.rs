@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     context::Context,
     failure::{Failure, Result},
+    option,
     report::Contents,
     store, text,
 };
@@ -17,7 +18,7 @@ pub(crate) struct ReplayArgs {
     /// The run, by id, by the beginning of its id, or by name; without it, the default space
     run: Option<String>,
     /// Only up to the commit with this seq
-    #[arg(long, value_name = "SEQ", requires = "run")]
+    #[arg(long, value_name = "SEQ", requires = "run", value_parser = option::whole, allow_negative_numbers = true)]
     at: Option<u64>,
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::{
     context::{Context, InRun},
     failure::Result,
+    option,
     output::{Column, Listing},
     store::{self, on_space},
     text, value,
@@ -22,7 +23,7 @@ pub(crate) struct TraceArgs {
     #[arg(long)]
     reverse: bool,
     /// At most so many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = option::whole, allow_negative_numbers = true)]
     limit: Option<u64>,
     #[command(flatten)]
     space: InRun,
