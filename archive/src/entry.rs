@@ -56,7 +56,7 @@ pub(crate) fn stored_bytes(bytes: u64) -> u64 {
 pub(crate) fn read_header(block: &[u8; BLOCK_BYTES], name: &str, offset: u64) -> Result<u64> {
     let found = tar::Header::from_byte_slice(block);
     if name == MANIFEST_NAME && block.get(257..262).is_none_or(|magic| magic != b"ustar") {
-        return Err(ArchiveError::NotAnArchive { why: "it does not begin like a tar".into() });
+        return Err(not_an_archive(block));
     }
     let refused = |what: String| ArchiveError::Refused { entry: name.into(), offset, rule: "F-55", what };
     let damaged = |what: &str| ArchiveError::Damaged { entry: name.into(), offset, what: what.into() };
@@ -82,6 +82,20 @@ pub(crate) fn read_header(block: &[u8; BLOCK_BYTES], name: &str, offset: u64) ->
         return Err(refused("the tar header has other fields than `foldb export` writes".into()));
     }
     Ok(bytes)
+}
+
+/// That something else begins with these bytes, and what, where that can be told.
+pub(crate) fn not_an_archive(bytes: &[u8]) -> ArchiveError {
+    const KNOWN: [(&[u8], &str); 5] = [
+        (&[0x1f, 0x8b], "it is compressed by gzip, decompress it first"),
+        (&[0x28, 0xb5, 0x2f, 0xfd], "it is compressed by zstd, decompress it first"),
+        (&[0xfd, b'7', b'z', b'X', b'Z'], "it is compressed by xz, decompress it first"),
+        (b"BZh", "it is compressed by bzip2, decompress it first"),
+        (b"PK\x03\x04", "it is a zip file"),
+    ];
+    let known = KNOWN.iter().find(|(magic, _)| bytes.starts_with(magic));
+    let why = known.map_or("it does not begin like a tar", |(_, why)| why);
+    ArchiveError::NotAnArchive { why: why.into() }
 }
 
 /// The sum of all bytes, those of the sum itself taken as spaces.
