@@ -10,6 +10,7 @@ mod difference;
 mod edit;
 mod patch;
 mod path;
+mod splice;
 
 use crate::value::tests::seeded;
 
