@@ -21,7 +21,7 @@ use crate::{
     log::OpCode,
     planted::{self, Planted},
     primitive::{
-        access::{Access, AccessMut, Item, OnItem, OnPair, PendingStream, Reads, Writes},
+        access::{Access, AccessMut, DocumentEdit, Item, OnItem, OnPair, PendingStream, Reads, Writes},
         trace_index,
     },
     state::{Appended, DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State, entry_kind},
@@ -244,7 +244,10 @@ impl<'db, S: Storage> Transaction<'db, S> {
                 found(None)
             }
             (OpCode::KvAdd, WriteBody::Bytes(delta)) => self.counter(write.space, writes.key(write), delta, found),
-            (_, WriteBody::Bytes(body)) => found(Some(Item::pending(entry_kind::INLINE, body, self.shared))),
+            (_, WriteBody::Bytes(body)) => {
+                let item = Item::pending(entry_kind::INLINE, body, self.shared);
+                found(Some(item.edited_by(writes.edit(write))))
+            }
         }
     }
 
@@ -435,6 +438,10 @@ impl<S: Storage> Writes for Transaction<'_, S> {
             return writes.delete_stream(space, key);
         }
         writes.write(space, code, key, body)
+    }
+
+    fn write_edited(&self, space: SpaceNumber, key: &[u8], document: &[u8], edit: DocumentEdit<'_>) -> Result<()> {
+        self.writes_to(space)?.write_edited(space, key, document, edit)
     }
 
     fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<()> {

@@ -7,6 +7,7 @@
 //!   they cannot come to different results.
 
 mod apply;
+mod edited;
 mod idempotency;
 mod keys;
 mod run;
@@ -20,12 +21,14 @@ use rpds::RedBlackTreeMapSync;
 
 pub(crate) use self::{
     apply::Appended,
+    edited::EditedDocument,
     idempotency::IdempotencyWindow,
     run::{Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body},
     stream::{next_link, read_event},
 };
 pub use self::{
     apply::LoggedTransaction,
+    edited::EditBody,
     keys::{Family, batch_key, batch_prefix, parse_batch_key, readable, readable_tree_key},
     run::{DEFAULT_SPACE, RunInfo, RunStatus, SpaceNumber},
     stream::{BatchIndex, Block, EventBytes, Link, StreamInfo},
@@ -44,6 +47,9 @@ pub mod entry_kind {
     pub const POINTER: u8 = 1;
     /// A [`BatchIndex`](super::BatchIndex).
     pub const BATCH: u8 = 2;
+    /// Length and checksum of a document, a [`LogPointer`](crate::log::LogPointer) to where it is whole, and one to each of
+    /// the edits that were made since.
+    pub const EDITED: u8 = 3;
 }
 
 /// Where a state finds what it does not hold itself: absent leaf pages and values that stayed in the log.
@@ -81,10 +87,20 @@ pub(crate) fn check_crc(bytes: &[u8], expected: u32, segment: u64, offset: u64) 
 
 /// The value of an entry, from the tree or from the log.
 pub(crate) fn entry_bytes<'a>(entry: &EntryRef<'a>, source: &dyn Source) -> Result<Cow<'a, [u8]>> {
-    if entry.kind == entry_kind::POINTER {
-        return Ok(Cow::Owned(resolve(&LogPointer::decode(entry.value)?, source)?));
+    Ok(match entry.kind {
+        entry_kind::INLINE | entry_kind::BATCH => Cow::Borrowed(entry.value),
+        entry_kind::POINTER => Cow::Owned(resolve(&LogPointer::decode(entry.value)?, source)?),
+        _ => read_edited(entry, source)?,
+    })
+}
+
+/// Kept apart: most values are no edited documents.
+#[cold]
+fn read_edited<'a>(entry: &EntryRef<'a>, source: &dyn Source) -> Result<Cow<'a, [u8]>> {
+    match (entry.kind, EditedDocument::of(entry)?) {
+        (entry_kind::EDITED, Some(document)) => Ok(Cow::Owned(document.read(source)?)),
+        _ => Ok(Cow::Borrowed(entry.value)),
     }
-    Ok(Cow::Borrowed(entry.value))
 }
 
 /// One keyspace: its tree and where its history ends.
