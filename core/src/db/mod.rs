@@ -14,6 +14,7 @@ pub mod models;
 mod open;
 mod options;
 mod published;
+mod replays;
 mod runs;
 mod segments;
 mod shared;
@@ -36,11 +37,12 @@ pub use self::{
     detached::{DetachedReplay, DetachedTransaction, DetachedView},
     metrics::SyncTimes,
     options::{Durability, OnProgress, Options},
+    replays::Replay,
     runs::{Run, RunFilter, RunOptions, Runs, TransactionRuns},
     snapshots::SnapshotInfo,
     stats::{SegmentStats, Stats},
     transaction::{Savepoint, Transaction, TransactionOptions, TransactionRun},
-    verify::{Replay, Verification, VerifyReport, Violation},
+    verify::{Verification, VerifyReport, Violation},
     view::{SpaceView, View},
 };
 use self::{shared::Shared, view::StateReads};

@@ -5,7 +5,13 @@
 //! corruption and is reported as such; it is never half applied to a state that anybody sees, because live commits check
 //! and fault in everything before they encode, and recovery throws the state away.
 
-use alloc::{borrow::Cow, collections::BTreeMap, format, sync::Arc, vec::Vec};
+use alloc::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    format,
+    sync::Arc,
+    vec::Vec,
+};
 
 use super::{
     BatchIndex, EditBody, EditedDocument, EventBytes, Family, Run, RunAnnotated, RunBegun, RunEnded, RunRecord,
@@ -38,6 +44,33 @@ pub(crate) struct Appended {
     pub(crate) stream: Vec<u8>,
     pub(crate) first_seq: u64,
     pub(crate) count: u64,
+}
+
+/// Of which spaces a transaction is folded.
+#[derive(Clone, Copy)]
+pub(crate) enum Chosen<'a> {
+    /// Of all.
+    All,
+    /// Of one alone, and of nothing else that the transaction brings about.
+    One(SpaceNumber),
+    /// Of these.
+    These(&'a BTreeSet<SpaceNumber>),
+}
+
+impl Chosen<'_> {
+    #[inline]
+    fn has(self, space: SpaceNumber) -> bool {
+        match self {
+            Chosen::All => true,
+            Chosen::One(number) => number == space,
+            Chosen::These(numbers) => numbers.contains(&space),
+        }
+    }
+
+    #[inline]
+    fn is_all(self) -> bool {
+        matches!(self, Chosen::All)
+    }
 }
 
 /// From so many operations on a transaction into an empty space is looked at as a bulk load.
@@ -114,35 +147,39 @@ impl State {
         pages: &dyn PageSource,
         appended: &mut Vec<Appended>,
     ) -> Result<()> {
-        self.apply_only(None, transaction, pages, appended)
+        self.apply_chosen(Chosen::All, transaction, pages, appended)
     }
 
-    /// The same, for the operations of one space alone.
-    pub(crate) fn apply_only(
+    /// The same, for the operations of some spaces alone. The runs before them may be missing.
+    pub(crate) fn apply_chosen(
         &mut self,
-        only: Option<SpaceNumber>,
+        chosen: Chosen<'_>,
         transaction: &LoggedTransaction<'_>,
         pages: &dyn PageSource,
         appended: &mut Vec<Appended>,
     ) -> Result<()> {
         let Some(last) = transaction.frames.last() else { return Ok(()) };
         let header = *last.header();
-        let built = self.build_space(only, transaction, pages)?;
+        let built = self.build_space(chosen, transaction, pages)?;
         for frame in transaction.frames {
             let place = Place { seq: header.seq, time_micros: header.time_micros, frame: frame.at(), pages };
-            for group in frame.groups().filter(|group| only.is_none_or(|only| group.space == only)) {
+            for group in frame.groups().filter(|group| chosen.has(group.space)) {
                 let ops = group.ops().take(if built == Some(group.space) { 0 } else { usize::MAX });
                 for op in ops {
-                    let forgets = only.is_some() && planted::active(Planted::EditForgottenInReplay);
-                    if forgets && op.code == OpCode::JsonEdit {
-                        continue;
+                    if !chosen.is_all() {
+                        if op.code == OpCode::JsonEdit && planted::active(Planted::EditForgottenInReplay) {
+                            continue;
+                        }
+                        // Those before it were passed over.
+                        self.next_number = self.next_number.max(group.space);
                     }
                     self.apply_op(group.space, &op, &place, appended).map_err(|error| place.located(&op, error))?;
                 }
                 self.touch(group.space, header.seq, transaction.at);
             }
         }
-        if let Some(key) = header.idempotency_key.filter(|_| !planted::active(Planted::IdempotencyKeyForgotten)) {
+        let key = header.idempotency_key.filter(|_| chosen.is_all());
+        if let Some(key) = key.filter(|_| !planted::active(Planted::IdempotencyKeyForgotten)) {
             self.idempotency.insert(key, header.seq);
         }
         self.seq = header.seq;
@@ -161,13 +198,13 @@ impl State {
     /// order, as every bulk load does: leaves are packed full and written once. Returns the space, if there is one.
     fn build_space(
         &mut self,
-        only: Option<SpaceNumber>,
+        chosen: Chosen<'_>,
         transaction: &LoggedTransaction<'_>,
         pages: &dyn PageSource,
     ) -> Result<Option<SpaceNumber>> {
         let Some(first) = transaction.frames.first().and_then(|frame| frame.groups().next()) else { return Ok(None) };
         let number = first.space;
-        if first.op_count < BUILD_OPS_MIN || only.is_some_and(|only| only != number) {
+        if first.op_count < BUILD_OPS_MIN || !chosen.has(number) {
             return Ok(None);
         }
         let Some(space) = self.space_mut(number).filter(|space| space.tree.is_empty()) else { return Ok(None) };

@@ -20,7 +20,7 @@ use alloc::{borrow::Cow, collections::BTreeMap, sync::Arc, vec::Vec};
 use rpds::RedBlackTreeMapSync;
 
 pub(crate) use self::{
-    apply::Appended,
+    apply::{Appended, Chosen},
     edited::EditedDocument,
     idempotency::IdempotencyWindow,
     run::{Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body},
