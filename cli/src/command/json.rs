@@ -1,5 +1,4 @@
 //! `json`: documents, whole or at a path.
-#![allow(rustdoc::broken_intra_doc_links, reason = "the help texts show paths such as $.a.b[0] as they are typed")]
 
 use clap::{Args, Subcommand};
 use foldb::primitive::{DocumentEntry, ScanOptions};
