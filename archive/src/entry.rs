@@ -10,6 +10,8 @@ use crate::{ArchiveError, Result, manifest::shortened};
 pub(crate) const BLOCK_BYTES: usize = 512;
 /// What an archive ends with: two blocks of zeros.
 pub(crate) const TRAILER_BYTES: u64 = 1024;
+/// How many bytes of a header the name has.
+const PATH_BYTES: usize = 100;
 /// The folder that an archive unpacks into.
 const FOLDER: &str = "foldb-store";
 /// The first entry.
@@ -30,6 +32,13 @@ pub(crate) fn header(name: &str, bytes: u64) -> [u8; BLOCK_BYTES] {
     header.set_entry_type(tar::EntryType::Regular);
     header.set_cksum();
     *header.as_bytes()
+}
+
+/// Whether these bytes, fewer than a header has, can be the beginning of an archive: of the first entry's header.
+pub(crate) fn begins_first(bytes: &[u8]) -> bool {
+    // The name, and the zeros behind it.
+    let first = header(MANIFEST_NAME, 0);
+    bytes.iter().zip(&first).take(PATH_BYTES).all(|(byte, expected)| byte == expected)
 }
 
 /// How many zeros follow the bytes of an entry.

@@ -121,6 +121,13 @@ fn archives_of_others_are_no_archives() {
         assert!(matches!(&error, ArchiveError::NotAnArchive { .. }), "{error}");
         assert!(error.to_string().contains(why), "{error}");
     }
+    // Too short for a header, and still told from an archive that was cut.
+    for bytes in [&br#"{"a":1}"#[..], b"PK\x03\x04", b"f", b"foldb-store/manifest.jsonl", &[0; 100], &[b'x'; 511]] {
+        let expected = matches!(bytes, b"f");
+        let error = outcome(bytes).unwrap_err();
+        assert_eq!(matches!(error, ArchiveError::Truncated { .. }), expected, "{bytes:?}: {error}");
+        assert_eq!(matches!(error, ArchiveError::NotAnArchive { .. }), !expected, "{bytes:?}: {error}");
+    }
     let foreign = forged(&[("thesis/chapter-1.txt", b"text")]);
     let error = outcome(&foreign).unwrap_err();
     assert!(matches!(&error, ArchiveError::NotAnArchive { .. }), "{error}");

@@ -27,10 +27,10 @@ pub mod json;
 pub mod limits;
 pub mod log;
 mod order;
-#[cfg(foldb_planted)]
+#[cfg(any(foldb_planted, foldb_shuttle, foldb_loom))]
 #[doc(hidden)]
 pub mod planted;
-#[cfg(not(foldb_planted))]
+#[cfg(not(any(foldb_planted, foldb_shuttle, foldb_loom)))]
 mod planted;
 pub mod primitive;
 pub mod recovery;
@@ -58,6 +58,3 @@ pub use id::{RunId, StoreId};
 pub use recovery::{Progress, RecoveryMode, RecoveryReport};
 pub use replay::{Diff, Digest};
 pub use state::{RunInfo, RunStatus};
-#[cfg(all(feature = "std", any(foldb_shuttle, foldb_loom)))]
-#[doc(hidden)]
-pub use sync::defect;

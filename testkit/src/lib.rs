@@ -4,7 +4,7 @@
 //! - [`crash`]: a disk that keeps apart what was written and what is durable, and shows every state in which a crash
 //!   can leave it; with injected failures.
 //! - [`exhaustive`]: every crash of a small workload, and every crash of the recovery from it.
-//! - [`sim`]: a machine that fails in every way in which real ones do, without a journal, for simulations of hours.
+//! - [`machine`]: a machine that fails in every way in which real ones do, without a journal, for simulations of hours.
 //! - [`model`]: what every call of a store answers, in plain maps, and what may be left after a crash.
 //! - [`simulation`]: a store that lives on such a machine, beside the model.
 //! - [`sameness`]: one store that every backend has to write and read alike.
@@ -21,6 +21,7 @@ pub mod crash;
 pub mod exhaustive;
 pub mod fuzzing;
 mod host;
+pub mod machine;
 pub mod model;
 #[cfg(feature = "programs")]
 pub mod program;
@@ -28,7 +29,6 @@ mod random;
 pub mod sameness;
 #[cfg(foldb_shuttle)]
 pub mod schedules;
-pub mod sim;
 pub mod simulation;
 
 pub use host::SeededHost;

@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     host::SteppedHost,
+    planted::{Planted, activate},
     storage::MemStorage,
-    sync::defect::{Defect, activate},
 };
 
 /// Something that holds, or must not, in every schedule.
@@ -66,20 +66,20 @@ pub const MODELS: &[Model] = &[
     holds("a reader beside both sorts of commits misses nothing that it was told", read_beside_both_sorts),
     fails(
         "a reader that takes what was published last is noticed",
-        || with_defect(Defect::StaleStateServed, read_beside_both_sorts),
+        || with_defect(Planted::StaleStateServed, read_beside_both_sorts),
         "whoever committed reads it",
     ),
     holds("of two that fill a cell one wins, and both see the same page", crate::tree::fill_a_page_cell_twice),
     holds("two strict committers of a whole store never miss a wake-up", two_strict_committers),
     fails(
         "a wake-up that is forgotten is noticed",
-        || with_defect(Defect::WakeForgotten, two_strict_committers),
+        || with_defect(Planted::WakeForgotten, two_strict_committers),
         "deadlock",
     ),
 ];
 
 /// Switches a defect on; it stays on where the model fails, until the next one is switched.
-fn with_defect(defect: Defect, run: fn()) {
+fn with_defect(defect: Planted, run: fn()) {
     activate(Some(defect));
     run();
 }

@@ -10,9 +10,9 @@
 
 use alloc::sync::Arc;
 
-use crate::sync::{
-    AtomicU64, Loaded, Ordering, SharedOption,
-    defect::{Defect, active},
+use crate::{
+    planted::{self, Planted},
+    sync::{AtomicU64, Loaded, Ordering, SharedOption},
 };
 
 /// A version of something, by the seq of the last commit in it.
@@ -45,14 +45,14 @@ impl<T: Version + Clone> Published<T> {
     #[inline]
     pub(crate) fn newest<'a>(&self, loaded: &'a Loaded<T>) -> Option<&'a Arc<T>> {
         let visible = self.visible.load(Ordering::Acquire);
-        loaded.as_ref().filter(|state| state.seq() >= visible || active(Defect::StaleStateServed))
+        loaded.as_ref().filter(|state| state.seq() >= visible || planted::active(Planted::StaleStateServed))
     }
 
     /// [`load`](Self::load) and [`newest`](Self::newest), to keep.
     pub(crate) fn newest_full(&self) -> Option<Arc<T>> {
-        self.state
-            .load_full()
-            .filter(|state| state.seq() >= self.visible.load(Ordering::Acquire) || active(Defect::StaleStateServed))
+        self.state.load_full().filter(|state| {
+            state.seq() >= self.visible.load(Ordering::Acquire) || planted::active(Planted::StaleStateServed)
+        })
     }
 
     /// Publishes the working state, unless what readers may see is published already: then that one is kept, because the

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
 fn main() -> ExitCode {
     use std::{panic, time::Instant};
 
-    use foldb_core::{defect::activate, models::MODELS};
+    use foldb_core::{models::MODELS, planted::activate};
 
     let hook = panic::take_hook();
     let mut wrong = 0;
@@ -65,9 +65,9 @@ mod program {
     use foldb_testkit::{
         program,
         schedules::{
-            Failure, SCENARIOS, Scenario,
-            defect::{Defect, activate},
-            explore, repeats, replay,
+            Failure, SCENARIOS, Scenario, explore,
+            planted::{Planted, activate},
+            repeats, replay,
         },
     };
     use lexopt::{Arg, ValueExt};
@@ -135,7 +135,7 @@ Runs small programs of several threads around one store under schedules that fol
                 Arg::Long("schedule") => arguments.schedule = Some(parser.value()?.string()?),
                 Arg::Long("defect") => {
                     let name = parser.value()?.string()?;
-                    let found = Defect::ALL.iter().find(|defect| format!("{defect:?}") == name);
+                    let found = Planted::SCHEDULED.iter().find(|defect| format!("{defect:?}") == name);
                     activate(Some(*found.ok_or_else(|| format!("there is no defect {name}"))?));
                 }
                 Arg::Long("defects") => arguments.defects = true,
@@ -229,12 +229,12 @@ Runs small programs of several threads around one store under schedules that fol
         // From here on a panic is what is hoped for.
         panic::set_hook(Box::new(|_| {}));
         println!("{:<24} {:<24} {:>8}  what was noticed", "defect", "caught by", "seconds");
-        let survivors = Defect::ALL.iter().filter(|defect| !is_caught(arguments, **defect)).count();
-        println!("{} defects, {survivors} survive", Defect::ALL.len());
+        let survivors = Planted::SCHEDULED.iter().filter(|defect| !is_caught(arguments, **defect)).count();
+        println!("{} defects, {survivors} survive", Planted::SCHEDULED.len());
         if survivors == 0 { Ok(()) } else { Err(format!("{survivors} defects are not noticed")) }
     }
 
-    fn is_caught(arguments: &Arguments, defect: Defect) -> bool {
+    fn is_caught(arguments: &Arguments, defect: Planted) -> bool {
         let begin = Instant::now();
         activate(Some(defect));
         // A few schedules of each first: most defects need few, and the scenario that shows one may be the last.

@@ -11,8 +11,8 @@ use std::{
 };
 
 use foldb_testkit::{
+    machine::{FaultClass, Fired},
     program,
-    sim::{FaultClass, Fired},
     simulation::{Counts, Settings, Violation, simulate},
 };
 use indicatif::{ProgressBar, ProgressStyle};

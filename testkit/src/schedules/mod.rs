@@ -18,7 +18,7 @@ mod scenarios;
 mod world;
 
 pub use explore::{Failure, explore, repeats, replay};
-pub use foldb_core::defect;
+pub use foldb_core::planted;
 pub use scenarios::SCENARIOS;
 
 /// A program of several threads around one store.

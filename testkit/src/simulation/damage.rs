@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     crash::Image,
-    sim::{Evidence, FaultClass, Plan, SimHost, SimMachine, SimStorage, damage},
+    machine::{Evidence, FaultClass, Plan, SimHost, SimMachine, SimStorage, damage},
 };
 
 /// The classes that happen to a disk at rest.

@@ -15,8 +15,8 @@ use super::{
     store::{self, handles},
 };
 use crate::{
+    machine::{FaultClass, SimStorage},
     model::{Answer, Commit, Learned, Model, ModelTransaction, Operation, RunOperation, SavedWrites, SpaceId},
-    sim::{FaultClass, SimStorage},
 };
 
 /// How many transactions are open at a time.

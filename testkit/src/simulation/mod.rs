@@ -29,8 +29,8 @@ use foldb_core::{Db, Durability, Error, Options, limits::PART_BYTES_TARGET};
 use self::generate::Generator;
 use crate::{
     Random,
+    machine::{FaultClass, Fired, Plan, SimHost, SimMachine, SimStorage},
     model::History,
-    sim::{FaultClass, Fired, Plan, SimHost, SimMachine, SimStorage},
 };
 
 /// How long a seed is, and what its machine does.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     crash::Image,
-    sim::{Fired, Plan, SimHost, SimMachine, SimStorage},
+    machine::{Fired, Plan, SimHost, SimMachine, SimStorage},
 };
 
 /// From here on an opening is given a machine that does not fail: it has to succeed some time.

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     crash::CrashStorage,
+    machine::{FaultClass, Fired, Plan, SimHost},
     model::{Begin, Commit, History, Learned, Model, ModelTransaction, Operation, RunOperation},
-    sim::{FaultClass, Fired, Plan, SimHost},
 };
 
 const SHORT: Settings = Settings { steps: 220, plan: Plan::none() };

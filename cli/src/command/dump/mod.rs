@@ -152,6 +152,7 @@ fn anchor(file: &StoreFile, output: &mut Output) -> Result<()> {
             "oldest_segment": anchor.oldest_segment,
             "newest_snapshot": anchor.newest_snapshot,
             "proven_seq": anchor.proven_seq,
+            "end": anchor.end.map(|end| end.offset),
         }));
     }
     output.fields(&[
@@ -163,6 +164,7 @@ fn anchor(file: &StoreFile, output: &mut Output) -> Result<()> {
             anchor.newest_snapshot.map_or_else(|| String::from("none"), |generation| generation.to_string()),
         ),
         ("  durable up to", format!("seq {}", anchor.proven_seq)),
+        ("  log ends at", anchor.end.map_or_else(|| String::from("not said"), |end| format!("offset {}", end.offset))),
     ])?;
     output.line("")
 }

@@ -12,7 +12,7 @@
 //!
 //! ```
 //! use foldb_core::storage::{Storage, StorageError, StorageFile};
-//! use foldb_testkit::sim::{FaultClass, Plan, SimMachine};
+//! use foldb_testkit::machine::{FaultClass, Plan, SimMachine};
 //!
 //! let machine = SimMachine::new(7, Plan::none().with(FaultClass::LostWrite, 1));
 //! let storage = machine.attach()?;
@@ -33,8 +33,8 @@
 mod damage;
 mod evidence;
 mod fault;
+mod hardware;
 mod host;
-mod machine;
 mod storage;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use foldb_core::storage::{Storage, StorageError, StorageFile, check_name};
 
 use super::{
     fault::{FaultClass, Fired, Plan},
-    machine::Machine,
+    hardware::Machine,
 };
 use crate::{
     Random,
