@@ -1,5 +1,7 @@
 //! The life of runs, of stores, and of the directories that stores are in.
 
+#[path = "lifecycle/going_on.rs"]
+mod going_on;
 #[path = "lifecycle/modes.rs"]
 mod modes;
 #[path = "lifecycle/opening.rs"]

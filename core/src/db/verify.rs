@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - Verifying changes nothing. What is wrong is collected, not only the first of it.
-//! - Only what the store's bytes show is a finding. A device or system that fails while they are read is an error: who is told
-//!   that a store is damaged throws it away.
+//! - A finding is about the bytes of the store. Where the system does not let them be looked at, nothing is said about them:
+//!   the verification fails with what the system said. Somebody would else restore a backup over a store that is whole.
 //! - The log is read once, and the histories of the spaces are folded on the way. Those that are too large to be folded
 //!   together are followed one by one, each on its way back and forth.
 
@@ -23,12 +23,13 @@ use self::{
 };
 use super::{Db, DetachedView, shared::Shared};
 use crate::{
-    Error, ErrorKind, Result,
+    Error, Result,
+    log::parse_snapshot_name,
     recovery::{Progress, verify_log_with},
     replay::Together,
     snapshot,
     state::{DEFAULT_SPACE, LoggedTransaction, SpaceNumber, State},
-    storage::Storage,
+    storage::{Storage, StorageError},
 };
 
 /// Spaces that take up to so many bytes of memory in all are replayed together while the log is read.
@@ -89,12 +90,14 @@ impl VerifyReport {
     }
 }
 
-/// Whether an error says something of the store, and not of the system that it is read by, or of whoever asks.
+/// Whether an error says something of the store's bytes, and not of the machine, the store's handle or the caller. A file that is
+/// not there is a finding: the store had it, and somebody has removed it.
 fn is_finding(error: &Error) -> bool {
-    !matches!(
-        error.kind(),
-        ErrorKind::Io | ErrorKind::StorageFull | ErrorKind::NotReady | ErrorKind::Locked | ErrorKind::Cancelled
-    )
+    match error {
+        Error::Storage(StorageError::Missing { .. } | StorageError::Name { .. }) => true,
+        Error::Storage(_) | Error::Poisoned { .. } | Error::OutcomeUnknown { .. } | Error::Cancelled { .. } => false,
+        _ => true,
+    }
 }
 
 impl<S: Storage> Db<S> {
@@ -106,8 +109,9 @@ impl<S: Storage> Db<S> {
     /// replayed while the log is read, or as much as a larger space has, if there is one, and a window of the log or its
     /// largest transaction. How long the log is makes no difference.
     ///
-    /// Fails where `progress` says stop ([`Error::Cancelled`]), where the log cannot be synced first, and where the device or
-    /// the system fails while the store is read. What is wrong with the store is in the report.
+    /// What is wrong with the store is in the report. Fails where `progress` says stop ([`Error::Cancelled`]), where the log
+    /// cannot be synced first, and where the system does not let the files be read ([`Error::Storage`]: no handle left, no
+    /// permission, a device that fails): that says nothing about what is in them.
     pub fn verify(&self, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<VerifyReport> {
         let mut verification = self.begin_verification()?;
         while verification.next_step().is_some() {
@@ -157,8 +161,9 @@ impl<S: Storage> Db<S> {
     /// Does the next step of a verification; nothing where there is none. The log and the snapshots may take as long as it takes to
     /// read them; `progress` is called at least once for each MiB that is read, and can stop inside of every step.
     ///
-    /// Fails where `progress` says stop ([`Error::Cancelled`]; what is left of the step can be done then) and where the device
-    /// or the system fails, and with [`Error::Invalid`] for a verification of another store.
+    /// Fails where `progress` says stop ([`Error::Cancelled`]) and where the system does not let the files be read
+    /// ([`Error::Storage`]): what is left of the step can be done then, and what was found before is kept. Fails with
+    /// [`Error::Invalid`] for a verification of another store.
     pub fn verify_step(
         &self,
         verification: &mut Verification<S>,
@@ -272,22 +277,22 @@ impl<S: Storage> Shared<S> {
         self.with_snapshot_turn(|core| {
             let newest = core.anchor.and_then(|anchor| anchor.newest_snapshot).unwrap_or(0);
             drop(core);
-            let Some(names) = report.check("storage", self.storage.list().map_err(Error::from))? else { return Ok(()) };
-            // A newer one was being written when a process died: it never will count. Nor does an older one that was never
-            // finished.
-            let counts = |name: &&String| {
-                crate::log::parse_snapshot_name(name)
-                    .is_some_and(|number| number == newest || (number < newest && !self.is_unfinished(number)))
-            };
             let mut found = VerifyReport::default();
-            for name in names.iter().filter(counts) {
-                let file = self.storage.open(name).map_err(Error::from);
-                let verified = file.and_then(|file| {
-                    let verified = snapshot::verify(&WatchedFile::new(&file, watch), name);
+            for name in self.storage.list()? {
+                // A newer one was being written when a process died: it never will count.
+                let Some(generation) = parse_snapshot_name(&name).filter(|generation| *generation <= newest) else {
+                    continue;
+                };
+                let verified = self.storage.open(&name).map_err(Error::from).and_then(|file| {
+                    // Nor does an older one that was never finished.
+                    if generation < newest && snapshot::has_no_header(&file)? {
+                        return Ok(0);
+                    }
+                    let verified = snapshot::verify(&WatchedFile::new(&file, watch), &name);
                     // The file cannot say by itself why it was not read.
-                    watch.check().and(verified)
+                    watch.check().and(verified.map(|_| 1))
                 });
-                found.snapshots += u64::from(found.check(name, verified)?.is_some());
+                found.snapshots += found.check(&name, verified)?.unwrap_or(0);
             }
             // Only now, as the step may have to be done again.
             report.snapshots = found.snapshots;

@@ -161,7 +161,9 @@ fn give_out(reader: &mut FrameReader<'_>, at: LogPosition, each: OnTransaction<'
         match frame_type {
             FrameType::Part => next.offset = end,
             FrameType::Transaction | FrameType::Commit => break,
-            FrameType::Mark => return Err(corrupt(next, "F-19", "a mark inside a transaction")),
+            FrameType::Mark | FrameType::Opening => {
+                return Err(corrupt(next, "F-19", "a mark inside a transaction"));
+            }
         }
     }
     let frames: Vec<RecordView<'_>> = parts
@@ -175,7 +177,9 @@ fn give_out(reader: &mut FrameReader<'_>, at: LogPosition, each: OnTransaction<'
 /// into the middle of a transaction would have its end read once for each of its parts.
 fn check_part(payload: &[u8], frame_type: FrameType, at: LogPosition, before: usize) -> Result<()> {
     let number = match frame_type {
-        FrameType::Mark => return Err(corrupt(at, "F-19", "a mark where a transaction should be")),
+        FrameType::Mark | FrameType::Opening => {
+            return Err(corrupt(at, "F-19", "a mark where a transaction should be"));
+        }
         FrameType::Transaction => Some(0),
         FrameType::Part | FrameType::Commit => {
             let part = RecordView::parse(payload, frame_type, at)?.header().part;

@@ -11,6 +11,7 @@ mod edit;
 mod patch;
 mod path;
 mod splice;
+mod text;
 
 use crate::value::tests::seeded;
 

@@ -1,5 +1,5 @@
 //! What is logged of a changed document: the change, where that is smaller, or all of it. Why, and what it comes to:
-//! `docs/decisions/0012-a-change-of-a-document-is-logged-as-splices.md`.
+//! `docs/decisions/0013-a-change-of-a-document-is-logged-as-splices.md`.
 //!
 //! Invariants:
 //! - Who reads an edited document reads at most twice as many bytes as it has, from at most
