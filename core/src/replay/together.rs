@@ -1,12 +1,16 @@
 //! The histories of several spaces, folded together while the whole log is read from its beginning.
 //!
-//! Invariant: what comes out of it for a space is what [`replay`](super::replay) comes to. A transaction over a thousand runs is
-//! read once, and not once for each of them.
+//! Invariants:
+//! - What comes out of it for a space is what [`replay`](super::replay) comes to. A transaction over a thousand runs is read once,
+//!   and not once for each of them.
+//! - Nothing comes out for a space whose history does not lead to each of its transactions (rule F-17): that a reader who follows
+//!   it would be led astray is to be found by following it.
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
 use crate::{
     Result,
+    log::RecordView,
     state::{Chosen, DEFAULT_SPACE, LoggedTransaction, Space, SpaceNumber, State},
     tree::NoPages,
 };
@@ -29,6 +33,12 @@ impl Together {
     pub(crate) fn fold(&mut self, transaction: &LoggedTransaction<'_>) -> Result<()> {
         if transaction.frames.last().is_some_and(|last| last.header().seq > self.until) {
             return Ok(());
+        }
+        for group in transaction.frames.iter().flat_map(RecordView::groups) {
+            let last = self.state.space(group.space).and_then(|space| space.last_position);
+            if last != group.previous && self.spaces.contains(&group.space) {
+                self.take(group.space);
+            }
         }
         self.state.apply_chosen(Chosen::These(&self.spaces), transaction, &NoPages, &mut Vec::new())
     }

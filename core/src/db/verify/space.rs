@@ -96,7 +96,7 @@ impl SpaceCheck {
     /// Follows the history of the space, if that was not done while the log was read.
     fn replay(&mut self, live: &Space, source: &Watched<'_, '_>, found: &mut VerifyReport) -> Result<()> {
         found.spaces = 1;
-        if self.replayed.is_none() {
+        if self.replayed.as_ref().is_none_or(|replayed| replayed.last_position != live.last_position) {
             let replayed = replay(self.space, live.last_position, u64::MAX, source);
             let replayed = found.check(&self.name, replayed)?;
             self.replayed = replayed.and_then(|Replayed { state, .. }| state.space(self.space).cloned());

@@ -179,6 +179,7 @@ fn an_edited_document_is_bit_for_bit_what_it_would_be_whole() {
                 } else {
                     db.close().unwrap();
                 }
+                drop(db);
                 db = open(&storage, options());
             }
             let view = db.view();
