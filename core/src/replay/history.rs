@@ -86,11 +86,7 @@ fn walk_back(reader: &mut FrameReader<'_>, space: SpaceNumber, newest: Option<Lo
 }
 
 /// Where the transaction before one begins, and how long its first frame is.
-fn previous(
-    reader: &mut FrameReader<'_>,
-    space: SpaceNumber,
-    at: LogPosition,
-) -> Result<(Option<LogPosition>, u64)> {
+fn previous(reader: &mut FrameReader<'_>, space: SpaceNumber, at: LogPosition) -> Result<(Option<LogPosition>, u64)> {
     let frame = reader.frame(at)?;
     check_part(frame.payload, frame.frame_type, at, 0)?;
     let (mut frame_type, mut end) = (frame.frame_type, frame.end);

@@ -14,14 +14,14 @@ mod together;
 use alloc::{sync::Arc, vec::Vec};
 use core::ops::ControlFlow;
 
+pub use self::{
+    diff::{Diff, DocumentChange, DocumentDiff, EntryChange, EntryDiff, StreamDiff},
+    digest::Digest,
+};
 pub(crate) use self::{
     diff::{Side, diff},
     digest::digest_space,
     together::Together,
-};
-pub use self::{
-    diff::{Diff, DocumentChange, DocumentDiff, EntryChange, EntryDiff, StreamDiff},
-    digest::Digest,
 };
 use crate::{
     Result,

@@ -19,19 +19,19 @@ use alloc::{borrow::Cow, collections::BTreeMap, sync::Arc, vec::Vec};
 
 use rpds::RedBlackTreeMapSync;
 
-pub(crate) use self::{
-    apply::{Appended, Chosen},
-    edited::EditedDocument,
-    idempotency::IdempotencyWindow,
-    run::{Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body},
-    stream::{next_link, read_event},
-};
 pub use self::{
     apply::LoggedTransaction,
     edited::EditBody,
     keys::{Family, batch_key, batch_prefix, parse_batch_key, readable, readable_tree_key},
     run::{DEFAULT_SPACE, RunInfo, RunStatus, SpaceNumber},
     stream::{BatchIndex, Block, EventBytes, Link, StreamInfo},
+};
+pub(crate) use self::{
+    apply::{Appended, Chosen},
+    edited::EditedDocument,
+    idempotency::IdempotencyWindow,
+    run::{Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body},
+    stream::{next_link, read_event},
 };
 use crate::{
     Error, Result, RunId,

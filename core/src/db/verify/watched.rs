@@ -32,8 +32,7 @@ pub(super) struct Watch<'a> {
 impl<'a> Watch<'a> {
     /// Asks for the first time. Fails with [`Error::Cancelled`].
     pub(super) fn new(progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>, at: Progress) -> Result<Self> {
-        let watch =
-            Watch { progress: RefCell::new(progress), at, bytes: Cell::new(0), is_cancelled: Cell::new(false) };
+        let watch = Watch { progress: RefCell::new(progress), at, bytes: Cell::new(0), is_cancelled: Cell::new(false) };
         watch.ask()?;
         Ok(watch)
     }

@@ -176,10 +176,10 @@ fn an_edited_document_is_bit_for_bit_what_it_would_be_whole() {
                 assert_eq!(violations(&crashed), Vec::<String>::new());
                 if dice.below(2) == 0 {
                     db.sync().unwrap();
+                    drop(db);
                 } else {
                     db.close().unwrap();
                 }
-                drop(db);
                 db = open(&storage, options());
             }
             let view = db.view();
