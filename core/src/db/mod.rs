@@ -8,6 +8,7 @@ mod checkpoint;
 mod commit;
 mod detached;
 mod handed_over;
+mod lives;
 mod metrics;
 #[cfg(foldb_loom)]
 pub mod models;
@@ -307,7 +308,7 @@ impl<S: Storage> core::fmt::Debug for Db<S> {
 
 impl<S: Storage> Access for &Db<S> {
     fn read<T>(&self, operation: impl FnOnce(&dyn Reads) -> Result<T>) -> Result<T> {
-        self.shared.with_state(|state| operation(&StateReads { state, source: &*self.shared }))
+        self.shared.with_state(|state| operation(&StateReads { state, source: &*self.shared, place: None }))
     }
 }
 

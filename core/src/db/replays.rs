@@ -2,7 +2,7 @@
 //!
 //! Invariant: a replay reads the log alone, changes nothing, and shares nothing with the live state.
 
-use super::{Db, SpaceView, View, view::StateReads};
+use super::{Db, SpaceView, View};
 use crate::{
     Error, Result, RunId,
     log::LogPosition,
@@ -20,7 +20,7 @@ impl<S: Storage> Db<S> {
         self.replay_at(run, u64::MAX)
     }
 
-    /// [`Db::replay`], up to and including the commit with seq `until`.
+    /// [`Db::replay`], up to and including the commit with seq `until`: before the beginning of the run there is nothing in it.
     pub fn replay_at(&self, run: RunId, until: u64) -> Result<Replay<'_, S>> {
         let view = self.view();
         let space = view.folded().number(run)?;
@@ -44,7 +44,7 @@ impl<S: Storage> Db<S> {
         }
         let newest = newest_position(view, space);
         let Replayed { state, transactions } = replay(space, newest, until, self.shared())?;
-        Ok(Replay { view: View::new(self.shared(), state), space, transactions })
+        Ok(Replay { view: View::new(self.shared(), state).with_place(space), space, transactions })
     }
 }
 
@@ -93,10 +93,4 @@ impl<'db, S: Storage> Replay<'db, S> {
     }
 
     super::primitive_handles!(&View<'db, S>, |replay| &replay.view, |replay| replay.space);
-}
-
-impl<S: Storage> View<'_, S> {
-    pub(crate) fn reads(&self) -> StateReads<'_> {
-        StateReads { state: self.folded(), source: self.source() }
-    }
 }

@@ -14,9 +14,8 @@ use alloc::{
 };
 
 use super::{
-    BatchIndex, EditBody, EditedDocument, EventBytes, Family, Run, RunAnnotated, RunBegun, RunEnded, RunRecord,
-    RunResumed, Space, SpaceNumber, State, StreamInfo, batch_key, batch_prefix, decode_body, entry_kind,
-    parse_batch_key, run::Ended,
+    BatchIndex, EditBody, EditedDocument, EventBytes, Family, Run, RunBegun, RunRecord, Space, SpaceNumber, State,
+    StreamInfo, batch_key, batch_prefix, decode_body, entry_kind, parse_batch_key,
 };
 use crate::{
     Error, Result, RunId,
@@ -322,23 +321,7 @@ impl State {
         let Some(run) = self.runs.get_mut(&number) else {
             return Err(place.corrupt(op, "F-36", format!("run {number} does not exist")));
         };
-        let record = Arc::make_mut(&mut run.record);
-        record.changed_seq = place.seq;
-        match op.code {
-            OpCode::RunEnd => {
-                let RunEnded { how, message } = decode_body("run end", op.body)?;
-                record.ended = Some(Ended { how, micros: place.time_micros, message });
-            }
-            OpCode::RunResume => {
-                let RunResumed { epoch } = decode_body("run resume", op.body)?;
-                record.began.epoch = epoch;
-                record.ended = None;
-                // The last number is what a snapshot refuses.
-                record.resumed = record.resumed.saturating_add(1).min(u32::MAX - 1);
-            }
-            _ => record.annotate(decode_body::<RunAnnotated>("run annotation", op.body)?),
-        }
-        Ok(())
+        Arc::make_mut(&mut run.record).change(op.code, op.body, place.seq, place.time_micros)
     }
 }
 

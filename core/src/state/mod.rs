@@ -199,23 +199,7 @@ impl State {
     /// What is known of a run, for a process with this open epoch.
     pub fn run_info(&self, number: SpaceNumber, epoch: u64) -> Option<RunInfo> {
         let run = self.run(number)?;
-        let record = &run.record;
-        Some(RunInfo {
-            id: record.id(),
-            number,
-            name: record.began.name.clone(),
-            status: record.status(epoch),
-            parent: record.began.parent.map(RunId::from_bytes),
-            labels: record.began.labels.clone(),
-            metadata: record.began.metadata.clone(),
-            began_micros: record.began_micros,
-            ended_micros: record.ended.as_ref().map(|ended| ended.micros),
-            message: record.ended.as_ref().and_then(|ended| ended.message.clone()),
-            resumed: record.resumed,
-            first_seq: record.first_seq,
-            last_seq: run.space.last_seq,
-            commits: run.space.commits,
-        })
+        Some(run.record.info(number, epoch, run.space.last_seq, run.space.commits))
     }
 
     /// The numbers of all runs, in the order of their beginning.

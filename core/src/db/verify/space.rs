@@ -84,7 +84,7 @@ impl SpaceCheck {
                     }
                     next.map_or(Piece::Streams, |key| Piece::Entries(Bound::Excluded(key)))
                 }
-                Piece::Streams => self.stream(&StateReads { state, source: &source }, &mut found)?,
+                Piece::Streams => self.stream(&StateReads { state, source: &source, place: None }, &mut found)?,
                 Piece::Nothing => return Ok(true),
             };
             left = left.saturating_sub(found.entries.saturating_add(found.events).max(1));
