@@ -10,7 +10,7 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use foldb_core::{
-    Db, Durability, ErrorKind, Options, Result, RunId, RunOptions, RunStatus,
+    Db, Durability, Options, Result, RunId, RunOptions, RunStatus,
     primitive::{NewEvent, TraceKind, TraceRecord},
     storage::Storage,
     value::Value,
@@ -130,11 +130,8 @@ pub fn findings<S: Storage>(db: &Db<S>) -> Result<Vec<(String, String)>> {
         found.push((format!("{}, status", run.name), status));
         found.push((format!("{}, live", run.name), view.run(run.id)?.digest()?.to_string()));
         found.push((format!("{}, replayed", run.name), db.replay(run.id)?.digest()?.to_string()));
-        let half = match db.replay_at(run.id, view.seq() / 2).and_then(|replay| replay.digest()) {
-            Ok(digest) => digest.to_string(),
-            Err(error) if error.kind() == ErrorKind::NotFound => "not begun".into(),
-            Err(error) => return Err(error),
-        };
+        let half = db.replay_at(run.id, view.seq() / 2)?;
+        let half = if half.transactions() == 0 { "not begun".into() } else { half.digest()?.to_string() };
         found.push((format!("{}, half way", run.name), half));
     }
     let id = |name: &str| runs.iter().find(|run| run.name == name).map(|run| run.id);

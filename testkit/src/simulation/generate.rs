@@ -457,7 +457,7 @@ impl Generator {
             standing: self.maybe(3, |generator| standings[generator.small(4)]),
             label: self.maybe(5, |generator| ("label".into(), generator.text(1))),
             parent: self.maybe(6, |generator| generator.run(model)).flatten(),
-            after: self.maybe(4, |generator| generator.run(model)).flatten(),
+            after: self.maybe(4, |generator| u32::try_from(generator.small(12)).unwrap_or_default()),
             limit: self.maybe(3, |generator| generator.small(4)),
             newest_first: self.random.chance(1, 3),
         }

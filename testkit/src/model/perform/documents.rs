@@ -16,8 +16,9 @@ impl Call<'_> {
     }
 
     pub(super) fn set_document(&mut self, key: &[u8], document: Option<Json>) -> Outcome<()> {
+        let writes = self.transaction.writes_to(self.at)?;
         check_key(key)?;
-        self.transaction.writes_to(self.at).documents.insert(key.to_vec(), document);
+        writes.documents.insert(key.to_vec(), document);
         Ok(())
     }
 

@@ -32,7 +32,7 @@ impl Call<'_> {
                     data: data.clone(),
                 };
                 let id = id_of(entry.time, self.learned.random);
-                self.transaction.writes_to(self.at).entries.insert(id.to_vec(), entry);
+                self.transaction.writes_to(self.at)?.entries.insert(id.to_vec(), entry);
                 Ok(Answer::Id(id))
             }
             Operation::Finish(id, data, duration) => {
@@ -41,7 +41,7 @@ impl Call<'_> {
                 if let Some(data) = data {
                     entry.data = data.clone();
                 }
-                self.transaction.writes_to(self.at).entries.insert(id.to_vec(), entry.clone());
+                self.transaction.writes_to(self.at)?.entries.insert(id.to_vec(), entry.clone());
                 Ok(Answer::Entry(Some(entry.facts(id))))
             }
             Operation::Entry(id) => Ok(Answer::Entry(self.entry(id)?.map(|entry| entry.facts(id)))),
