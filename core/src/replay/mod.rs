@@ -3,6 +3,7 @@
 //! Invariant: replay does not look at the live state (but for where the space's history ends), writes nothing, and has
 //! no effect on the store. So "replay equals live" is a check with meaning, and `verify` performs it.
 
+mod align;
 mod diff;
 mod digest;
 mod frames;
