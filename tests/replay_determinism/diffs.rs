@@ -158,11 +158,16 @@ fn one_step_that_was_inserted_is_one_difference() {
             run.events().append("log", "e", number).unwrap();
         }
     };
-    let (older, newer) = (begin(&db), begin(&db));
+    let begin = || db.runs().begin(RunOptions::named("run")).unwrap();
+    let (older, newer) = (begin(), begin());
     steps(&older, false);
     steps(&newer, true);
     let diff = db.diff(older.id(), newer.id()).unwrap();
-    assert!(matches!(&diff.trace[..], [(6, EntryChange::Added(entry))] if entry.data == "x".into()), "{:?}", diff.trace);
+    assert!(
+        matches!(&diff.trace[..], [(6, EntryChange::Added(entry))] if entry.data == "x".into()),
+        "{:?}",
+        diff.trace
+    );
     assert_eq!(diff.events.len(), 1);
     let events = &diff.events[0].events;
     assert!(matches!(&events[..], [(4, EntryChange::Added(event))] if event.payload == "x".into()), "{events:?}");

@@ -333,6 +333,8 @@ fn classes_of<'e>(
         let step = alike.of((parent, entry.kind.name(), entry.name.as_str()));
         let mut data = Vec::new();
         entry.data.encode(&mut data)?;
+        // One value ends before the next one begins.
+        entry.output.encode(&mut data)?;
         contents.push(exact.of((step, data)));
         steps.push(step);
     }
