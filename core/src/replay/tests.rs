@@ -257,3 +257,30 @@ fn spaces_that_are_replayed_together_are_what_each_comes_to_alone() {
         assert!(together.take(space).is_none(), "it is given out once");
     }
 }
+
+/// It took a second and a half for 800 runs, because each of them was followed by itself.
+#[test]
+fn a_transaction_over_many_runs_is_read_once_when_the_store_is_verified() {
+    let (_, db) = store(Options::new());
+    let runs: Vec<_> = (0..100).map(|_| db.runs().begin(RunOptions::named("run")).unwrap()).collect();
+    db.transaction(|tx| {
+        for run in &runs {
+            for number in 0..100_u8 {
+                tx.run(run.id())?.kv().put([number], vec![number; 200])?;
+            }
+        }
+        Ok(())
+    })
+    .unwrap();
+    let mut asked = BTreeMap::new();
+    let report = db
+        .verify(&mut |progress| {
+            *asked.entry(progress.phase).or_insert(0) += 1;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!(report.is_ok(), "{report:?}");
+    assert_eq!((report.spaces, report.entries, report.transactions), (101, 10_000, 200));
+    // Whoever waits is asked before each space, and once for each MiB that is read: the transaction has two of them.
+    assert!(asked["replaying"] <= 101 + 6, "{asked:?}");
+}
