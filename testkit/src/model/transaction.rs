@@ -255,8 +255,10 @@ impl ModelTransaction {
         let mut run = self.base(now).runs.get(&id).map(|run| (run.record.clone(), run.space.clone()));
         for operation in self.writes.runs.iter().filter(|operation| operation.run() == id) {
             match (&mut run, operation) {
-                (begun, RunOperation::Begin(begin)) => {
-                    *begun = Some((RunRecord::new(begin.clone(), 0, (0, 0, process)), Space::default()));
+                // An id that a run has already is refused by the commit; until then it is that run's.
+                (Some(_), RunOperation::Begin(_)) => {}
+                (none, RunOperation::Begin(begin)) => {
+                    *none = Some((RunRecord::new(begin.clone(), 0, (0, 0, process)), Space::default()));
                 }
                 (Some((record, _)), change) => record.change(change, (0, 0, process)),
                 (None, _) => {}

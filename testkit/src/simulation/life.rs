@@ -22,6 +22,8 @@ use crate::{
 /// How many transactions are open at a time.
 const COMMITTERS: usize = 4;
 const VIEWS: usize = 2;
+/// Runs that a transaction begins have provisional numbers from here on, until it commits.
+const FIRST_PROVISIONAL: u32 = 1 << 31;
 
 /// A transaction of the store, and the same one of the model.
 struct Open<'db> {
@@ -546,6 +548,7 @@ impl<'db> Life<'_, 'db> {
         Ok(Some(open))
     }
 
+    /// What is known of a run inside a transaction, which may have begun it.
     fn run_info_inside(&mut self, mut open: Open<'db>) -> Result<Option<Open<'db>>, String> {
         if self.is_unknown {
             return Ok(None);
@@ -557,7 +560,7 @@ impl<'db> Life<'_, 'db> {
         let called = self.call(|| {
             let mut facts = store.runs().info(id).map(store::run_facts)?;
             // Which one it is in the transaction says nothing: some may have been rolled back.
-            facts.number = if begun.is_some() { 0 } else { facts.number };
+            facts.number = if facts.number < FIRST_PROVISIONAL { facts.number } else { 0 };
             Ok(facts)
         });
         let Called::Answered(found) = called else { return Ok(None) };
