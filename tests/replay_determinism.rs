@@ -402,9 +402,11 @@ fn replay_at_shows_every_version_as_it_was() {
     }
     let first = db.runs().info(run.id()).unwrap().first_seq;
     assert_eq!(db.replay_at(run.id(), first).unwrap().kv().count(&foldb::tree::KeyRange::all()).unwrap(), 0);
-    // Before its beginning there is no run to look at.
-    let before = db.replay_at(run.id(), first - 1).and_then(|replay| replay.digest());
-    assert_eq!(before.unwrap_err().kind(), ErrorKind::NotFound);
+    // Before its beginning there is nothing in a run.
+    let before = db.replay_at(run.id(), first - 1).unwrap();
+    assert_eq!((before.transactions(), before.kv().count(&foldb::tree::KeyRange::all()).unwrap()), (0, 0));
+    let empty = db.runs().begin(RunOptions::named("empty")).unwrap();
+    assert_eq!(before.digest(), db.view().run(empty.id()).unwrap().digest());
 }
 
 #[test]

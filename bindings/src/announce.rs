@@ -12,7 +12,7 @@ use foldb_core::{
     Durability, Result, RunId, TransactionOptions,
     host::Host,
     log::OpCode,
-    primitive::access::{OnItem, OnPair, PendingStream, Reads, Writes},
+    primitive::access::{DocumentEdit, OnItem, OnPair, PendingStream, Reads, Writes},
     state::{Family, Source, SpaceNumber},
     tree::{Direction, KeyRange},
 };
@@ -34,7 +34,7 @@ pub(crate) const RUN: u8 = 5;
 fn primitive(code: OpCode) -> u8 {
     match code {
         OpCode::KvPut | OpCode::KvDelete | OpCode::KvAdd => 0,
-        OpCode::JsonPut | OpCode::JsonDelete => 1,
+        OpCode::JsonPut | OpCode::JsonDelete | OpCode::JsonEdit => 1,
         OpCode::EventAppend | OpCode::EventTrim | OpCode::StreamDelete => 2,
         OpCode::StatePut | OpCode::StateDelete => 3,
         OpCode::TracePut => 4,
@@ -147,6 +147,12 @@ impl Writes for Noted<'_> {
     fn write(&self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()> {
         self.writes.write(space, code, key, body)?;
         self.journal.touch(self.run, primitive(code), key);
+        Ok(())
+    }
+
+    fn write_edited(&self, space: SpaceNumber, key: &[u8], document: &[u8], edit: DocumentEdit<'_>) -> Result<()> {
+        self.writes.write_edited(space, key, document, edit)?;
+        self.journal.touch(self.run, primitive(OpCode::JsonEdit), key);
         Ok(())
     }
 

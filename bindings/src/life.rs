@@ -159,8 +159,9 @@ fn filter(input: &mut Input<'_>) -> Result<RunFilter> {
     for (key, value) in input.list(|input| Ok((input.text()?, input.text()?)))? {
         filter = filter.label(key, value);
     }
-    if let Some(after) = input.optional(Input::run)? {
-        filter = filter.after(after);
+    if let Some(after) = input.optional(Input::number)? {
+        // No run has a number that large.
+        filter = filter.after(u32::try_from(after).unwrap_or(u32::MAX));
     }
     if let Some(limit) = input.optional(Input::number)? {
         filter = filter.limit(usize::try_from(limit).unwrap_or(usize::MAX));

@@ -428,9 +428,9 @@ pub(crate) fn trace(operation: Operation, space: &Space<'_>, input: &mut Input<'
         }
         _ => {
             let id = id(input)?;
-            let data = input.optional(Input::value)?;
+            let output = input.optional(Input::value)?;
             let duration_micros = input.last(|input| input.optional(Input::number))?;
-            let finished = trace.finish(id, data, duration_micros)?;
+            let finished = trace.finish(id, output, duration_micros)?;
             entry(&finished, out)
         }
     }
@@ -443,5 +443,6 @@ pub(crate) fn entry(entry: &TraceEntry, out: &mut Output) -> Result<()> {
     out.optional(entry.parent, |out, parent| out.0.extend_from_slice(&parent.to_bytes()));
     out.number(entry.time_micros);
     out.optional(entry.duration_micros, Output::number);
-    out.value(&entry.data)
+    out.value(&entry.data)?;
+    out.value(&entry.output)
 }

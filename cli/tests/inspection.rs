@@ -105,3 +105,17 @@ fn a_damaged_store_is_corrupt_with_file_and_offset() {
     assert!(rest.contains("record"), "salvage reads what is left: {rest}");
     place.foldb(&["put", "k", "v", "--recovery", "salvage"]).assert().failure();
 }
+
+#[test]
+fn dump_says_what_an_edit_of_a_large_document_changes() {
+    let place = Place::new();
+    let document = place.file("document.json", &format!(r#"{{"count":1,"text":"{}"}}"#, "x".repeat(5000)));
+    place.ok(&["json", "set", "large", &format!("@{document}")]);
+    place.ok(&["json", "set", "large", "2", "--path", "/count"]);
+    let dump = place.ok(&["dump", "--ops"]);
+    assert!(dump.contains("of seq 1 to 5016 bytes: 1 splice, 1 bytes for 1"), "{dump}");
+    let lines = place.json_lines(&["dump", "--ops"]);
+    let edits: Vec<&Value> = lines.iter().flat_map(|line| line["operations"].as_array()).flatten().collect();
+    let edit = edits.iter().find(|op| op["op"] == "json_edit").unwrap_or_else(|| panic!("{lines:?}"));
+    assert_eq!(edit["edit"], json!({"of": 1, "bytes": 5016, "splices": 1, "added": 1, "removed": 1}));
+}

@@ -11,7 +11,7 @@ pub const KEY_BYTES_MAX: usize = 1024;
 /// value is read by one positioned read, and costs recovery its checksum instead of a copy.
 pub const INLINE_VALUE_BYTES_MAX: usize = 512;
 
-/// Largest value of a tree entry: an inline value, or the index of a batch of events.
+/// Largest value of a tree entry: an inline value, the places of an edited document, or the index of a batch of events.
 pub const ENTRY_VALUE_BYTES_MAX: usize = 1024;
 
 /// Largest single value, document, event payload or trace entry (encoded): 16 MiB.
@@ -29,6 +29,14 @@ pub const PART_BYTES_TARGET: usize = 8 << 20;
 
 /// Largest transaction, encoded: 1 GiB. It is held in memory while it commits.
 pub const TRANSACTION_BYTES_MAX: usize = 1 << 30;
+
+/// Most edits that a document has behind the last place where it is whole: a tree entry has room for that many places, and a
+/// reader reads each.
+pub const DOCUMENT_EDITS_MAX: usize = 32;
+
+/// Smallest document of which a change is logged by itself. A smaller one is logged whole: it is read from one place then,
+/// and costs the log little more. With planted bugs all that can be edited are, so that a small workload has some.
+pub const EDITED_DOCUMENT_BYTES_MIN: usize = if cfg!(foldb_planted) { 0 } else { 4096 };
 
 /// Longest idempotency key.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;

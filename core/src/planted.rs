@@ -88,6 +88,10 @@ defects! {
         RunEndForgotten,
         /// What an addition adds to is forgotten.
         AdditionReplaces,
+        /// A change of a document is made in the document as it was last logged whole (rule F-39).
+        EditOfWrongBase,
+        /// A change of a document is not folded by a replay.
+        EditForgottenInReplay,
         /// A trim is not folded.
         TrimForgotten,
         /// The chain of a stream's batches does not go on from the last link (rule F-35).

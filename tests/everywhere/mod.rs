@@ -265,12 +265,12 @@ fn p4<D: Disk>(disk: &D) {
 const PINNED: [(u64, &str, &str); 2] = [
     (
         77,
-        "40588da97eac71da782bea4694477ed4e31c87a8b6a65a4fb7e2236b90c74cd0",
+        "2aad5c81464a85681cb92183cdb6ea6bbec2d211638b9311a9f205bcdf36cc31",
         "a1d0c768ab453fc88cddec614eaced4e3fbc05613c558309b17acb0f34a22302",
     ),
     (
         78,
-        "366019be54b3eb44bd6fb9198be866395eaeaef208ea73c29d7a2ab9f0b4d125",
+        "32ff2c3a8333e35d106f16e086065e5b0ce4abc881d034c74fe8a95568b92f58",
         "c5a7a4241bb52a341555a83d07102257cae0609db53cdee912b75c648410f5c2",
     ),
 ];

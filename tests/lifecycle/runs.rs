@@ -260,7 +260,7 @@ fn runs_are_found_by_status_name_parent_and_labels_page_by_page() {
                 }
                 let page = db.runs().list(&filter).unwrap();
                 let Some(last) = page.last() else { break };
-                after = Some(last.id);
+                after = Some(last.number);
                 found.extend(page.into_iter().map(|run| run.number));
             }
             let mut expected: Vec<_> = (2..12).collect();
@@ -270,7 +270,12 @@ fn runs_are_found_by_status_name_parent_and_labels_page_by_page() {
             assert_eq!(found, expected, "pages of {size}");
         }
     }
-    assert_kind(db.runs().list(&all().after(RunId::from_bytes([1; 16]))), ErrorKind::NotFound);
+    // The cursor was an id, which led nowhere once the run behind it was deleted: the next page was an error.
+    let gone = db.runs().list(&all().parent(parent)).unwrap()[3].clone();
+    db.runs().delete(gone.id).unwrap();
+    assert_eq!(numbers(&all().parent(parent).after(gone.number)), ["4", "5", "6", "7", "8", "9"]);
+    assert_eq!(numbers(&all().parent(parent).after(gone.number).newest_first()), ["2", "1", "0"]);
+    assert_eq!(numbers(&all().after(u32::MAX)), [""; 0]);
 }
 
 #[test]

@@ -136,3 +136,48 @@ fn a_diff_of_two_versions_of_one_run_is_what_happened_between_them() {
     let then = db.replay_at(run.id(), before.seq()).unwrap();
     assert_eq!(then.space().diff(&after.run(run.id()).unwrap()).unwrap(), diff, "the replay of then says the same");
 }
+
+/// Streams and traces were compared place by place: one entry that was inserted into ten made ten differences.
+#[test]
+fn one_step_that_was_inserted_is_one_difference() {
+    let db = foldb::memory();
+    let steps = |run: &foldb::Run<'_, _>, inserted: bool| {
+        let root = run.trace().record(TraceRecord::new(TraceKind::Thought, "root").time_micros(1)).unwrap();
+        for number in 0..10_u64 {
+            if inserted && number == 3 {
+                run.trace()
+                    .record(TraceRecord::new(TraceKind::ToolCall, "search").data("x").parent(root).time_micros(25))
+                    .unwrap();
+                run.events().append("log", "e", "x").unwrap();
+            }
+            let time = 10 * (number + 1);
+            let call = TraceRecord::new(TraceKind::ToolCall, "search").data(number).parent(root).time_micros(time);
+            let call = run.trace().record(call).unwrap();
+            let note = TraceRecord::new(TraceKind::Thought, "note").parent(call).time_micros(time + 1);
+            run.trace().record(note).unwrap();
+            run.events().append("log", "e", number).unwrap();
+        }
+    };
+    let begin = || db.runs().begin(RunOptions::named("run")).unwrap();
+    let (older, newer) = (begin(), begin());
+    steps(&older, false);
+    steps(&newer, true);
+    let diff = db.diff(older.id(), newer.id()).unwrap();
+    assert!(
+        matches!(&diff.trace[..], [(6, EntryChange::Added(entry))] if entry.data == "x".into()),
+        "{:?}",
+        diff.trace
+    );
+    assert_eq!(diff.events.len(), 1);
+    let events = &diff.events[0].events;
+    assert!(matches!(&events[..], [(4, EntryChange::Added(event))] if event.payload == "x".into()), "{events:?}");
+    let back = db.diff(newer.id(), older.id()).unwrap();
+    assert!(matches!(&back.trace[..], [(6, EntryChange::Removed(_))]), "{:?}", back.trace);
+    assert!(matches!(&back.events[0].events[..], [(4, EntryChange::Removed(_))]), "{:?}", back.events);
+    // A step that came to something else is a change, also behind one that was inserted.
+    newer.events().append("log", "e", 11).unwrap();
+    older.events().append("log", "e", 12).unwrap();
+    let diff = db.diff(older.id(), newer.id()).unwrap();
+    let events = &diff.events[0].events;
+    assert!(matches!(&events[..], [(4, EntryChange::Added(_)), (12, EntryChange::Changed { .. })]), "{events:?}");
+}

@@ -133,7 +133,7 @@ fn lost_update_of_a_document_a_cell_and_a_trace_entry_is_noticed() {
     writer.trace().finish(id, Some("late".into()), Some(1)).unwrap();
     db.trace().finish(id, Some("first".into()), Some(1)).unwrap();
     assert_conflict(writer.commit());
-    assert_eq!(db.trace().get(id).unwrap().unwrap().data, "first".into());
+    assert_eq!(db.trace().get(id).unwrap().unwrap().output, "first".into());
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn a_transaction_reads_its_own_documents_cells_events_and_traces() {
     assert!(!db.state().exists("old").unwrap());
     let events = db.events().range_as::<i64>("log", .., None, Direction::Forward).unwrap();
     assert_eq!(events.iter().map(|event| (event.seq, event.payload)).collect::<Vec<_>>(), [(1, 1)]);
-    assert_eq!(db.trace().get(child).unwrap().unwrap().data, "done".into());
+    assert_eq!(db.trace().get(child).unwrap().unwrap().output, "done".into());
     assert!(db.verify(&mut |_| ControlFlow::Continue(())).unwrap().is_ok());
 }
 

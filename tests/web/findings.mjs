@@ -4,12 +4,11 @@
 export async function findings(db) {
   const view = await db.view();
   const replayed = async (replay) => {
-    try {
-      return await (await replay).digest();
-    } catch (error) {
-      if (error.kind === "NotFound") return "not begun";
-      throw error;
-    }
+    const { transactions, digest } = await replay.then(async (replay) => ({
+      transactions: replay.transactions,
+      digest: await replay.digest(),
+    }));
+    return transactions === 0 ? "not begun" : digest;
   };
   const attempt = (work) => {
     try {

@@ -297,8 +297,9 @@ export const cases = {
     equal((await trace.roots()).map(({ id }) => id), [plan]);
     equal((await trace.byKind("retry")).length, 1);
     equal((await trace.byTime(0, 1_700_000_000_000_001)).map(({ name }) => name), ["again"]);
-    const done = await trace.finish(call, { data: "found", durationMicros: 1500 });
-    equal([done.data, done.durationMicros, done.parent], ["found", 1500, plan]);
+    const { data } = await trace.get(call);
+    const done = await trace.finish(call, { output: "found", durationMicros: 1500 });
+    equal([done.data, done.output, done.durationMicros, done.parent], [data, "found", 1500, plan]);
     equal(await trace.count(), 3);
     equal((await trace.list({ after: plan })).map(({ id }) => id), [call]);
     await fails("NotFound", () => trace.finish("00000000-0000-7000-8000-000000000000"));

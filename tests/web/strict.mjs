@@ -18,7 +18,7 @@ const unknown = (db, tx, run, id) => [
   [() => db.trace.list({ kind: "x" }), "kind", "limit"],
   [() => db.trace.byTime(0, 1, { form: 1 }), "form", "reverse"],
   [() => db.trace.record({ kind: "k", name: "n", input: 1 }), "input", "data"],
-  [() => db.trace.finish(id, { result: 1 }), "result", "data"],
+  [() => db.trace.finish(id, { result: 1 }), "result", "output"],
   [() => db.runs.begin({ name: "r", tags: {} }), "tags", "labels"],
   [() => db.runs.list({ state: "active" }), "state", "status"],
   [() => tx.runs.begin({ name: "r", tag: "x" }), "tag", "labels"],

@@ -63,8 +63,8 @@ export interface RunFilter {
   parent?: string;
   /** Those with all of these labels. */
   labels?: Record<string, string>;
-  /** The id of the last run of the page before. */
-  after?: string;
+  /** The `number` of the last run of the page before. It stands for a place: the run may have been deleted meanwhile. */
+  after?: number;
   /** The most to return. */
   limit?: number;
   /** The newest first. */

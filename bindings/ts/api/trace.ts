@@ -35,8 +35,10 @@ export interface TraceEntry {
   timeMicros: number;
   /** How long it took; `undefined` while nobody has said. */
   durationMicros: number | undefined;
-  /** What was recorded with it, or came of it; `null` for nothing. */
+  /** What was recorded with it, as the input of a tool; `null` for nothing. */
   data: Value;
+  /** What came of it: see `finish`; `null` for nothing. */
+  output: Value;
 }
 
 /** Which trace entries, oldest first. */
@@ -73,6 +75,6 @@ export interface TraceReader<M extends Mode> {
 export interface Trace<M extends Mode> extends TraceReader<M> {
   /** Records an entry and returns its id. Throws `Invalid` for a kind without a name and a time behind the year 10000. */
   record(entry: TraceRecord): Out<M, string>;
-  /** Completes an entry with what came of it; without a duration, from its beginning until now. Throws `NotFound`. */
-  finish(id: string, outcome?: { data?: unknown; durationMicros?: number }): Out<M, TraceEntry>;
+  /** Completes an entry with what came of it; its data stay. Without a duration, from its beginning until now. Throws `NotFound`. */
+  finish(id: string, outcome?: { output?: unknown; durationMicros?: number }): Out<M, TraceEntry>;
 }

@@ -102,7 +102,7 @@ export class RunRequests extends Part {
     out.optional(filter.name, (name) => out.text(name));
     out.optional(filter.parent, (parent) => out.id(parent));
     labels(out, filter.labels);
-    out.optional(filter.after, (after) => out.id(after));
+    out.optional(filter.after, (after) => out.number(after));
     out.optional(filter.limit, (limit) => out.number(limit));
     out.flag(choice("newestFirst", filter.newestFirst));
   }

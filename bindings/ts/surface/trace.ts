@@ -10,7 +10,7 @@ import { exact } from "./exact.js";
 import { Part } from "./part.js";
 
 const LIST = ["limit", "reverse", "after"];
-const OUTCOME = ["data", "durationMicros"];
+const OUTCOME = ["output", "durationMicros"];
 const RECORD = ["kind", "name", "parent", "timeMicros", ...OUTCOME];
 
 export class Trace extends Part implements api.Trace<api.Mode> {
@@ -81,14 +81,14 @@ export class Trace extends Part implements api.Trace<api.Mode> {
     );
   }
 
-  finish(id: string, outcome?: { data?: unknown; durationMicros?: number }): Now<api.TraceEntry> {
+  finish(id: string, outcome?: { output?: unknown; durationMicros?: number }): Now<api.TraceEntry> {
     return this.ask(
       Operation.TraceFinish,
       (out) => {
         checkOptions("the outcome of a trace entry", outcome, OUTCOME);
         out.id(id);
-        out.flag(outcome?.data !== undefined);
-        if (outcome?.data !== undefined) out.value(outcome.data);
+        out.flag(outcome?.output !== undefined);
+        if (outcome?.output !== undefined) out.value(outcome.output);
         out.optional(outcome?.durationMicros, (micros) => out.number(micros));
       },
       traceEntry,
@@ -107,5 +107,6 @@ export function traceEntry(answer: Reader): api.TraceEntry {
     timeMicros: answer.number(),
     durationMicros: optionalNumber(answer),
     data: answer.value(),
+    output: answer.value(),
   };
 }

@@ -131,7 +131,7 @@ fn state_cell(cell: &Cell<Value>) -> Json {
 }
 
 fn trace_entry(entry: &TraceEntry) -> Json {
-    json!({ "kind": entry.kind.name(), "name": entry.name, "data": value::to_json(&entry.data) })
+    json!({ "kind": entry.kind.name(), "name": entry.name, "data": value::to_json(&entry.data), "output": value::to_json(&entry.output) })
 }
 
 impl Changed {

@@ -42,6 +42,7 @@ pub(crate) fn run(args: &TraceArgs, context: &mut Context) -> Result<()> {
         Column::Left("name"),
         Column::Right("took"),
         Column::Left("data"),
+        Column::Left("output"),
     ]);
     let kind = args.kind.as_deref().map(TraceKind::from_name);
     let mut left = args.limit.unwrap_or(u64::MAX);
@@ -71,6 +72,7 @@ fn record(entry: &TraceEntry) -> serde_json::Value {
         "time_micros": entry.time_micros,
         "duration_micros": entry.duration_micros,
         "data": value::to_json(&entry.data),
+        "output": value::to_json(&entry.output),
     })
 }
 
@@ -82,5 +84,6 @@ fn row(entry: &TraceEntry) -> Vec<String> {
         text::shortened(&entry.name, 40),
         took.unwrap_or_default(),
         text::shortened(&value::to_text(&entry.data), text::VALUE_WIDTH),
+        text::shortened(&value::to_text(&entry.output), text::VALUE_WIDTH),
     ]
 }

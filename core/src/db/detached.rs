@@ -9,7 +9,7 @@
 use alloc::sync::{Arc, Weak};
 use core::cell::{OnceCell, RefCell};
 
-use super::{Db, Durability, Replay, Transaction, View, shared::Shared};
+use super::{Db, Durability, Replay, Transaction, View, lives::Lives, shared::Shared};
 use crate::{
     Error, Result,
     state::{SpaceNumber, State},
@@ -36,6 +36,7 @@ pub struct DetachedTransaction<S: Storage> {
     base: Option<Arc<State>>,
     reads: ReadSet,
     writes: WriteSet,
+    lives: Lives,
     durability: Durability,
 }
 
@@ -71,7 +72,7 @@ impl<S: Storage> Db<S> {
 
     /// The replay again. Costs a counter. Fails with [`Error::Invalid`] for a replay of another store.
     pub fn attach_replay(&self, replay: &DetachedReplay<S>) -> Result<Replay<'_, S>> {
-        let view = self.attach_view(&replay.view)?;
+        let view = self.attach_view(&replay.view)?.with_place(replay.space);
         Ok(Replay { view, space: replay.space, transactions: replay.transactions })
     }
 
@@ -95,6 +96,7 @@ impl<S: Storage> Db<S> {
             base: transaction.base.into_inner(),
             reads: transaction.reads.into_inner(),
             writes: transaction.writes.into_inner(),
+            lives: transaction.lives.into_inner(),
             durability: transaction.durability,
         })
     }
@@ -108,6 +110,7 @@ impl<S: Storage> Db<S> {
             base: kept.base.map_or_else(OnceCell::new, OnceCell::from),
             reads: RefCell::new(kept.reads),
             writes: RefCell::new(kept.writes),
+            lives: RefCell::new(kept.lives),
             durability: kept.durability,
         })
     }

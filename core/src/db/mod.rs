@@ -9,6 +9,7 @@ mod checkpoint;
 mod commit;
 mod detached;
 mod handed_over;
+mod lives;
 mod metrics;
 #[cfg(foldb_loom)]
 pub mod models;
@@ -16,6 +17,7 @@ mod once;
 mod open;
 mod options;
 mod published;
+mod replays;
 mod runs;
 mod segments;
 mod shared;
@@ -41,11 +43,12 @@ pub use self::{
     metrics::SyncTimes,
     once::{IdempotencyWindow, Recalled, Seen},
     options::{Durability, OnProgress, Options},
+    replays::Replay,
     runs::{Run, RunFilter, RunOptions, Runs, TransactionRuns},
     snapshots::SnapshotInfo,
     stats::{SegmentStats, Stats},
     transaction::{Savepoint, Transaction, TransactionOptions, TransactionRun},
-    verify::{Replay, Verification, VerifyReport, Violation},
+    verify::{Verification, VerifyReport, Violation},
     view::{SpaceView, View},
 };
 use crate::{
@@ -284,7 +287,7 @@ impl<S: Storage> core::fmt::Debug for Db<S> {
 
 impl<S: Storage> Access for &Db<S> {
     fn read<T>(&self, operation: impl FnOnce(&dyn Reads) -> Result<T>) -> Result<T> {
-        self.shared.with_state(|state| operation(&StateReads { state, source: &*self.shared }))
+        self.shared.with_state(|state| operation(&StateReads { state, source: &*self.shared, place: None }))
     }
 }
 

@@ -7,7 +7,7 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use super::{Db, Receipt, Transaction, TransactionOptions, TransactionRun};
 use crate::{
-    Error, Result, RunId,
+    Result, RunId,
     error::check_limit,
     limits::{LABEL_BYTES_MAX, LABELS_MAX},
     log::OpCode,
@@ -85,7 +85,7 @@ pub struct RunFilter {
     name: Option<String>,
     parent: Option<RunId>,
     labels: BTreeMap<String, String>,
-    after: Option<RunId>,
+    after: Option<SpaceNumber>,
     limit: Option<usize>,
     newest_first: bool,
 }
@@ -124,10 +124,22 @@ impl RunFilter {
         self
     }
 
-    /// Only runs that come behind this one: the last of the page before.
+    /// Only runs that come behind the one of this [number](RunInfo::number): the last of the page before. A number stands for a
+    /// place: the run may have been deleted meanwhile.
+    ///
+    /// ```
+    /// use foldb_core::{Db, RunFilter, RunOptions};
+    /// let db = Db::memory();
+    /// let first = db.runs().begin(RunOptions::named("first"))?;
+    /// db.runs().begin(RunOptions::named("second"))?;
+    /// let place = first.number();
+    /// db.runs().delete(first.id())?;
+    /// assert_eq!(db.runs().list(&RunFilter::all().after(place))?[0].name, "second");
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     #[must_use]
-    pub fn after(mut self, run: RunId) -> Self {
-        self.after = Some(run);
+    pub fn after(mut self, number: SpaceNumber) -> Self {
+        self.after = Some(number);
         self
     }
 
@@ -198,7 +210,7 @@ impl<'db, S: Storage> Runs<'db, S> {
     pub fn list(&self, filter: &RunFilter) -> Result<Vec<RunInfo>> {
         let view = self.db.view();
         let state = view.folded();
-        let after = filter.after.map(|id| state.number(id)).transpose()?;
+        let after = filter.after;
         let epoch = self.db.shared().epoch;
         let infos = |number: SpaceNumber| state.run_info(number, epoch).filter(|run| filter.matches(run));
         let limit = filter.limit.unwrap_or(usize::MAX);
@@ -335,6 +347,7 @@ impl<'tx, 'db, S: Storage> TransactionRuns<'tx, 'db, S> {
             writes.new_runs.push(Some(id));
             space
         };
+        self.transaction.note_life(space, OpCode::RunBegin, &body);
         Ok(TransactionRun { transaction: self.transaction, id, space })
     }
 
@@ -382,7 +395,8 @@ impl<'tx, 'db, S: Storage> TransactionRuns<'tx, 'db, S> {
         self.write(id, OpCode::RunDelete, &[])
     }
 
-    /// What is known of a run as of the transaction's version. Another commit that ends, resumes or annotates the run
+    /// What is known of a run as of the transaction's version, with what the transaction has done to it itself, also where it
+    /// begins it. What only the commit will give, times and seqs, is 0 then. Another commit that ends, resumes or annotates the run
     /// meanwhile is a conflict.
     pub fn info(&self, id: RunId) -> Result<RunInfo> {
         self.transaction.run_info(id)
@@ -391,7 +405,9 @@ impl<'tx, 'db, S: Storage> TransactionRuns<'tx, 'db, S> {
     fn write(&self, id: RunId, code: OpCode, body: &[u8]) -> Result<()> {
         let space = self.transaction.number(id)?;
         self.transaction.record_run(space);
-        Writes::write(self.transaction, space, code, &[], body)
+        self.transaction.writes_to(space)?.write(space, code, &[], body)?;
+        self.transaction.note_life(space, code, body);
+        Ok(())
     }
 }
 
@@ -399,6 +415,6 @@ impl<S: Storage> Transaction<'_, S> {
     fn run_info(&self, id: RunId) -> Result<RunInfo> {
         let space = self.number(id)?;
         self.record_run(space);
-        self.base_run_info(space).ok_or(Error::UnknownRun(id))
+        self.known_run(space, id)
     }
 }

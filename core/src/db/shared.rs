@@ -252,11 +252,15 @@ impl Version for State {
     }
 }
 
+/// So many bytes are read without a look at how long the file is.
+const UNASKED_BYTES_MAX: usize = 64 << 10;
+
 /// Reads exactly `len` bytes, or says that the file is too short.
 pub(crate) fn read_exact(file: &impl StorageFile, name: &str, offset: u64, len: usize) -> Result<Vec<u8>> {
-    let available = file.len()?.saturating_sub(offset);
+    // Checked before the allocation: a damaged length must not ask for more memory than there are bytes. What is small costs
+    // less than to ask the system for the length of the file.
+    let available = if len <= UNASKED_BYTES_MAX { len as u64 } else { file.len()?.saturating_sub(offset) };
     if available < len as u64 {
-        // Checked before the allocation: a damaged length must not ask for more memory than there are bytes.
         return Err(too_short(name, offset, len, available));
     }
     let mut bytes = vec![0; len];

@@ -12,6 +12,7 @@ use core::{
 use super::{
     Attempts, Durability, Receipt,
     commit::Request,
+    lives::Lives,
     shared::Shared,
     view::{visit_tree, with_tree_key},
 };
@@ -21,7 +22,7 @@ use crate::{
     log::{OnceKey, OpCode},
     planted::{self, Planted},
     primitive::{
-        access::{Access, AccessMut, Item, OnItem, OnPair, PendingStream, Reads, Writes},
+        access::{Access, AccessMut, DocumentEdit, Item, OnItem, OnPair, PendingStream, Reads, Writes},
         trace_index,
     },
     state::{Appended, DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State, entry_kind, readable},
@@ -110,6 +111,7 @@ pub struct Transaction<'db, S: Storage> {
     pub(super) base: OnceCell<Arc<State>>,
     pub(super) reads: RefCell<ReadSet>,
     pub(super) writes: RefCell<WriteSet>,
+    pub(super) lives: RefCell<Lives>,
     pub(super) durability: Durability,
 }
 
@@ -117,6 +119,8 @@ pub struct Transaction<'db, S: Storage> {
 #[derive(Clone, Debug)]
 pub struct Savepoint {
     writes: WriteSet,
+    /// How many changes of runs there were.
+    lives: usize,
 }
 
 impl<'db, S: Storage> Transaction<'db, S> {
@@ -136,6 +140,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
             base: OnceCell::new(),
             reads: RefCell::default(),
             writes: RefCell::new(writes),
+            lives: RefCell::default(),
             durability,
         })
     }
@@ -173,25 +178,29 @@ impl<'db, S: Storage> Transaction<'db, S> {
         self.base().seq()
     }
 
-    /// A run, to read and write it inside this transaction. Fails with [`Error::UnknownRun`].
+    /// A run, to read and write it inside this transaction. Fails with [`Error::UnknownRun`]. Once the transaction has ended the
+    /// run, writes to it are [`Error::RunEnded`]; once it has deleted it, everything is [`Error::UnknownRun`].
     pub fn run(&self, id: RunId) -> Result<TransactionRun<'_, 'db, S>> {
         Ok(TransactionRun { transaction: self, id, space: self.number(id)? })
     }
 
     /// The number of a run, which may be one that this transaction begins itself.
     pub(crate) fn number(&self, id: RunId) -> Result<SpaceNumber> {
-        if let Ok(number) = self.base().number(id) {
-            return Ok(number);
-        }
-        let writes = self.writes.borrow();
-        let position = writes.new_runs.iter().position(|new| *new == Some(id)).ok_or(Error::UnknownRun(id))?;
-        Ok(PROVISIONAL | u32::try_from(position).unwrap_or(u32::MAX))
+        let number = match self.base().number(id) {
+            Ok(number) => number,
+            Err(_) => {
+                let writes = self.writes.borrow();
+                let position = writes.new_runs.iter().position(|new| *new == Some(id)).ok_or(Error::UnknownRun(id))?;
+                PROVISIONAL | u32::try_from(position).unwrap_or(u32::MAX)
+            }
+        };
+        if self.lives.borrow().is_deleted(number) { Err(Error::UnknownRun(id)) } else { Ok(number) }
     }
 
     /// Marks the transaction's present writes, to come back to them with [`Transaction::rollback_to`]. Copies the
     /// buffered writes.
     pub fn savepoint(&self) -> Savepoint {
-        Savepoint { writes: self.writes.borrow().clone() }
+        Savepoint { writes: self.writes.borrow().clone(), lives: self.lives.borrow().len() }
     }
 
     /// Forgets what was written since the savepoint. What was read since then still counts for validation. Runs that
@@ -204,6 +213,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
         let begun = writes.new_runs.len();
         *writes = savepoint.writes.clone();
         writes.new_runs.resize(begun, None);
+        self.lives.borrow_mut().truncate(savepoint.lives);
         Ok(())
     }
 
@@ -253,7 +263,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
     pub fn rollback(self) {}
 
     /// The buffered writes, to write to a space.
-    fn writes_to(&self, space: SpaceNumber) -> Result<core::cell::RefMut<'_, WriteSet>> {
+    pub(crate) fn writes_to(&self, space: SpaceNumber) -> Result<core::cell::RefMut<'_, WriteSet>> {
         let writes = self.writes_mut()?;
         if space & PROVISIONAL != 0 && writes.new_run(space).is_none() {
             let name = "whose beginning was rolled back".into();
@@ -273,9 +283,38 @@ impl<'db, S: Storage> Transaction<'db, S> {
         }
     }
 
-    /// What is known of a run as of this transaction's version; `None` for a run that it begins itself.
-    pub(crate) fn base_run_info(&self, space: SpaceNumber) -> Option<RunInfo> {
-        self.base().run_info(space, self.shared.epoch)
+    /// What is known of a run as of this transaction's version, with what it has done to the run itself.
+    pub(crate) fn known_run(&self, space: SpaceNumber, id: RunId) -> Result<RunInfo> {
+        let committed = self.base().run(space);
+        let record = self.lives.borrow().applied(space, id, committed.map(|run| &*run.record))?;
+        let (last_seq, commits) = committed.map_or((0, 0), |run| (run.space.last_seq(), run.space.commits()));
+        let info = record.map(|record| record.info(space, self.shared.epoch, last_seq, commits));
+        info.ok_or(Error::UnknownRun(id))
+    }
+
+    /// The transaction has done this to the life of a run.
+    pub(crate) fn note_life(&self, space: SpaceNumber, code: OpCode, body: &[u8]) {
+        self.lives.borrow_mut().note(space, code, body);
+    }
+
+    /// The id of a run, for an error.
+    fn id_of(&self, space: SpaceNumber) -> RunId {
+        let committed = self.base().run(space).map(|run| run.record.id());
+        let id = committed.or_else(|| self.writes.try_borrow().ok().and_then(|writes| writes.new_run(space)));
+        id.unwrap_or(RunId::from_bytes([0; 16]))
+    }
+
+    /// Whether the transaction itself has left the space there to be read.
+    fn check_readable(&self, space: SpaceNumber) -> Result<()> {
+        if space != DEFAULT_SPACE && self.lives.borrow().is_deleted(space) {
+            return Err(Error::UnknownRun(self.id_of(space)));
+        }
+        Ok(())
+    }
+
+    /// Whether the transaction itself has left the space open for writes.
+    fn check_open(&self, space: SpaceNumber) -> Result<()> {
+        if space == DEFAULT_SPACE { Ok(()) } else { self.lives.borrow().check_open(space, || self.id_of(space)) }
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -319,7 +358,10 @@ impl<'db, S: Storage> Transaction<'db, S> {
                 found(None)
             }
             (OpCode::KvAdd, WriteBody::Bytes(delta)) => self.counter(write.space, writes.key(write), delta, found),
-            (_, WriteBody::Bytes(body)) => found(Some(Item::pending(entry_kind::INLINE, body, self.shared))),
+            (_, WriteBody::Bytes(body)) => {
+                let item = Item::pending(entry_kind::INLINE, body, self.shared);
+                found(Some(item.edited_by(writes.edit(write))))
+            }
         }
     }
 
@@ -368,6 +410,7 @@ fn pending_index(writes: &WriteSet, space: SpaceNumber, family: Family) -> Resul
 
 impl<S: Storage> Reads for Transaction<'_, S> {
     fn get_with(&self, space: SpaceNumber, family: Family, key: &[u8], found: OnItem<'_>) -> Result<()> {
+        self.check_readable(space)?;
         let writes = self.writes.borrow();
         let buffered = slot_of(family).and_then(|code| writes.find(space, code, key));
         match buffered {
@@ -384,6 +427,7 @@ impl<S: Storage> Reads for Transaction<'_, S> {
         direction: Direction,
         each: OnPair<'_>,
     ) -> Result<()> {
+        self.check_readable(space)?;
         let own = self.writes.borrow();
         let index;
         let (writes, mut buffered) = match family {
@@ -414,6 +458,7 @@ impl<S: Storage> Reads for Transaction<'_, S> {
     }
 
     fn pending_stream(&self, space: SpaceNumber, stream: &[u8]) -> Result<PendingStream> {
+        self.check_readable(space)?;
         Ok(self.writes.borrow().pending_stream(space, stream))
     }
 
@@ -505,6 +550,7 @@ impl<S: Storage> Merge<'_, '_, S> {
 
 impl<S: Storage> Writes for Transaction<'_, S> {
     fn write(&self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()> {
+        self.check_open(space)?;
         let mut writes = self.writes_to(space)?;
         if code == OpCode::StreamDelete {
             return writes.delete_stream(space, key);
@@ -512,7 +558,13 @@ impl<S: Storage> Writes for Transaction<'_, S> {
         writes.write(space, code, key, body)
     }
 
+    fn write_edited(&self, space: SpaceNumber, key: &[u8], document: &[u8], edit: DocumentEdit<'_>) -> Result<()> {
+        self.check_open(space)?;
+        self.writes_to(space)?.write_edited(space, key, document, edit)
+    }
+
     fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<()> {
+        self.check_open(space)?;
         self.writes_to(space)?.append(space, stream, count, events)
     }
 

@@ -4,26 +4,36 @@
 //! - Verifying changes nothing. What is wrong is collected, not only the first of it.
 //! - A finding is about the bytes of the store. Where the system does not let them be looked at, nothing is said about them:
 //!   the verification fails with what the system said. Somebody would else restore a backup over a store that is whole.
+//! - The log is read once, and the histories of the spaces are folded on the way. Those that are too large to be folded
+//!   together are followed one by one, each on its way back and forth.
+
+mod space;
+mod watched;
 
 use alloc::{
-    format,
+    collections::BTreeSet,
     string::{String, ToString},
     vec::Vec,
 };
 use core::ops::ControlFlow;
 
-use super::{Db, DetachedView, SpaceView, View, shared::Shared, view::StateReads};
-use crate::{
-    Error, Result, RunId,
-    log::{LogPosition, parse_snapshot_name},
-    primitive::{Events, ScanOptions, access::Through, check_entry},
-    recovery::{Progress, verify_log},
-    replay::{Diff, Digest, Replayed, digest_space, replay},
-    snapshot,
-    state::{DEFAULT_SPACE, SpaceNumber, entry_kind, readable_tree_key},
-    storage::{Storage, StorageError},
-    tree::{Direction, KeyRange},
+use self::{
+    space::SpaceCheck,
+    watched::{Watch, WatchedFile},
 };
+use super::{Db, DetachedView, shared::Shared};
+use crate::{
+    Error, Result,
+    log::parse_snapshot_name,
+    recovery::{Progress, verify_log_with},
+    replay::Together,
+    snapshot,
+    state::{DEFAULT_SPACE, LoggedTransaction, SpaceNumber, State},
+    storage::{Storage, StorageError},
+};
+
+/// Spaces that take up to so many bytes of memory in all are replayed together while the log is read.
+const TOGETHER_BYTES_MAX: u64 = 64 << 20;
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -47,7 +57,7 @@ pub struct VerifyReport {
     pub spaces: u64,
     /// Tree entries compared.
     pub entries: u64,
-    /// Transactions replayed.
+    /// Transactions replayed: one that touched several spaces counts for each of them.
     pub transactions: u64,
     /// Values in the log whose checksum held.
     pub values: u64,
@@ -67,32 +77,37 @@ impl VerifyReport {
         self.violations.push(Violation { place: place.into(), what: what.into() });
     }
 
-    /// What is wrong with the store becomes a finding; what the system failed at is an error, and no word about the store.
+    /// An error becomes a finding, if it says something of the store.
     fn check<T>(&mut self, place: &str, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(found) => Ok(Some(found)),
-            Err(error) if is_of_the_system(&error) => Err(error),
-            Err(error) => {
+            Err(error) if is_finding(&error) => {
                 self.note(place, error.to_string());
                 Ok(None)
             }
+            Err(error) => Err(error),
         }
     }
 }
 
-/// Whether an error says something about the machine, the store's handle or the caller, and nothing about stored bytes. A file
-/// that is not there is a finding: the store had it, and somebody has removed it.
-fn is_of_the_system(error: &Error) -> bool {
+/// Whether an error says something of the store's bytes, and not of the machine, the store's handle or the caller. A file that is
+/// not there is a finding: the store had it, and somebody has removed it.
+fn is_finding(error: &Error) -> bool {
     match error {
-        Error::Storage(StorageError::Missing { .. } | StorageError::Name { .. }) => false,
-        Error::Storage(_) | Error::Poisoned { .. } | Error::OutcomeUnknown { .. } | Error::Cancelled { .. } => true,
-        _ => false,
+        Error::Storage(StorageError::Missing { .. } | StorageError::Name { .. }) => true,
+        Error::Storage(_) | Error::Poisoned { .. } | Error::OutcomeUnknown { .. } | Error::Cancelled { .. } => false,
+        _ => true,
     }
 }
 
 impl<S: Storage> Db<S> {
     /// Checks every checksum of the log and the snapshots, every pointer, every chain of events, and that replaying each
     /// space from the log gives exactly the live state. Reads everything; commits go on meanwhile.
+    ///
+    /// Cost: the log is read once, and again of it the values and events that are alive, as a reader finds them. Memory: the leaves that
+    /// are not in memory yet come there as they do with every read; beside them 64 MiB for the spaces that are
+    /// replayed while the log is read, or as much as a larger space has, if there is one, and a window of the log or its
+    /// largest transaction. How long the log is makes no difference.
     ///
     /// What is wrong with the store is in the report. Fails where `progress` says stop ([`Error::Cancelled`]), where the log
     /// cannot be synced first, and where the system does not let the files be read ([`Error::Storage`]: no handle left, no
@@ -106,8 +121,8 @@ impl<S: Storage> Db<S> {
     }
 
     /// Begins a verification that is done in steps, for hosts that must not be kept waiting: each reads the log, the
-    /// snapshots, or one space. Together they are [`Db::verify`] of the moment at which they were begun; commits go on between
-    /// them.
+    /// snapshots, or one space; a large space takes several. Together they are [`Db::verify`] of the moment at which they were begun;
+    /// commits go on between them.
     ///
     /// ```
     /// use core::ops::ControlFlow;
@@ -128,92 +143,94 @@ impl<S: Storage> Db<S> {
     pub fn begin_verification(&self) -> Result<Verification<S>> {
         let shared = self.shared();
         if shared.is_in_memory() {
-            return Err(no_log("verification"));
+            return Err(super::replays::no_log("verification"));
         }
         self.sync()?;
         let view = self.view();
         let spaces = core::iter::once(DEFAULT_SPACE).chain(view.folded().run_numbers()).collect();
-        Ok(Verification { view: self.detach_view(view)?, spaces, step: 0, report: VerifyReport::default() })
+        Ok(Verification {
+            view: self.detach_view(view)?,
+            spaces,
+            step: 0,
+            together: None,
+            at: None,
+            report: VerifyReport::default(),
+        })
     }
 
-    /// Does the next step of a verification, which may take as long as it takes to read a whole log or run; nothing where
-    /// there is none.
+    /// Does the next step of a verification; nothing where there is none. The log and the snapshots may take as long as it takes to
+    /// read them; `progress` is called at least once for each MiB that is read, and can stop inside of every step.
     ///
     /// Fails where `progress` says stop ([`Error::Cancelled`]) and where the system does not let the files be read
-    /// ([`Error::Storage`]): the step can be done again, and what earlier ones found is kept. Fails with [`Error::Invalid`] for
-    /// a verification of another store.
+    /// ([`Error::Storage`]): what is left of the step can be done then, and what was found before is kept. Fails with
+    /// [`Error::Invalid`] for a verification of another store.
     pub fn verify_step(
         &self,
         verification: &mut Verification<S>,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<()> {
         let view = self.attach_view(&verification.view)?;
-        // A step that fails and is done again counts once.
-        let mut report = verification.report.clone();
+        let Some(mut next) = verification.next_step() else { return Ok(()) };
+        let report = &mut verification.report;
         match verification.step {
-            0 => verify_log_of(self.shared(), &mut report, progress)?,
-            1 => self.shared().verify_snapshots(&mut report)?,
+            0 => {
+                let mut together = together(view.folded(), &verification.spaces);
+                verify_log_of(self.shared(), report, progress, &mut together)?;
+                verification.together = together;
+            }
+            1 => self.shared().verify_snapshots(report, &Watch::new(progress, next)?)?,
             step => {
                 let Some(space) = verification.spaces.get(step - 2) else { return Ok(()) };
-                let total = verification.spaces.len() as u64;
-                if progress(Progress { phase: "replaying", done: step as u64 - 2, total }).is_break() {
-                    return Err(Error::Cancelled { what: "verification" });
+                (next.done, next.total) = (step as u64 - 2, verification.spaces.len() as u64);
+                let watch = Watch::new(progress, next)?;
+                let check = match &mut verification.at {
+                    Some(check) => check,
+                    none => {
+                        let replayed = verification.together.as_mut().and_then(|together| together.take(*space));
+                        none.insert(SpaceCheck::new(*space, replayed))
+                    }
+                };
+                if !check.go_on(view.folded(), view.source(), &watch, report)? {
+                    return Ok(());
                 }
-                verify_space(&view, *space, &mut report)?;
+                verification.at = None;
             }
         }
-        verification.report = report;
         verification.step += 1;
         Ok(())
     }
-
-    /// Folds the history of a run again, from the log and nothing else, into a read-only view.
-    ///
-    /// Fails with [`Error::UnknownRun`], with [`Error::Unsupported`] where there is no log, and with [`Error::Corrupt`]
-    /// where a frame of the history is damaged. Reads the run's transactions only; cost: a few microseconds each.
-    pub fn replay(&self, run: RunId) -> Result<Replay<'_, S>> {
-        self.replay_at(run, u64::MAX)
-    }
-
-    /// [`Db::replay`], up to and including the commit with seq `until`.
-    pub fn replay_at(&self, run: RunId, until: u64) -> Result<Replay<'_, S>> {
-        let view = self.view();
-        let space = view.folded().number(run)?;
-        self.replay_space(&view, space, until)
-    }
-
-    /// What is different in run `newer`, compared with run `older`, as both are now: see [`SpaceView::diff`].
-    pub fn diff(&self, older: RunId, newer: RunId) -> Result<Diff> {
-        let view = self.view();
-        view.run(older)?.diff(&view.run(newer)?)
-    }
-
-    /// [`Db::replay`] of the default space.
-    pub fn replay_default(&self) -> Result<Replay<'_, S>> {
-        self.replay_space(&self.view(), DEFAULT_SPACE, u64::MAX)
-    }
-
-    fn replay_space(&self, view: &View<'_, S>, space: SpaceNumber, until: u64) -> Result<Replay<'_, S>> {
-        if self.shared().is_in_memory() {
-            return Err(no_log("replay"));
-        }
-        let newest = newest_position(view, space);
-        let Replayed { state, transactions } = replay(space, newest, until, self.shared())?;
-        Ok(Replay { view: View::new(self.shared(), state), space, transactions })
-    }
 }
 
-/// A verification under way: see [`Db::begin_verification`]. It keeps the version that it verifies.
+/// The spaces that are replayed while the log is read: in their order, as long as there is room for what they hold.
+fn together(state: &State, spaces: &[SpaceNumber]) -> Option<Together> {
+    let mut room = TOGETHER_BYTES_MAX;
+    let mut chosen = BTreeSet::new();
+    for space in spaces {
+        let bytes = state.space(*space).map_or(0, |space| space.tree().resident_bytes());
+        if let Some(left) = room.checked_sub(bytes) {
+            chosen.insert(*space);
+            room = left;
+        }
+    }
+    Some(Together::new(chosen, state.seq()))
+}
+
+/// A verification under way: see [`Db::begin_verification`]. It keeps the version that it verifies, and what was replayed and
+/// not compared yet.
 pub struct Verification<S: Storage> {
     view: DetachedView<S>,
     spaces: Vec<SpaceNumber>,
     /// The log, the snapshots, and then each space.
     step: usize,
+    together: Option<Together>,
+    /// The space that is looked at.
+    at: Option<SpaceCheck>,
     report: VerifyReport,
 }
 
 impl<S: Storage> Verification<S> {
-    /// What the next step is, with how many are done, and of how many; `None` at the end.
+    /// What the next step is, with how many are done, and of how many; `None` at the end. A space that takes several steps
+    /// counts when it is done.
     pub fn next_step(&self) -> Option<Progress> {
         let (done, total) = (self.step as u64, self.spaces.len() as u64 + 2);
         let phase = match done {
@@ -230,141 +247,37 @@ impl<S: Storage> Verification<S> {
     }
 }
 
+/// Reads the log, and folds the histories of some spaces on the way. Where that cannot be done, they are followed one by one.
 fn verify_log_of<S: Storage>(
     shared: &Shared<S>,
     report: &mut VerifyReport,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    together: &mut Option<Together>,
 ) -> Result<()> {
-    if let Some(log) = report.check("log", shared.still().and_then(|log| verify_log(&log, progress)))? {
-        report.segments = log.segments;
-        report.records = log.records;
-    }
-    Ok(())
-}
-
-fn no_log(what: &'static str) -> Error {
-    Error::Unsupported {
-        what,
-        why: "the store was opened in memory and keeps no log; open it buffered or strict".into(),
-    }
-}
-
-fn newest_position<S: Storage>(view: &View<'_, S>, space: SpaceNumber) -> Option<LogPosition> {
-    view.folded().space(space).and_then(|space| space.last_position)
-}
-
-/// A space as its history in the log makes it: read-only, and independent of the live state.
-pub struct Replay<'db, S: Storage> {
-    pub(super) view: View<'db, S>,
-    pub(super) space: SpaceNumber,
-    pub(super) transactions: u64,
-}
-
-impl<'db, S: Storage> Replay<'db, S> {
-    /// How many transactions were folded.
-    pub fn transactions(&self) -> u64 {
-        self.transactions
-    }
-
-    /// The digest of its content: see [`SpaceView::digest`](super::SpaceView::digest).
-    pub fn digest(&self) -> Result<Digest> {
-        digest_space(&self.view.reads(), self.space)
-    }
-
-    /// The number of the space.
-    pub fn number(&self) -> SpaceNumber {
-        self.space
-    }
-
-    /// The replayed space, to compare it with another.
-    pub fn space(&self) -> SpaceView<'_, 'db, S> {
-        SpaceView::new(&self.view, self.space)
-    }
-
-    /// The view that holds the replayed space and nothing else.
-    pub fn view(&self) -> &View<'db, S> {
-        &self.view
-    }
-
-    super::primitive_handles!(&View<'db, S>, |replay| &replay.view, |replay| replay.space);
-}
-
-fn verify_space<S: Storage>(view: &View<'_, S>, space: SpaceNumber, report: &mut VerifyReport) -> Result<()> {
-    let name = match space {
-        DEFAULT_SPACE => String::from("default space"),
-        number => format!("run {number}"),
+    let mut fold = |transaction: &LoggedTransaction<'_>| {
+        if together.as_mut().is_some_and(|together| together.fold(transaction).is_err()) {
+            *together = None;
+        }
     };
-    report.spaces += 1;
-    let Some(live) = view.folded().space(space) else { return Ok(()) };
-    verify_values(view, space, &name, report)?;
-    let reads = view.reads();
-    let events = Events::new(Through(&reads), space);
-    if let Some(streams) = report.check(&name, events.streams(&ScanOptions::all()))? {
-        for summary in streams {
-            if let Some(chain) = report.check(&name, events.verify_chain(&summary.stream))? {
-                report.events += chain.events;
-            }
+    let verified = shared.still().and_then(|log| verify_log_with(&log, progress, &mut fold));
+    match report.check("log", verified)? {
+        Some(log) => {
+            report.segments = log.segments;
+            report.records = log.records;
         }
-    }
-    let replayed = replay(space, live.last_position, u64::MAX, view.source());
-    let Some(replayed) = report.check(&name, replayed)? else { return Ok(()) };
-    report.transactions += replayed.transactions;
-    let Some(again) = replayed.state.space(space) else { return Ok(()) };
-    let mut different = None;
-    let compared = live.tree().diff(again.tree(), &KeyRange::all(), view.source(), &mut |key, _, _| {
-        different = Some(readable_tree_key(key));
-        ControlFlow::Break(())
-    });
-    report.check(&name, compared)?;
-    if let Some(key) = different {
-        report.note(name, format!("replay differs from the live state at {key}"));
+        // Not all of it was folded.
+        None => *together = None,
     }
     Ok(())
-}
-
-/// Reads every value that lives in the log.
-fn verify_values<S: Storage>(
-    view: &View<'_, S>,
-    space: SpaceNumber,
-    name: &str,
-    report: &mut VerifyReport,
-) -> Result<()> {
-    let Some(live) = view.folded().space(space) else { return Ok(()) };
-    let (mut entries, mut values, mut damaged, mut failure) = (0, 0, Vec::new(), Ok(()));
-    let visited = live.tree().visit(&KeyRange::all(), Direction::Forward, view.source(), &mut |key, entry| {
-        entries += 1;
-        match check_entry(live.tree(), key, &entry, view.source()) {
-            Ok(()) => values += u64::from(entry.kind == entry_kind::POINTER),
-            Err(error) if is_of_the_system(&error) => {
-                failure = Err(error);
-                return ControlFlow::Break(());
-            }
-            Err(error) => damaged.push(format!("{}: {error}", readable_tree_key(key))),
-        }
-        ControlFlow::Continue(())
-    });
-    failure?;
-    report.check(name, visited)?;
-    report.entries += entries;
-    report.values += values;
-    for what in damaged {
-        report.note(name, what);
-    }
-    Ok(())
-}
-
-impl<S: Storage> View<'_, S> {
-    pub(crate) fn reads(&self) -> StateReads<'_> {
-        StateReads { state: self.folded(), source: self.source() }
-    }
 }
 
 impl<S: Storage> Shared<S> {
     /// Verifies the snapshots that count, while none comes or goes.
-    fn verify_snapshots(&self, report: &mut VerifyReport) -> Result<()> {
+    fn verify_snapshots(&self, report: &mut VerifyReport, watch: &Watch<'_>) -> Result<()> {
         self.with_snapshot_turn(|core| {
             let newest = core.anchor.and_then(|anchor| anchor.newest_snapshot).unwrap_or(0);
             drop(core);
+            let mut found = VerifyReport::default();
             for name in self.storage.list()? {
                 // A newer one was being written when a process died: it never will count.
                 let Some(generation) = parse_snapshot_name(&name).filter(|generation| *generation <= newest) else {
@@ -375,10 +288,15 @@ impl<S: Storage> Shared<S> {
                     if generation < newest && snapshot::has_no_header(&file)? {
                         return Ok(0);
                     }
-                    snapshot::verify(&file, &name).map(|_| 1)
+                    let verified = snapshot::verify(&WatchedFile::new(&file, watch), &name);
+                    // The file cannot say by itself why it was not read.
+                    watch.check().and(verified.map(|_| 1))
                 });
-                report.snapshots += report.check(&name, verified)?.unwrap_or(0);
+                found.snapshots += found.check(&name, verified)?.unwrap_or(0);
             }
+            // Only now, as the step may have to be done again.
+            report.snapshots = found.snapshots;
+            report.violations.append(&mut found.violations);
             Ok(())
         })
     }

@@ -10,7 +10,7 @@ use crate::{
     Error, Result, RunId,
     primitive::access::{Access, Item, OnItem, OnPair, PendingStream, Reads},
     replay::{Diff, Digest, Side, diff, digest_space},
-    state::{DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State},
+    state::{DEFAULT_SPACE, Family, RunInfo, Source, Space, SpaceNumber, State},
     storage::Storage,
     tree::{Direction, KeyRange},
 };
@@ -29,17 +29,29 @@ use crate::{
 pub struct View<'db, S: Storage> {
     shared: &'db Shared<S>,
     state: Arc<State>,
+    /// The space of a replay that has not begun by then: a place with nothing in it.
+    place: Option<Arc<(SpaceNumber, Space)>>,
 }
 
 impl<S: Storage> Clone for View<'_, S> {
     fn clone(&self) -> Self {
-        View { shared: self.shared, state: Arc::clone(&self.state) }
+        View { shared: self.shared, state: Arc::clone(&self.state), place: self.place.clone() }
     }
 }
 
 impl<'db, S: Storage> View<'db, S> {
     pub(crate) fn new(shared: &'db Shared<S>, state: Arc<State>) -> Self {
-        View { shared, state }
+        View { shared, state, place: None }
+    }
+
+    /// A space that is empty where it does not exist.
+    pub(crate) fn with_place(mut self, space: SpaceNumber) -> Self {
+        self.place = self.state.space(space).is_none().then(|| Arc::new((space, Space::default())));
+        self
+    }
+
+    pub(crate) fn reads(&self) -> StateReads<'_> {
+        StateReads { state: &self.state, source: self.shared, place: self.place.as_deref() }
     }
 
     pub(crate) fn into_parts(self) -> (&'db Shared<S>, Arc<State>) {
@@ -144,7 +156,7 @@ impl<'view, 'db, S: Storage> SpaceView<'view, 'db, S> {
 
 impl<S: Storage> Access for &View<'_, S> {
     fn read<T>(&self, operation: impl FnOnce(&dyn Reads) -> Result<T>) -> Result<T> {
-        operation(&StateReads { state: &self.state, source: self.shared })
+        operation(&self.reads())
     }
 }
 
@@ -152,11 +164,17 @@ impl<S: Storage> Access for &View<'_, S> {
 pub(crate) struct StateReads<'a> {
     pub(crate) state: &'a State,
     pub(crate) source: &'a dyn Source,
+    /// A space that is empty where the state does not have it.
+    pub(crate) place: Option<&'a (SpaceNumber, Space)>,
 }
 
 impl StateReads<'_> {
-    fn space(&self, number: SpaceNumber) -> Result<&crate::state::Space> {
-        self.state.space(number).ok_or_else(|| Error::NotFound { what: "run", name: alloc::format!("number {number}") })
+    fn space(&self, number: SpaceNumber) -> Result<&Space> {
+        let place = self.place.filter(|(place, _)| *place == number).map(|(_, space)| space);
+        self.state
+            .space(number)
+            .or(place)
+            .ok_or_else(|| Error::NotFound { what: "run", name: alloc::format!("number {number}") })
     }
 }
 

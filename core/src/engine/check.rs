@@ -14,11 +14,11 @@ use crate::{
     Error, Result, RunId,
     error::check_limit,
     limits::LABELS_MAX,
-    log::OpCode,
+    log::{LogPointer, OpCode},
     primitive::trace_index,
     state::{
-        DEFAULT_SPACE, Family, RunAnnotated, RunBegun, Space, SpaceNumber, State, batch_key, batch_prefix, decode_body,
-        entry_kind, readable,
+        DEFAULT_SPACE, EditBody, EditedDocument, Family, RunAnnotated, RunBegun, Space, SpaceNumber, State, batch_key,
+        batch_prefix, decode_body, entry_kind, readable,
     },
     transaction::{PROVISIONAL, Write, WriteBody, WriteSet},
     tree::{Direction, KeyRange, PageSource},
@@ -156,14 +156,17 @@ fn check_space(writes: &WriteSet, write: &Write, state: &State) -> Result<()> {
 
 fn check_write(writes: &WriteSet, write: &Write, space: &Space, pages: &dyn PageSource) -> Result<()> {
     let key = writes.key(write);
-    if space.tree().is_empty() && !matches!(write.code, OpCode::KvAdd) {
+    if space.tree().is_empty() && write.code != OpCode::KvAdd && writes.edit(write).is_none() {
         // Nothing can be absent.
         return Ok(());
     }
     let prepare = |family: Family, key: &[u8]| space.tree().prepare(&family.key(key), pages);
     match (write.code, writes.body(write)) {
         (OpCode::KvPut | OpCode::KvDelete, _) => prepare(Family::Kv, key),
-        (OpCode::JsonPut | OpCode::JsonDelete, _) => prepare(Family::Json, key),
+        (OpCode::JsonPut | OpCode::JsonDelete, _) => {
+            prepare(Family::Json, key)?;
+            writes.edit(write).map_or(Ok(()), |edit| check_edit(key, edit.body, space, pages))
+        }
         (OpCode::StatePut | OpCode::StateDelete, _) => prepare(Family::State, key),
         (OpCode::KvAdd, WriteBody::Bytes(body)) => check_counter(key, body, space, pages),
         (OpCode::TracePut, WriteBody::Bytes(body)) => {
@@ -183,6 +186,14 @@ fn check_write(writes: &WriteSet, write: &Write, space: &Space, pages: &dyn Page
         }
         _ => Ok(()),
     }
+}
+
+/// Whether an edit is one of the document that is there: it was read, and has not changed since.
+fn check_edit(key: &[u8], body: &[u8], space: &Space, pages: &dyn PageSource) -> Result<()> {
+    let entry = space.tree().get(&Family::Json.key(key), pages)?;
+    // Where its splices will be makes no difference.
+    let nowhere = LogPointer { segment: 0, offset: 0, len: 0, crc: 0 };
+    EditedDocument::after(entry.as_ref(), &EditBody::parse(body)?, nowhere).map(|_| ())
 }
 
 fn check_counter(key: &[u8], body: &[u8], space: &Space, pages: &dyn PageSource) -> Result<()> {

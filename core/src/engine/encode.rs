@@ -9,7 +9,7 @@ use crate::{
     Result,
     log::{FrameSeal, FrameType, FrameWriter, LogPosition, RecordHeader, RecordView, RecordWriter},
     state::{SpaceNumber, State},
-    transaction::{PROVISIONAL, Write, WriteBody, WriteSet},
+    transaction::{OP_OVERHEAD, PROVISIONAL, Write, WriteBody, WriteSet},
 };
 
 /// Upper bound of what a record has before its groups, and its frame around it: seq, mark, time, flags, part number,
@@ -35,7 +35,7 @@ impl<'a> Plan<'a> {
     /// `part_bytes_max`: a part ends behind the operation with which its keys and bodies have so many bytes.
     pub(crate) fn new(writes: &'a WriteSet, first_new_run: SpaceNumber, part_bytes_max: usize) -> Self {
         let order = operations(writes);
-        let (mut ends, mut part_bytes, mut groups, mut last) = (Vec::new(), 0, 0, None);
+        let (mut ends, mut part_bytes, mut bytes, mut groups, mut last) = (Vec::new(), 0, 0, 0, None);
         for (position, (index, operation)) in order.iter().enumerate() {
             let Some(write) = writes.writes().get(*index) else { continue };
             if part_bytes >= part_bytes_max {
@@ -46,10 +46,12 @@ impl<'a> Plan<'a> {
                 groups += 1;
                 last = Some(write.space);
             }
-            part_bytes += writes.key(write).len() + writes.operation_body(write, *operation).encoded_len();
+            let operation_bytes = writes.key(write).len() + writes.logged(write, *operation).1.encoded_len();
+            part_bytes += operation_bytes;
+            bytes += operation_bytes + OP_OVERHEAD;
         }
         ends.push(order.len());
-        let bytes_max = writes.encoded_bytes() + groups * GROUP_OVERHEAD + ends.len() * RECORD_OVERHEAD;
+        let bytes_max = bytes + writes.once_bytes() + groups * GROUP_OVERHEAD + ends.len() * RECORD_OVERHEAD;
         Plan { writes, order, ends, first_new_run, bytes_max }
     }
 
@@ -125,12 +127,13 @@ impl<'a> Plan<'a> {
 
     fn encode_op(&self, write: &Write, operation: usize, record: &mut RecordWriter<'_>) {
         let key = self.writes.key(write);
-        match self.writes.operation_body(write, operation) {
+        let (code, body) = self.writes.logged(write, operation);
+        match body {
             WriteBody::Bytes(body) => {
-                record.op(write.code, key, body);
+                record.op(code, key, body);
             }
-            body @ WriteBody::Events { count, bytes } => {
-                record.op_with(write.code, key, body.encoded_len(), |buffer| {
+            WriteBody::Events { count, bytes } => {
+                record.op_with(code, key, body.encoded_len(), |buffer| {
                     crate::log::varint::write(buffer, count);
                     buffer.extend_from_slice(bytes);
                 });

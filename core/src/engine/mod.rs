@@ -314,7 +314,7 @@ impl Engine {
     fn settle_in_memory(&mut self, writes: &WriteSet) {
         self.durable_seq = self.state.seq();
         let outside = |write| match writes.body(write) {
-            WriteBody::Bytes(body) => body.len() > INLINE_VALUE_BYTES_MAX,
+            WriteBody::Bytes(body) => body.len() > INLINE_VALUE_BYTES_MAX || writes.edit(write).is_some(),
             WriteBody::Events { .. } => true,
         };
         let keep = writes.writes().iter().any(outside);

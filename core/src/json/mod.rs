@@ -4,7 +4,8 @@
 //! [patch](Patch) is applied whole or not at all. Results depend on the arguments only: member order, which serde_json
 //! decides by a feature that any crate of a program may turn on, never shows in stored bytes, keys or diffs.
 //!
-//! [`parse`] reads JSON text and alters nothing of it. Places in a document are [`Path`]s. No function here makes a document deeper than
+//! [`parse`] reads JSON text and alters nothing of it. Places in a document are [`Path`]s. How its bytes differ from those before a
+//! change is said by [`Splices`]. No function here makes a document deeper than
 //! [`VALUE_DEPTH_MAX`](crate::limits::VALUE_DEPTH_MAX); its size is checked when it is encoded.
 
 mod codec;
@@ -13,6 +14,7 @@ mod edit;
 mod number;
 mod patch;
 mod path;
+pub(crate) mod splice;
 mod text;
 
 #[cfg(test)]
@@ -26,4 +28,5 @@ pub use edit::{
 };
 pub use patch::{Operation, Patch};
 pub use path::Path;
+pub use splice::{BadSplices, Splice, Splices};
 pub use text::{TextError, parse};

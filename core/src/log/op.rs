@@ -15,6 +15,8 @@ pub enum OpCode {
     JsonPut = 0x20,
     /// Deletes a document.
     JsonDelete = 0x21,
+    /// Changes a document. The body says which one, and what to do to its bytes.
+    JsonEdit = 0x22,
     /// Appends events to the stream that is the key. The body is their count and the events.
     EventAppend = 0x30,
     /// Forgets the oldest events of a stream. The body is the seq of the first that is kept.
@@ -43,12 +45,13 @@ pub enum OpCode {
 
 impl OpCode {
     /// Every code that this program knows.
-    pub const ALL: [OpCode; 17] = [
+    pub const ALL: [OpCode; 18] = [
         OpCode::KvPut,
         OpCode::KvDelete,
         OpCode::KvAdd,
         OpCode::JsonPut,
         OpCode::JsonDelete,
+        OpCode::JsonEdit,
         OpCode::EventAppend,
         OpCode::EventTrim,
         OpCode::StreamDelete,
@@ -78,6 +81,7 @@ impl OpCode {
             0x12 => OpCode::KvAdd,
             0x20 => OpCode::JsonPut,
             0x21 => OpCode::JsonDelete,
+            0x22 => OpCode::JsonEdit,
             0x30 => OpCode::EventAppend,
             0x31 => OpCode::EventTrim,
             0x32 => OpCode::StreamDelete,

@@ -24,18 +24,34 @@ pub struct Item<'a> {
     /// Seq of the commit that wrote it; `None` for a write of the reading transaction itself, which has none yet.
     pub seq: Option<u64>,
     entry: EntryRef<'a>,
+    /// What of it may be logged in its place, where the reading transaction has changed a document.
+    edit: Option<DocumentEdit<'a>>,
     source: &'a dyn Source,
 }
 
 impl<'a> Item<'a> {
     /// An entry of a committed state.
     pub(crate) fn committed(entry: EntryRef<'a>, source: &'a dyn Source) -> Self {
-        Item { seq: Some(entry.seq), entry, source }
+        Item { seq: Some(entry.seq), entry, edit: None, source }
     }
 
     /// A buffered write of the reading transaction.
     pub(crate) fn pending(kind: u8, value: &'a [u8], source: &'a dyn Source) -> Self {
-        Item { seq: None, entry: EntryRef { kind, seq: 0, value }, source }
+        Item { seq: None, entry: EntryRef { kind, seq: 0, value }, edit: None, source }
+    }
+
+    /// The same item, with what may be logged in its place.
+    pub(crate) fn edited_by(self, edit: Option<DocumentEdit<'a>>) -> Self {
+        Item { edit, ..self }
+    }
+
+    /// The entry as it is in the tree, or as it will be.
+    pub(crate) fn entry(&self) -> &EntryRef<'a> {
+        &self.entry
+    }
+
+    pub(crate) fn edit(&self) -> Option<DocumentEdit<'a>> {
+        self.edit
     }
 
     /// The value's bytes: borrowed from the tree, or read from the log (and checked) where the value is large.
@@ -52,6 +68,16 @@ impl<'a> Item<'a> {
     pub fn source(&self) -> &'a dyn Source {
         self.source
     }
+}
+
+/// How a document that a transaction has changed differs from the committed one: what is logged in its place. Made by
+/// [`Documents`](super::Documents) alone; a host that wraps [`Writes`] hands it on.
+#[derive(Clone, Copy, Debug)]
+pub struct DocumentEdit<'a> {
+    /// The body of the operation.
+    pub(crate) body: &'a [u8],
+    /// How many bytes a reader of the document reads beside the splices of this one.
+    pub(crate) behind: u64,
 }
 
 /// What a transaction has buffered for one stream.
@@ -107,6 +133,15 @@ pub trait Writes: Reads {
     ///
     /// Fails with [`Error::Limit`](crate::Error::Limit) where key, body or transaction are too large.
     fn write(&self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()>;
+
+    /// Buffers a changed document, as [`OpCode::JsonPut`] does, of which only the change has to be logged. Whoever only wraps
+    /// other writes should hand this on: without it the whole document is logged.
+    ///
+    /// Fails as [`Writes::write`].
+    fn write_edited(&self, space: SpaceNumber, key: &[u8], document: &[u8], edit: DocumentEdit<'_>) -> Result<()> {
+        let _ = edit;
+        self.write(space, OpCode::JsonPut, key, document)
+    }
 
     /// Buffers events for the end of a stream, encoded one behind the other (rule F-33).
     fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<()>;

@@ -5,6 +5,7 @@
 
 use alloc::{format, string::String, vec::Vec};
 
+mod edits;
 mod finite;
 mod paths;
 

@@ -200,6 +200,7 @@ impl<A: AccessMut> Trace<A> {
             time: 0,
             duration: record.duration_micros,
             data: record.data,
+            output: Value::Null,
         };
         self.access.write(|writes| {
             stored.time = record.time_micros.unwrap_or_else(|| writes.host().now_micros());
@@ -213,8 +214,8 @@ impl<A: AccessMut> Trace<A> {
         })
     }
 
-    /// Completes an entry: sets how long it took (with `None`, from its beginning until now) and, unless `None`, what
-    /// came of it. Everything else about an entry never changes. Returns the completed entry.
+    /// Completes an entry: sets how long it took (with `None`, from its beginning until now) and, unless `None`, its output: what
+    /// came of it. Everything else about an entry never changes, its data neither. Returns the completed entry.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such entry, [`Error::Limit`] if it is too large.
@@ -222,19 +223,20 @@ impl<A: AccessMut> Trace<A> {
     /// ```
     /// # let db = foldb_core::Db::memory();
     /// use foldb_core::primitive::{TraceKind, TraceRecord};
-    /// let id = db.trace().record(TraceRecord::new(TraceKind::ToolCall, "search"))?;
+    /// let id = db.trace().record(TraceRecord::new(TraceKind::ToolCall, "search").data("tea"))?;
     /// let entry = db.trace().finish(id, Some("3 hits".into()), None)?;
     /// assert!(entry.duration_micros.is_some());
+    /// assert_eq!((entry.data, entry.output), ("tea".into(), "3 hits".into()));
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
-    pub fn finish(&self, id: TraceId, data: Option<Value>, duration_micros: Option<u64>) -> Result<TraceEntry> {
+    pub fn finish(&self, id: TraceId, output: Option<Value>, duration_micros: Option<u64>) -> Result<TraceEntry> {
         self.access.write(|writes| {
             let mut stored = lookup(writes, self.space, Family::Trace, &id.to_bytes(), |item| Stored::read(id, item))?
                 .ok_or_else(|| not_found(id))?;
             let now = writes.host().now_micros();
             stored.duration = Some(duration_micros.unwrap_or(now.saturating_sub(stored.time)));
-            if let Some(data) = &data {
-                stored.data = data.clone();
+            if let Some(output) = &output {
+                stored.output = output.clone();
             }
             writes.write(self.space, OpCode::TracePut, &id.to_bytes(), &stored.body()?)?;
             Ok(stored.into_entry(id))

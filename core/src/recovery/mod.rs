@@ -17,6 +17,8 @@ pub mod log;
 mod store;
 
 pub use self::import::{IMPORT_NAME, is_import_unfinished};
+#[cfg(feature = "std")]
+pub(crate) use self::store::verify_log_with;
 pub use self::store::{LogVerified, Recovered, RecoveryReport, RecoverySettings, recover, verify_log};
 
 /// How careful to be with what is wrong in the files.

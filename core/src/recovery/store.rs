@@ -298,8 +298,27 @@ pub struct LogVerified {
 
 /// Reads the whole log and checks every frame, without folding it into a state. Fails as [`recover`] does.
 pub fn verify_log<S: Storage>(storage: &S, progress: ProgressCallback<'_>) -> Result<LogVerified> {
+    verify_log_with(storage, progress, &mut |_| {})
+}
+
+/// The same, which calls `each` for every transaction on the way, in order, also for those that nothing has proven to be
+/// durable.
+pub(crate) fn verify_log_with<S: Storage>(
+    storage: &S,
+    progress: ProgressCallback<'_>,
+    each: &mut dyn FnMut(&LoggedTransaction<'_>),
+) -> Result<LogVerified> {
     let survey = survey(storage, RecoveryMode::Default)?;
-    let outcome = fold(storage, &survey, None, RecoveryMode::Default, progress, &mut |_| Ok(()))?;
+    let outcome = fold(storage, &survey, None, RecoveryMode::Default, progress, &mut |record| {
+        each(&LoggedTransaction { at: record.at, frames: record.frames });
+        Ok(())
+    })?;
+    for record in &outcome.tail {
+        let frames = record.frames.iter().map(TailFrame::record).collect::<Result<Vec<_>>>()?;
+        if let Some(first) = frames.first() {
+            each(&LoggedTransaction { at: first.at(), frames: &frames });
+        }
+    }
     let records = outcome.report.records + outcome.report.tail_records;
     Ok(LogVerified { segments: outcome.report.segments, records })
 }

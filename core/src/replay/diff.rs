@@ -2,17 +2,24 @@
 //!
 //! Invariant: only content counts. Two entries that were written by other commits, at other times, at other places of
 //! the log, are equal when their values are. Subtrees that the two share are skipped without being read, so the diff of
-//! two versions of one space costs what changed between them, not what is there.
+//! two versions of one space costs what changed between them, not what is there. Streams that differ are compared from the
+//! first batch that does, and traces whole, by alignment: see `align`.
 
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
+use hashbrown::HashMap;
 use litemap::LiteMap;
+use rustc_hash::FxBuildHasher;
 
-use super::digest::{Places, ordered_trace, places};
+use super::{
+    align::{Classes, Step, align},
+    digest::{Places, ordered_trace, places},
+};
 use crate::{
     Result,
     json::{PathChange, decode_document},
+    log::wide,
     primitive::{
         Cell, Event, Events, TraceEntry,
         access::{Reads, Through},
@@ -72,7 +79,8 @@ pub struct DocumentDiff {
 pub struct StreamDiff {
     /// Its name.
     pub stream: Vec<u8>,
-    /// The events that differ, by seq.
+    /// The events that differ, aligned: one that was inserted makes one difference, and those behind it none. The seq is that in
+    /// the newer stream, or in the older one where only that has the event.
     pub events: Vec<(u64, EntryChange<Event>)>,
 }
 
@@ -87,7 +95,8 @@ pub struct Diff {
     pub events: Vec<StreamDiff>,
     /// State cells, counter and value.
     pub state: Vec<EntryDiff<Cell<Value>>>,
-    /// Trace entries, by their place in the trace: ids and times differ from run to run and do not count.
+    /// Trace entries, aligned as events are: ids and times differ from run to run and do not count. The number is the place in the
+    /// newer trace, from 1 on, or in the older one where only that has the entry.
     pub trace: Vec<(u64, EntryChange<TraceEntry>)>,
 }
 
@@ -224,21 +233,36 @@ fn diff_stream(
     stream: &[u8],
     from_seq: u64,
 ) -> Result<Vec<(u64, EntryChange<Event>)>> {
-    let older = events_of(older, stream, from_seq)?;
-    let mut newer = events_of(newer, stream, from_seq)?.into_iter().peekable();
-    let mut changes = Vec::new();
-    // Both are in the order of their seqs.
-    for from in older {
-        while let Some(added) = newer.next_if(|to| to.seq < from.seq) {
-            changes.push((added.seq, EntryChange::Added(added)));
+    let (older, newer) = (events_of(older, stream, from_seq)?, events_of(newer, stream, from_seq)?);
+    let (mut exact, mut alike) = (Classes::new(), Classes::new());
+    let mut classes = |events: &[Event]| -> Result<(Vec<u32>, Vec<u32>)> {
+        let mut found = (Vec::new(), Vec::new());
+        for event in events {
+            let mut payload = Vec::new();
+            event.payload.encode(&mut payload)?;
+            found.0.push(exact.of((event.kind.clone(), payload)));
+            found.1.push(alike.of(event.kind.clone()));
         }
-        match newer.next_if(|to| to.seq == from.seq) {
-            Some(to) if to.kind == from.kind && to.payload == from.payload => {}
-            Some(to) => changes.push((from.seq, EntryChange::Changed { from, to })),
-            None => changes.push((from.seq, EntryChange::Removed(from))),
+        Ok(found)
+    };
+    let (left, right) = (classes(&older)?, classes(&newer)?);
+    let steps = align((&left.0, &right.0), (&left.1, &right.1));
+    // Streams that hold the same at other seqs differ in nothing else.
+    let is_moved = left.0 == right.0;
+    let (mut older, mut newer) = (older.into_iter(), newer.into_iter());
+    let mut changes = Vec::new();
+    for step in steps {
+        match step {
+            Step::Older(_) => changes.extend(older.next().map(|from| (from.seq, EntryChange::Removed(from)))),
+            Step::Newer(_) => changes.extend(newer.next().map(|to| (to.seq, EntryChange::Added(to)))),
+            Step::Both(at, to) => {
+                let is_equal = left.0.get(at) == right.0.get(to);
+                let pair = older.next().zip(newer.next());
+                let pair = pair.filter(|(from, to)| !is_equal || (is_moved && from.seq != to.seq));
+                changes.extend(pair.map(|(from, to)| (to.seq, EntryChange::Changed { from, to })));
+            }
         }
     }
-    changes.extend(newer.map(|event| (event.seq, EntryChange::Added(event))));
     Ok(changes)
 }
 
@@ -247,30 +271,72 @@ fn events_of(side: &Side<'_>, stream: &[u8], from_seq: u64) -> Result<Vec<Event>
     events.range(stream, from_seq.., None, crate::tree::Direction::Forward)
 }
 
-/// Compares two traces entry by entry in their order. A parent counts by its place, because ids are new in each run.
+/// Compares two traces, aligned: first what is equal, and between that what is the same step, by kind, name and the steps that
+/// it is part of. A parent counts by the entry that stands for it, because ids are new in each run.
 fn diff_trace(older: &Side<'_>, newer: &Side<'_>) -> Result<Vec<(u64, EntryChange<TraceEntry>)>> {
     let entries = |side: &Side<'_>| ordered_trace(side.reads, side.number);
     let (older, newer) = (entries(older)?, entries(newer)?);
     let (older_places, newer_places) = (places(&older), places(&newer));
+    let (mut exact, mut alike) = (Classes::new(), Classes::new());
+    let left = classes_of(&older, &older_places, &mut exact, &mut alike)?;
+    let right = classes_of(&newer, &newer_places, &mut exact, &mut alike)?;
+    let steps = align((&left.0, &right.0), (&left.1, &right.1));
+    let stands_for: HashMap<u64, u64, FxBuildHasher> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Both(from, to) => Some((wide(*from) + 1, wide(*to) + 1)),
+            Step::Older(_) | Step::Newer(_) => None,
+        })
+        .collect();
+    let same_parent = |from: &TraceEntry, to: &TraceEntry| {
+        let place = |entry: &TraceEntry, places: &Places| entry.parent.map(|parent| places.get(&parent).copied());
+        let from = place(from, &older_places).map(|place| place.map(|place| stands_for.get(&place).copied()));
+        from == place(to, &newer_places).map(|place| place.map(Some))
+    };
     let mut changes = Vec::new();
-    let mut right = newer.into_iter();
-    let mut place = 0;
-    for from in older {
-        place += 1;
-        match right.next() {
-            Some(to) if same_entry(&from, &older_places, &to, &newer_places) => {}
-            Some(to) => changes.push((place, EntryChange::Changed { from, to })),
-            None => changes.push((place, EntryChange::Removed(from))),
+    for step in &steps {
+        match *step {
+            Step::Older(at) => {
+                changes.extend(older.get(at).map(|from| (wide(at) + 1, EntryChange::Removed(from.clone()))));
+            }
+            Step::Newer(at) => changes.extend(newer.get(at).map(|to| (wide(at) + 1, EntryChange::Added(to.clone())))),
+            Step::Both(from, to) => {
+                let is_equal = left.0.get(from) == right.0.get(to);
+                let pair = older.get(from).zip(newer.get(to)).filter(|(from, to)| !is_equal || !same_parent(from, to));
+                changes.extend(
+                    pair.map(|(from, into)| {
+                        (wide(to) + 1, EntryChange::Changed { from: from.clone(), to: into.clone() })
+                    }),
+                );
+            }
         }
-    }
-    for to in right {
-        place += 1;
-        changes.push((place, EntryChange::Added(to)));
     }
     Ok(changes)
 }
 
-fn same_entry(from: &TraceEntry, older: &Places, to: &TraceEntry, newer: &Places) -> bool {
-    let parent = |entry: &TraceEntry, places: &Places| entry.parent.map(|parent| places.get(&parent).copied());
-    from.kind == to.kind && from.name == to.name && from.data == to.data && parent(from, older) == parent(to, newer)
+/// A step: the one that it is part of, kind and name. Of parents that come later, or are not here, nothing is known yet.
+type TraceStep<'e> = (Option<Option<u32>>, &'e str, &'e str);
+
+/// The classes of trace entries, by content and by step.
+fn classes_of<'e>(
+    entries: &'e [TraceEntry],
+    places: &Places,
+    exact: &mut Classes<(u32, Vec<u8>)>,
+    alike: &mut Classes<TraceStep<'e>>,
+) -> Result<(Vec<u32>, Vec<u32>)> {
+    let (mut contents, mut steps) = (Vec::new(), Vec::<u32>::new());
+    for (place, entry) in (1..).zip(entries) {
+        let parent = entry.parent.map(|parent| {
+            let place = places.get(&parent).filter(|parent| **parent < place);
+            place.and_then(|place| steps.get(usize::try_from(place - 1).ok()?).copied())
+        });
+        let step = alike.of((parent, entry.kind.name(), entry.name.as_str()));
+        let mut data = Vec::new();
+        entry.data.encode(&mut data)?;
+        // One value ends before the next one begins.
+        entry.output.encode(&mut data)?;
+        contents.push(exact.of((step, data)));
+        steps.push(step);
+    }
+    Ok((contents, steps))
 }

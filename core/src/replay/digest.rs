@@ -17,6 +17,7 @@ use crate::{
     },
     state::{Family, SpaceNumber},
     tree::{Direction, KeyRange},
+    value::Value,
 };
 
 /// BLAKE3 over the content of a space.
@@ -101,6 +102,13 @@ fn hash_trace(reads: &dyn Reads, space: SpaceNumber, hasher: &mut PartHasher) ->
         let mut data = Vec::new();
         entry.data.encode(&mut data)?;
         hasher.part(&data);
+        if entry.output != Value::Null {
+            // No place is that large.
+            hasher.number(u64::MAX);
+            let mut output = Vec::new();
+            entry.output.encode(&mut output)?;
+            hasher.part(&output);
+        }
     }
     Ok(())
 }
@@ -124,6 +132,7 @@ pub(super) fn ordered_trace(reads: &dyn Reads, space: SpaceNumber) -> Result<Vec
             .then_with(|| left.kind.name().cmp(right.kind.name()))
             .then_with(|| left.name.cmp(&right.name))
             .then_with(|| left.data.cmp(&right.data))
+            .then_with(|| left.output.cmp(&right.output))
     });
     Ok(entries)
 }

@@ -3,23 +3,31 @@
 //! Invariant: replay does not look at the live state (but for where the space's history ends), writes nothing, and has
 //! no effect on the store. So "replay equals live" is a check with meaning, and `verify` performs it.
 
-pub(crate) mod chain;
+mod align;
 mod diff;
 mod digest;
+mod frames;
+mod history;
+#[cfg(all(test, feature = "std"))]
+mod tests;
+mod together;
 
 use alloc::{sync::Arc, vec::Vec};
+use core::ops::ControlFlow;
 
-use self::chain::FrameReader;
-pub(crate) use self::diff::{Side, diff};
-pub(crate) use self::digest::digest_space;
 pub use self::{
     diff::{Diff, DocumentChange, DocumentDiff, EntryChange, EntryDiff, StreamDiff},
     digest::Digest,
 };
+pub(crate) use self::{
+    diff::{Side, diff},
+    digest::digest_space,
+    together::Together,
+};
 use crate::{
     Result,
     log::LogPosition,
-    state::{DEFAULT_SPACE, LoggedTransaction, Source, SpaceNumber, State},
+    state::{Chosen, Source, SpaceNumber, State},
     tree::NoPages,
 };
 
@@ -31,7 +39,10 @@ pub(crate) struct Replayed {
     pub(crate) transactions: u64,
 }
 
-/// Folds the history of a space that ends at `newest`, up to and including seq `until`.
+/// Folds the history of a space that ends at `newest`, up to and including seq `until`. Before the beginning of a run its
+/// space is empty.
+///
+/// Memory: what the space holds, at most ever held; and a window of the log, or a transaction that is larger.
 pub(crate) fn replay(
     space: SpaceNumber,
     newest: Option<LogPosition>,
@@ -39,26 +50,15 @@ pub(crate) fn replay(
     source: &dyn Source,
 ) -> Result<Replayed> {
     let mut state = State::new();
-    state.expect_run(space);
     let (mut transactions, mut appended) = (0, Vec::new());
-    for stored in FrameReader::new(source).history(space, newest)? {
-        let views = stored.views()?;
-        if views.last().is_some_and(|last| last.header().seq > until) {
-            break;
+    history::for_each_transaction(source, space, newest, &mut |transaction| {
+        if transaction.frames.last().is_some_and(|last| last.header().seq > until) {
+            return Ok(ControlFlow::Break(()));
         }
-        let transaction = LoggedTransaction { at: stored.at, frames: &views };
-        state.apply_only(Some(space), &transaction, &NoPages, &mut appended)?;
+        state.apply_chosen(Chosen::One(space), transaction, &NoPages, &mut appended)?;
         appended.clear();
         transactions += 1;
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(Replayed { state: Arc::new(state), transactions })
-}
-
-impl State {
-    /// Makes the next run to begin the one of this number: a replay folds one run, not those before it.
-    fn expect_run(&mut self, space: SpaceNumber) {
-        if space != DEFAULT_SPACE {
-            self.next_number = space;
-        }
-    }
 }

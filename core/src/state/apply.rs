@@ -5,12 +5,18 @@
 //! corruption and is reported as such; it is never half applied to a state that anybody sees, because live commits check
 //! and fault in everything before they encode, and recovery throws the state away.
 
-use alloc::{borrow::Cow, collections::BTreeMap, format, sync::Arc, vec::Vec};
+use alloc::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    format,
+    sync::Arc,
+    vec::Vec,
+};
 
 use super::{
-    BatchIndex, DEFAULT_SPACE, EventBytes, Family, Run, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, Space,
+    BatchIndex, DEFAULT_SPACE, EditBody, EditedDocument, EventBytes, Family, Run, RunBegun, RunRecord, Space,
     SpaceNumber, State, StreamInfo, batch_key, batch_prefix, decode_body, entry_kind, idempotency::decode_bounds,
-    parse_batch_key, run::Ended,
+    parse_batch_key,
 };
 use crate::{
     Error, Result, RunId,
@@ -40,6 +46,33 @@ pub(crate) struct Appended {
     pub(crate) count: u64,
 }
 
+/// Of which spaces a transaction is folded.
+#[derive(Clone, Copy)]
+pub(crate) enum Chosen<'a> {
+    /// Of all.
+    All,
+    /// Of one alone, and of nothing else that the transaction brings about.
+    One(SpaceNumber),
+    /// Of these.
+    These(&'a BTreeSet<SpaceNumber>),
+}
+
+impl Chosen<'_> {
+    #[inline]
+    fn has(self, space: SpaceNumber) -> bool {
+        match self {
+            Chosen::All => true,
+            Chosen::One(number) => number == space,
+            Chosen::These(numbers) => numbers.contains(&space),
+        }
+    }
+
+    #[inline]
+    fn is_all(self) -> bool {
+        matches!(self, Chosen::All)
+    }
+}
+
 /// From so many operations on a transaction into an empty space is looked at as a bulk load.
 const BUILD_OPS_MIN: u64 = 256;
 
@@ -67,15 +100,20 @@ impl Place<'_> {
         if op.body.len() <= INLINE_VALUE_BYTES_MAX {
             return Ok((entry_kind::INLINE, Cow::Borrowed(op.body)));
         }
-        let len = u32::try_from(op.body.len())
-            .map_err(|_| self.corrupt(op, "F-32", format!("a value of {} bytes", op.body.len())))?;
-        let pointer = LogPointer {
+        Ok((entry_kind::POINTER, Cow::Owned(self.pointer(op, op.body)?.encode().to_vec())))
+    }
+
+    /// Where the last bytes of an operation's body are.
+    fn pointer(&self, op: &Op<'_>, end_of_body: &[u8]) -> Result<LogPointer> {
+        let len = u32::try_from(end_of_body.len())
+            .map_err(|_| self.corrupt(op, "F-32", format!("a value of {} bytes", end_of_body.len())))?;
+        let before = op.body.len().saturating_sub(end_of_body.len()) as u64;
+        Ok(LogPointer {
             segment: self.frame.segment,
-            offset: self.offset(op),
+            offset: self.offset(op).saturating_add(before),
             len,
-            crc: crate::checksum::hash(op.body),
-        };
-        Ok((entry_kind::POINTER, Cow::Owned(pointer.encode().to_vec())))
+            crc: crate::checksum::hash(end_of_body),
+        })
     }
 
     fn offset(&self, op: &Op<'_>) -> u64 {
@@ -109,31 +147,39 @@ impl State {
         pages: &dyn PageSource,
         appended: &mut Vec<Appended>,
     ) -> Result<()> {
-        self.apply_only(None, transaction, pages, appended)
+        self.apply_chosen(Chosen::All, transaction, pages, appended)
     }
 
-    /// The same, for the operations of one space alone.
-    pub(crate) fn apply_only(
+    /// The same, for the operations of some spaces alone. The runs before them may be missing.
+    pub(crate) fn apply_chosen(
         &mut self,
-        only: Option<SpaceNumber>,
+        chosen: Chosen<'_>,
         transaction: &LoggedTransaction<'_>,
         pages: &dyn PageSource,
         appended: &mut Vec<Appended>,
     ) -> Result<()> {
         let Some(last) = transaction.frames.last() else { return Ok(()) };
         let header = *last.header();
-        let built = self.build_space(only, transaction, pages)?;
+        let built = self.build_space(chosen, transaction, pages)?;
         for frame in transaction.frames {
             let place = Place { seq: header.seq, time_micros: header.time_micros, frame: frame.at(), pages };
-            for group in frame.groups().filter(|group| only.is_none_or(|only| group.space == only)) {
+            for group in frame.groups().filter(|group| chosen.has(group.space)) {
                 let ops = group.ops().take(if built == Some(group.space) { 0 } else { usize::MAX });
                 for op in ops {
+                    if !chosen.is_all() {
+                        if op.code == OpCode::JsonEdit && planted::active(Planted::EditForgottenInReplay) {
+                            continue;
+                        }
+                        // Those before it were passed over.
+                        self.next_number = self.next_number.max(group.space);
+                    }
                     self.apply_op(group.space, &op, &place, appended).map_err(|error| place.located(&op, error))?;
                 }
                 self.touch(group.space, header.seq, transaction.at);
             }
         }
-        if let Some(once) = header.idempotency_key.filter(|_| !planted::active(Planted::IdempotencyKeyForgotten)) {
+        let once = header.idempotency_key.filter(|_| chosen.is_all());
+        if let Some(once) = once.filter(|_| !planted::active(Planted::IdempotencyKeyForgotten)) {
             self.idempotency.insert(&once, header.seq, header.time_micros);
         }
         self.seq = header.seq;
@@ -152,13 +198,13 @@ impl State {
     /// order, as every bulk load does: leaves are packed full and written once. Returns the space, if there is one.
     fn build_space(
         &mut self,
-        only: Option<SpaceNumber>,
+        chosen: Chosen<'_>,
         transaction: &LoggedTransaction<'_>,
         pages: &dyn PageSource,
     ) -> Result<Option<SpaceNumber>> {
         let Some(first) = transaction.frames.first().and_then(|frame| frame.groups().next()) else { return Ok(None) };
         let number = first.space;
-        if first.op_count < BUILD_OPS_MIN || only.is_some_and(|only| only != number) {
+        if first.op_count < BUILD_OPS_MIN || !chosen.has(number) {
             return Ok(None);
         }
         let Some(space) = self.space_mut(number).filter(|space| space.tree.is_empty()) else { return Ok(None) };
@@ -174,7 +220,7 @@ impl State {
                 if builder.push(&key, kind, &value, header.seq).is_err() {
                     return Ok(None);
                 }
-                if let Some((segment, bytes)) = log_bytes_of(&EntryRef { kind, seq: header.seq, value: &value }) {
+                for (segment, bytes) in log_bytes_of(&EntryRef { kind, seq: header.seq, value: &value }) {
                     *live.entry(segment).or_default() += bytes;
                 }
             }
@@ -221,6 +267,7 @@ impl State {
             OpCode::KvAdd => space.add(op, place),
             OpCode::JsonPut => space.put(Family::Json, op, place),
             OpCode::JsonDelete => space.delete(Family::Json, op, place),
+            OpCode::JsonEdit => space.edit(op, place),
             OpCode::StatePut => space.put(Family::State, op, place),
             OpCode::StateDelete => space.delete(Family::State, op, place),
             OpCode::EventAppend => {
@@ -284,56 +331,39 @@ impl State {
         let Some(run) = self.runs.get_mut(&number) else {
             return Err(place.corrupt(op, "F-36", format!("run {number} does not exist")));
         };
-        let record = Arc::make_mut(&mut run.record);
-        record.changed_seq = place.seq;
-        match op.code {
-            OpCode::RunEnd => {
-                let RunEnded { how, message } = decode_body("run end", op.body)?;
-                record.ended = Some(Ended { how, micros: place.time_micros, message });
-            }
-            OpCode::RunResume => {
-                let RunResumed { epoch } = decode_body("run resume", op.body)?;
-                record.began.epoch = epoch;
-                record.ended = None;
-                // The last number is what a snapshot refuses.
-                record.resumed = record.resumed.saturating_add(1).min(u32::MAX - 1);
-            }
-            _ => record.annotate(decode_body::<RunAnnotated>("run annotation", op.body)?),
-        }
-        Ok(())
+        Arc::make_mut(&mut run.record).change(op.code, op.body, place.seq, place.time_micros)
     }
 }
 
 impl Space {
     /// Sets an entry and keeps the live-byte counts right: what the old value held in the log is dead now.
     fn set(&mut self, key: &[u8], kind: u8, value: &[u8], place: &Place<'_>) -> Result<()> {
-        let mut freed = None;
+        let mut freed = Vec::new();
         self.tree.insert(key, kind, value, place.seq, place.pages, &mut |old| freed = log_bytes_of(&old))?;
-        self.change_live(freed, log_bytes_of(&EntryRef { kind, seq: place.seq, value }));
+        self.change_live(&freed, &log_bytes_of(&EntryRef { kind, seq: place.seq, value }));
         Ok(())
     }
 
     fn unset(&mut self, key: &[u8], place: &Place<'_>) -> Result<bool> {
-        let mut freed = None;
+        let mut freed = Vec::new();
         let removed = self.tree.remove(key, place.pages, &mut |old| freed = log_bytes_of(&old))?;
-        self.change_live(freed, None);
+        self.change_live(&freed, &[]);
         Ok(removed)
     }
 
-    fn change_live(&mut self, freed: Option<(u64, u64)>, used: Option<(u64, u64)>) {
-        if freed.is_none() && used.is_none() {
+    fn change_live(&mut self, freed: &[(u64, u64)], used: &[(u64, u64)]) {
+        if freed.is_empty() && used.is_empty() {
             return;
         }
         let live = Arc::make_mut(&mut self.live);
-        if let Some((segment, bytes)) = used {
-            *live.entry(segment).or_default() += bytes;
+        for (segment, bytes) in used {
+            *live.entry(*segment).or_default() += bytes;
         }
-        if let Some((segment, bytes)) = freed
-            && let Some(left) = live.get_mut(&segment)
-        {
-            *left = left.saturating_sub(bytes);
+        for (segment, bytes) in freed {
+            let Some(left) = live.get_mut(segment) else { continue };
+            *left = left.saturating_sub(*bytes);
             if *left == 0 {
-                live.remove(&segment);
+                live.remove(segment);
             }
         }
     }
@@ -341,6 +371,17 @@ impl Space {
     fn put(&mut self, family: Family, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
         let (kind, value) = place.stored(op)?;
         self.set(&family.key(op.key), kind, &value, place)
+    }
+
+    /// Notes where the change of a document is. Neither the document nor the change is looked at: what comes out has to have
+    /// the checksum that the edit says, whenever it is read.
+    fn edit(&mut self, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
+        let key = Family::Json.key(op.key);
+        let edit = EditBody::parse(op.body)?;
+        let splices = place.pointer(op, edit.splices)?;
+        let entry = self.tree.get(&key, place.pages)?;
+        let document = EditedDocument::after(entry.as_ref(), &edit, splices)?;
+        self.set(&key, entry_kind::EDITED, &document.encode(), place)
     }
 
     fn delete(&mut self, family: Family, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
@@ -436,13 +477,19 @@ impl Space {
     }
 }
 
-/// Segment and number of the bytes that an entry keeps alive in the log.
-fn log_bytes_of(entry: &EntryRef<'_>) -> Option<(u64, u64)> {
+/// Segment and number of the bytes that an entry keeps alive in the log. Empty, and without an allocation, for what is in the
+/// tree.
+fn log_bytes_of(entry: &EntryRef<'_>) -> Vec<(u64, u64)> {
+    let place = |pointer: &LogPointer| (pointer.segment, u64::from(pointer.len));
     match entry.kind {
-        entry_kind::POINTER => {
-            LogPointer::decode(entry.value).ok().map(|pointer| (pointer.segment, u64::from(pointer.len)))
+        entry_kind::POINTER => LogPointer::decode(entry.value).iter().map(place).collect(),
+        entry_kind::BATCH => {
+            BatchIndex::decode(entry.value).iter().map(|index| (index.segment, index.bytes())).collect()
         }
-        entry_kind::BATCH => BatchIndex::decode(entry.value).ok().map(|index| (index.segment, index.bytes())),
-        _ => None,
+        entry_kind::EDITED => {
+            let document = EditedDocument::of(entry).ok().flatten();
+            document.iter().flat_map(EditedDocument::places).map(place).collect()
+        }
+        _ => Vec::new(),
     }
 }

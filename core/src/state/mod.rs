@@ -7,6 +7,7 @@
 //!   they cannot come to different results.
 
 mod apply;
+mod edited;
 mod idempotency;
 mod keys;
 mod run;
@@ -18,17 +19,19 @@ use alloc::{borrow::Cow, collections::BTreeMap, sync::Arc, vec::Vec};
 
 use rpds::RedBlackTreeMapSync;
 
-pub(crate) use self::{
-    apply::Appended,
-    idempotency::{IdempotencyWindow, KeptKey, WindowBounds, encode_bounds},
-    run::{Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body},
-    stream::{next_link, read_event},
-};
 pub use self::{
     apply::LoggedTransaction,
+    edited::EditBody,
     keys::{Family, batch_key, batch_prefix, parse_batch_key, readable, readable_tree_key},
     run::{DEFAULT_SPACE, RunInfo, RunStatus, SpaceNumber},
     stream::{BatchIndex, Block, EventBytes, Link, StreamInfo},
+};
+pub(crate) use self::{
+    apply::{Appended, Chosen},
+    edited::EditedDocument,
+    idempotency::{IdempotencyWindow, KeptKey, WindowBounds, encode_bounds},
+    run::{Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body},
+    stream::{next_link, read_event},
 };
 use crate::{
     Error, Result, RunId,
@@ -44,6 +47,9 @@ pub mod entry_kind {
     pub const POINTER: u8 = 1;
     /// A [`BatchIndex`](super::BatchIndex).
     pub const BATCH: u8 = 2;
+    /// Length and checksum of a document, a [`LogPointer`](crate::log::LogPointer) to where it is whole, and one to each of
+    /// the edits that were made since.
+    pub const EDITED: u8 = 3;
 }
 
 /// Where a state finds what it does not hold itself: absent leaf pages and values that stayed in the log.
@@ -81,10 +87,20 @@ pub(crate) fn check_crc(bytes: &[u8], expected: u32, segment: u64, offset: u64) 
 
 /// The value of an entry, from the tree or from the log.
 pub(crate) fn entry_bytes<'a>(entry: &EntryRef<'a>, source: &dyn Source) -> Result<Cow<'a, [u8]>> {
-    if entry.kind == entry_kind::POINTER {
-        return Ok(Cow::Owned(resolve(&LogPointer::decode(entry.value)?, source)?));
+    Ok(match entry.kind {
+        entry_kind::INLINE | entry_kind::BATCH => Cow::Borrowed(entry.value),
+        entry_kind::POINTER => Cow::Owned(resolve(&LogPointer::decode(entry.value)?, source)?),
+        _ => read_edited(entry, source)?,
+    })
+}
+
+/// Kept apart: most values are no edited documents.
+#[cold]
+fn read_edited<'a>(entry: &EntryRef<'a>, source: &dyn Source) -> Result<Cow<'a, [u8]>> {
+    match (entry.kind, EditedDocument::of(entry)?) {
+        (entry_kind::EDITED, Some(document)) => Ok(Cow::Owned(document.read(source)?)),
+        _ => Ok(Cow::Borrowed(entry.value)),
     }
-    Ok(Cow::Borrowed(entry.value))
 }
 
 /// One keyspace: its tree and where its history ends.
@@ -183,23 +199,7 @@ impl State {
     /// What is known of a run, for a process with this open epoch.
     pub fn run_info(&self, number: SpaceNumber, epoch: u64) -> Option<RunInfo> {
         let run = self.run(number)?;
-        let record = &run.record;
-        Some(RunInfo {
-            id: record.id(),
-            number,
-            name: record.began.name.clone(),
-            status: record.status(epoch),
-            parent: record.began.parent.map(RunId::from_bytes),
-            labels: record.began.labels.clone(),
-            metadata: record.began.metadata.clone(),
-            began_micros: record.began_micros,
-            ended_micros: record.ended.as_ref().map(|ended| ended.micros),
-            message: record.ended.as_ref().and_then(|ended| ended.message.clone()),
-            resumed: record.resumed,
-            first_seq: record.first_seq,
-            last_seq: run.space.last_seq,
-            commits: run.space.commits,
-        })
+        Some(run.record.info(number, epoch, run.space.last_seq, run.space.commits))
     }
 
     /// The numbers of all runs, in the order of their beginning.

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     Error, Result, RunId,
+    log::OpCode,
     value::{
         Value,
         fields::{FieldWriter, owned, read_fields, required, set},
@@ -191,6 +192,59 @@ impl RunRecord {
             },
             None if self.began.epoch == epoch => RunStatus::Active,
             None => RunStatus::Orphaned,
+        }
+    }
+
+    /// A run that begins: `body` is that of the operation.
+    pub(crate) fn begin(id: RunId, body: &[u8], seq: u64, time_micros: u64) -> Result<Self> {
+        Ok(RunRecord {
+            id: id.to_bytes(),
+            began: decode_body::<RunBegun>("run", body)?,
+            began_micros: time_micros,
+            first_seq: seq,
+            changed_seq: seq,
+            ended: None,
+            resumed: 0,
+        })
+    }
+
+    /// An operation on the run that ends, resumes or annotates it.
+    pub(crate) fn change(&mut self, code: OpCode, body: &[u8], seq: u64, time_micros: u64) -> Result<()> {
+        self.changed_seq = seq;
+        match code {
+            OpCode::RunEnd => {
+                let RunEnded { how, message } = decode_body("run end", body)?;
+                self.ended = Some(Ended { how, micros: time_micros, message });
+            }
+            OpCode::RunResume => {
+                let RunResumed { epoch } = decode_body("run resume", body)?;
+                self.began.epoch = epoch;
+                self.ended = None;
+                // The last number is what a snapshot refuses.
+                self.resumed = self.resumed.saturating_add(1).min(u32::MAX - 1);
+            }
+            _ => self.annotate(decode_body::<RunAnnotated>("run annotation", body)?),
+        }
+        Ok(())
+    }
+
+    /// What users are told; `last_seq` and `commits` are those of its space.
+    pub(crate) fn info(&self, number: SpaceNumber, epoch: u64, last_seq: u64, commits: u64) -> RunInfo {
+        RunInfo {
+            id: self.id(),
+            number,
+            name: self.began.name.clone(),
+            status: self.status(epoch),
+            parent: self.began.parent.map(RunId::from_bytes),
+            labels: self.began.labels.clone(),
+            metadata: self.began.metadata.clone(),
+            began_micros: self.began_micros,
+            ended_micros: self.ended.as_ref().map(|ended| ended.micros),
+            message: self.ended.as_ref().and_then(|ended| ended.message.clone()),
+            resumed: self.resumed,
+            first_seq: self.first_seq,
+            last_seq,
+            commits,
         }
     }
 

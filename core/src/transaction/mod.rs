@@ -8,5 +8,5 @@ mod write_set;
 
 pub(crate) use self::{
     read_set::ReadSet,
-    write_set::{PROVISIONAL, Write, WriteBody, WriteSet},
+    write_set::{OP_OVERHEAD, PROVISIONAL, Write, WriteBody, WriteSet},
 };

@@ -19,7 +19,7 @@ use crate::{
         OnceKey, OpCode,
         varint::{self, Reader},
     },
-    primitive::access::PendingStream,
+    primitive::access::{DocumentEdit, PendingStream},
     state::{Family, SpaceNumber, read_event, readable},
     value::{Delta, apply_delta},
 };
@@ -31,7 +31,7 @@ pub(crate) const PROVISIONAL: SpaceNumber = 1 << 31;
 const UNINDEXED_MAX: usize = 8;
 
 /// What an operation costs in a frame beyond its key and body: code and two lengths.
-const OP_OVERHEAD: usize = 11;
+pub(crate) const OP_OVERHEAD: usize = 11;
 
 /// One buffered write.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub(crate) struct Write {
     pub(crate) code: OpCode,
     key: Range<usize>,
     body: Body,
+    /// What is logged in place of the body, which is then a document that has changed; and what a reader of it reads beside.
+    edit: Option<(Range<usize>, u64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -117,10 +119,10 @@ impl WriteSet {
         self.writes.is_empty()
     }
 
-    /// Upper bound of the bytes that the operations take in the log.
-    pub(crate) fn encoded_bytes(&self) -> usize {
+    /// Upper bound of what an idempotency key, its fingerprint and its result take in the log.
+    pub(crate) fn once_bytes(&self) -> usize {
         let once = |key: &Vec<u8>| key.len() + self.fingerprint.len() + self.result.len() + 3 * OP_OVERHEAD;
-        self.encoded_bytes + self.idempotency_key.as_ref().map_or(0, once)
+        self.idempotency_key.as_ref().map_or(0, once)
     }
 
     pub(crate) fn key(&self, write: &Write) -> &[u8] {
@@ -141,8 +143,22 @@ impl WriteSet {
         self.operation_body(write, 0)
     }
 
+    /// What of a changed document is logged in its place.
+    pub(crate) fn edit<'a>(&'a self, write: &'a Write) -> Option<DocumentEdit<'a>> {
+        let (body, behind) = write.edit.as_ref()?;
+        Some(DocumentEdit { body: self.arena.get(body.clone())?, behind: *behind })
+    }
+
+    /// Code and body of one of the write's operations, as they are logged.
+    pub(crate) fn logged<'a>(&'a self, write: &'a Write, operation: usize) -> (OpCode, WriteBody<'a>) {
+        match self.edit(write) {
+            Some(edit) => (OpCode::JsonEdit, WriteBody::Bytes(edit.body)),
+            None => (write.code, self.operation_body(write, operation)),
+        }
+    }
+
     /// The body of one of the write's operations.
-    pub(crate) fn operation_body<'a>(&'a self, write: &'a Write, operation: usize) -> WriteBody<'a> {
+    fn operation_body<'a>(&'a self, write: &'a Write, operation: usize) -> WriteBody<'a> {
         match &write.body {
             Body::Arena(range) => WriteBody::Bytes(self.arena.get(range.clone()).unwrap_or_default()),
             Body::Events(pieces) => match pieces.get(operation) {
@@ -282,6 +298,11 @@ impl WriteSet {
     pub(crate) fn write(&mut self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()> {
         check_limit("key bytes", key.len(), KEY_BYTES_MAX)?;
         check_limit("value bytes", body.len(), VALUE_BYTES_MAX)?;
+        if code == OpCode::JsonEdit {
+            // It stands for a document, which reads of this transaction have to see.
+            let why = "a change of a document is written with the document".into();
+            return Err(Error::Invalid { what: "operation", why });
+        }
         self.grow(key.len() + body.len() + OP_OVERHEAD)?;
         if !self.is_behind_all(space, code, key)
             && !is_run_operation(code)
@@ -300,7 +321,25 @@ impl WriteSet {
         }
         let key = self.store(key);
         let body = Body::Arena(self.store(body));
-        self.push(Write { space, code, key, body });
+        self.push(Write { space, code, key, body, edit: None });
+        Ok(())
+    }
+
+    /// Buffers a changed document, and what is logged in its place. Fails as [`WriteSet::write`].
+    pub(crate) fn write_edited(
+        &mut self,
+        space: SpaceNumber,
+        key: &[u8],
+        document: &[u8],
+        edit: DocumentEdit<'_>,
+    ) -> Result<()> {
+        self.write(space, OpCode::JsonPut, key, document)?;
+        // A run that the transaction begins has no document that could be edited.
+        let at = self.position(space, slot(OpCode::JsonPut), key).filter(|_| space & PROVISIONAL == 0);
+        let body = self.store(edit.body);
+        if let Some(write) = at.and_then(|at| self.writes.get_mut(at)) {
+            write.edit = Some((body, edit.behind));
+        }
         Ok(())
     }
 
@@ -332,6 +371,7 @@ impl WriteSet {
         if let Some(write) = self.writes.get_mut(at) {
             write.code = code;
             write.body = Body::Arena(body);
+            write.edit = None;
         }
         Ok(())
     }
@@ -356,7 +396,7 @@ impl WriteSet {
             Some(at) => self.spare_from_trimming(at),
             None => {
                 let key = self.store(stream);
-                self.push(Write { space, code: OpCode::EventAppend, key, body: Body::Events(Vec::new()) });
+                self.push(Write { space, code: OpCode::EventAppend, key, body: Body::Events(Vec::new()), edit: None });
                 self.writes.len() - 1
             }
         };

@@ -137,9 +137,27 @@ impl LeafSlot {
         };
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
+
+    /// The same once the leaf is resident.
+    pub(super) fn resident_bytes(&self) -> u64 {
+        let unread = match self {
+            LeafSlot::Absent(absent) if absent.loaded().is_none() => u64::from(absent.stored().at.len),
+            LeafSlot::Absent(_) | LeafSlot::Resident(_) => 0,
+        };
+        self.memory_bytes().saturating_add(unread)
+    }
 }
 
 impl Inner {
+    /// Bytes of memory of this node and all below it, once all leaves are resident.
+    pub(super) fn resident_bytes_below(&self) -> u64 {
+        let own = u64::try_from(self.memory_bytes()).unwrap_or(u64::MAX);
+        own + match &self.children {
+            Children::Leaves(leaves) => leaves.iter().map(LeafSlot::resident_bytes).sum::<u64>(),
+            Children::Inners(inners) => inners.iter().map(|inner| inner.resident_bytes_below()).sum(),
+        }
+    }
+
     /// Bytes of memory of this node and all below it.
     pub(super) fn memory_bytes_below(&self) -> u64 {
         let own = u64::try_from(self.memory_bytes()).unwrap_or(u64::MAX);

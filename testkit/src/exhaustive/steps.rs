@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use foldb_core::{
     Db, Durability, Error, ErrorKind, Result, RunId, RunOptions, TransactionOptions,
-    limits::IDEMPOTENCY_WINDOW,
+    limits::{EDITED_DOCUMENT_BYTES_MIN, IDEMPOTENCY_WINDOW, INLINE_VALUE_BYTES_MAX},
     primitive::{NewEvent, ScanOptions},
 };
 
@@ -30,6 +30,7 @@ pub(super) struct Runner<'a> {
     paid: i64,
     cell: u64,
     events: u64,
+    edits: u64,
     runs: Vec<(String, RunId)>,
     values: u64,
     life: u64,
@@ -48,6 +49,7 @@ impl<'a> Runner<'a> {
             paid: 0,
             cell: 0,
             events: 0,
+            edits: 0,
             runs: Vec::new(),
             values: 0,
             life: 1,
@@ -81,6 +83,7 @@ impl<'a> Runner<'a> {
                 }
             }
             Step::Mixed => self.mixed()?,
+            Step::Edit => self.edit()?,
             Step::Many { keys, len } => self.many(*keys, *len)?,
             Step::Append { events } => self.append(*events)?,
             Step::Trim => {
@@ -192,6 +195,21 @@ impl<'a> Runner<'a> {
         self.now.set(DEFAULT_SPACE, "cell", "cell", &format!("{counter} at {cell}"));
         // Streams count from 1.
         self.now.append(DEFAULT_SPACE, "stream", event + 1, &event.to_string());
+        self.committed();
+        Ok(())
+    }
+
+    /// A document whose changes are logged and not all of it, but for the first time.
+    fn edit(&mut self) -> Result<()> {
+        let text = "x".repeat(EDITED_DOCUMENT_BYTES_MIN.max(INLINE_VALUE_BYTES_MAX));
+        match self.edits {
+            0 => self.db().json().set("edited", &serde_json::json!({ "items": [0], "text": text }))?,
+            number => drop(self.db().json().push_at("edited", "/items", &serde_json::json!(number))?),
+        }
+        self.edits += 1;
+        let items: Vec<_> = (0..self.edits).map(|number| number.to_string()).collect();
+        let document = format!(r#"{{"items":[{}],"text":"{text}"}}"#, items.join(","));
+        self.now.set(DEFAULT_SPACE, "json", "edited", &document);
         self.committed();
         Ok(())
     }
@@ -443,9 +461,11 @@ impl<'a> Runner<'a> {
         let paid = db.kv().get::<i64>("paid")?.unwrap_or(0);
         let cell = db.state().get::<i64>("cell")?.map_or(0, |cell| cell.counter);
         let events = db.events().head("stream")?;
+        let edits = if db.json().exists("edited")? { db.json().length_at("edited", "/items")? } else { 0 };
         let exists = |id: &RunId| db.runs().get(*id).is_ok();
         let runs: Vec<_> = self.runs.iter().filter(|(_, id)| exists(id)).cloned().collect();
         (self.counter, self.paid, self.cell, self.events, self.runs) = (counter, paid, cell, events, runs);
+        self.edits = edits;
         Ok(())
     }
 

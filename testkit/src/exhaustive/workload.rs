@@ -26,6 +26,8 @@ pub enum Step {
     },
     /// One transaction over all primitives: a counter, a document, a cell, an event and a pair.
     Mixed,
+    /// Appends to a list in a document that is large enough for its changes to be logged alone; makes it first.
+    Edit,
     /// One transaction that puts so many pairs.
     Many {
         /// How many.
@@ -135,9 +137,9 @@ impl Workload {
     /// The workloads that have a name: each is about one thing that the store does.
     pub fn named() -> Vec<Self> {
         use Step::{
-            Append, BeginRun, Close, Conflict, Delete, EndRun, FailAnchor, FailMark, FailSnapshot, FailSync, FailWrite,
-            FullDisk, Kill, LostSnapshot, Many, Mixed, Phantom, RememberLess, Reopen, Rollback, Snapshot, Sync, Tick,
-            Trim,
+            Append, BeginRun, Close, Conflict, Delete, Edit, EndRun, FailAnchor, FailMark, FailSnapshot, FailSync,
+            FailWrite, FullDisk, Kill, LostSnapshot, Many, Mixed, Phantom, RememberLess, Reopen, Rollback, Snapshot,
+            Sync, Tick, Trim,
         };
         let roomy = |name, durability, steps: &[Step]| Self::new(name, durability, ROOMY_SEGMENT, steps);
         let small = |name, durability, steps: &[Step]| Self::new(name, durability, SMALLEST_SEGMENT, steps);
@@ -156,6 +158,8 @@ impl Workload {
                 STRICT,
                 &[large(), put(1), Snapshot, large(), large(), Snapshot, put(2), Snapshot, put(3)],
             ),
+            roomy("edits", STRICT, &[Edit, Edit, Kill, Edit, Snapshot, Edit, Edit, Reopen, Edit]),
+            small("buffered-edits", BUFFERED, &[Edit, Edit, Sync, Edit, Edit, Kill, Edit]),
             roomy("reopening", STRICT, &[put(1), Reopen, put(2), Reopen, Mixed]),
             roomy("killed", STRICT, &[put(1), put(2), Kill, put(3), Kill, put(4)]),
             roomy("buffered-killed", BUFFERED, &[put(1), Sync, put(2), Kill, put(3), Sync]),
@@ -251,7 +255,8 @@ impl Step {
             0..5 => put(key),
             5..9 => Step::Put { key, len: 200 + random.index(1800) },
             9 => Step::Delete { key },
-            10 | 11 => Step::Mixed,
+            10 => Step::Mixed,
+            11 => Step::Edit,
             12 => Step::Append { events: 1 + random.below(30) },
             13 => Step::Trim,
             14 => Step::BeginRun,

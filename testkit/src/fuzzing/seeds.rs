@@ -110,6 +110,18 @@ fn rotated(db: &Db<MemStorage>) -> Result<()> {
     db.kv().remove([3])
 }
 
+/// A document of which only the changes are logged, and a snapshot of it.
+fn edited(db: &Db<MemStorage>) -> Result<()> {
+    let text = "x".repeat(foldb_core::limits::EDITED_DOCUMENT_BYTES_MIN);
+    db.json().set("document", &json!({ "list": [1, 2.5, null], "text": text }))?;
+    db.json().push_at("document", "/list", &json!("item"))?;
+    db.snapshot()?;
+    db.transaction(|tx| {
+        tx.json().push_at("document", "/list", &json!(4))?;
+        tx.json().set_at("document", "/new", &json!(true)).map(|_| ())
+    })
+}
+
 /// Real stores, closed, killed, torn and misled.
 fn disks() -> Vec<(String, Vec<u8>)> {
     let killed = store(everything, false);
@@ -129,6 +141,7 @@ fn disks() -> Vec<(String, Vec<u8>)> {
         ("rotated", store(rotated, false), Fixup::ALL),
         ("reopened", reopened(), Fixup::ALL),
         ("parts", in_parts(), Fixup::ALL),
+        ("edited", store(edited, false), Fixup::ALL),
         ("forged", forged(), Fixup { inner_frames: true, ..Fixup::ALL }),
     ];
     disks.into_iter().map(|(name, files, fixup)| (name.into(), Disk { fixup, files }.encode())).collect()

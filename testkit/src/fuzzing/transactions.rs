@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arbitrary::{Arbitrary, Unstructured};
 use foldb_core::{
     Db, ErrorKind, RecoveryMode, Result, RunId, RunOptions, Transaction,
+    limits::EDITED_DOCUMENT_BYTES_MIN,
     primitive::{Cells, Documents, Events, Kv, NewEvent, ScanOptions, access::Access, access::AccessMut},
     storage::MemStorage,
     tree::Direction,
@@ -303,6 +304,12 @@ impl Space {
     }
 }
 
+/// The document of a key: large for half of them, so that its changes are logged and not all of it.
+fn document(key: &[u8], value: &serde_json::Value, list: &[i32]) -> serde_json::Value {
+    let len = if key.last().is_some_and(|name| name % 2 == 0) { EDITED_DOCUMENT_BYTES_MIN } else { 0 };
+    json!({ "value": value, "list": list, "text": "x".repeat(len) })
+}
+
 /// What JSON can hold of a value.
 fn of_json(value: &Small) -> Option<Value> {
     match value {
@@ -333,7 +340,7 @@ fn operate<A: AccessMut>(
                 Small::Float(float) if !float.is_finite() => return Err(not_json()),
                 value => value.value().to_json_lossy(),
             };
-            json.set(key.bytes(), &json!({ "value": value, "list": [] }))
+            json.set(key.bytes(), &document(&key.bytes(), &value, &[]))
         }
         Operation::Push(key, item) => json.push_at(key.bytes(), "/list", &json!(item)).map(|_| ()),
         Operation::DeleteDocument(key) => json.delete(key.bytes()).map(|_| ()),
@@ -375,7 +382,7 @@ fn compare_space<A: Access>((kv, json, events, state): (Kv<A>, Documents<A>, Eve
     let expected: BTreeMap<_, _> = model
         .documents
         .iter()
-        .map(|(key, (value, list))| (key.clone(), json!({ "value": value.to_json_lossy(), "list": list })))
+        .map(|(key, (value, list))| (key.clone(), document(key, &value.to_json_lossy(), list)))
         .collect();
     assert_eq!(documents, expected);
     let cells: BTreeMap<_, _> = state

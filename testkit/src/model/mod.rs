@@ -96,7 +96,7 @@ impl Model {
     }
 
     /// What is known of the runs that a query chooses.
-    pub fn query(&self, query: &RunQuery, process: u64) -> Option<Vec<RunFacts>> {
+    pub fn query(&self, query: &RunQuery, process: u64) -> Vec<RunFacts> {
         runs::query(self, query, process)
     }
 }

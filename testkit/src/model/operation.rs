@@ -225,6 +225,8 @@ pub struct EntryFacts {
     pub duration: Option<u64>,
     /// What else there is.
     pub data: Value,
+    /// What came of it.
+    pub output: Value,
 }
 
 /// An event as it is read: seq, kind, payload, time.

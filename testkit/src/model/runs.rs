@@ -100,8 +100,8 @@ pub struct RunQuery {
     pub label: Option<(String, String)>,
     /// Only children of this one.
     pub parent: Option<RunId>,
-    /// Only behind this one.
-    pub after: Option<RunId>,
+    /// Only behind this number, whether there is a run that has it or not.
+    pub after: Option<u32>,
     /// At most so many.
     pub limit: Option<usize>,
     /// Backwards.
@@ -124,6 +124,11 @@ pub(super) struct RunRecord {
 }
 
 impl RunRecord {
+    /// A run that begins.
+    pub(super) fn new(begin: Begin, number: u32, (seq, time, process): (u64, u64, u64)) -> Self {
+        RunRecord { begin, number, process, began: time, first_seq: seq, changed_seq: seq, ended: None, resumed: 0 }
+    }
+
     pub(super) fn facts(&self, space: &Space, process: u64) -> RunFacts {
         let standing = match &self.ended {
             Some((how, ..)) => Standing::Ended(*how),
@@ -204,14 +209,9 @@ pub(super) fn check_lives(operations: &[RunOperation], base: &Model, now: &Model
     wrong
 }
 
-/// `None` where the run that a page begins behind does not exist.
-pub(super) fn query(model: &Model, query: &RunQuery, process: u64) -> Option<Vec<RunFacts>> {
-    let after = match query.after {
-        None => None,
-        Some(id) => Some(model.runs.get(&id)?.record.number),
-    };
+pub(super) fn query(model: &Model, query: &RunQuery, process: u64) -> Vec<RunFacts> {
     let is_behind =
-        |number: u32| after.is_none_or(|after| if query.newest_first { number < after } else { number > after });
+        |number: u32| query.after.is_none_or(|after| if query.newest_first { number < after } else { number > after });
     let mut found: Vec<RunFacts> = model
         .runs
         .values()
@@ -227,5 +227,5 @@ pub(super) fn query(model: &Model, query: &RunQuery, process: u64) -> Option<Vec
         found.reverse();
     }
     found.truncate(query.limit.unwrap_or(usize::MAX));
-    Some(found)
+    found
 }

@@ -88,6 +88,7 @@ pub(super) struct Entry {
     pub(super) time: u64,
     pub(super) duration: Option<u64>,
     pub(super) data: Value,
+    pub(super) output: Value,
 }
 
 impl Entry {
@@ -100,6 +101,7 @@ impl Entry {
             time: self.time,
             duration: self.duration,
             data: self.data.clone(),
+            output: self.output.clone(),
         }
     }
 }

@@ -129,6 +129,9 @@ impl ModelTransaction {
     /// Looks a run up, to read or write it.
     pub fn find(&mut self, now: &Model, space: SpaceId) -> Result<(), ErrorKind> {
         let Some(id) = space else { return Ok(()) };
+        if self.writes.runs.iter().any(|operation| matches!(operation, RunOperation::Delete(gone) if *gone == id)) {
+            return Err(ErrorKind::NotFound);
+        }
         if self.base(now).runs.contains_key(&id) || self.begins(id) { Ok(()) } else { Err(ErrorKind::NotFound) }
     }
 
@@ -175,8 +178,15 @@ impl ModelTransaction {
         self.base(now).space(id)
     }
 
-    pub(super) fn writes_to(&mut self, id: SpaceId) -> &mut SpaceWrites {
-        self.writes.spaces.entry(id).or_default()
+    /// What is written to a space; refused for a run that the transaction has ended itself and not taken up again.
+    pub(super) fn writes_to(&mut self, id: SpaceId) -> Result<&mut SpaceWrites, ErrorKind> {
+        let of_run = |operation: &&RunOperation| {
+            Some(operation.run()) == id && matches!(operation, RunOperation::End(..) | RunOperation::Resume(_))
+        };
+        match self.writes.runs.iter().rev().find(of_run) {
+            Some(RunOperation::End(..)) => Err(ErrorKind::RunEnded),
+            _ => Ok(self.writes.spaces.entry(id).or_default()),
+        }
     }
 
     /// Notes that a key was looked at, unless the transaction has written it itself.
@@ -238,11 +248,23 @@ impl ModelTransaction {
         }
     }
 
-    /// What is known of a run. Of one that it begins itself nothing is known yet.
+    /// What is known of a run, with what the transaction has done to it. A run that it begins has the number 0 here.
     pub fn run_facts(&mut self, now: &Model, id: RunId, process: u64) -> Result<super::RunFacts, ErrorKind> {
         self.find(now, Some(id))?;
         self.look_at_run(now, id);
-        self.base(now).run(id, process).ok_or(ErrorKind::NotFound)
+        let mut run = self.base(now).runs.get(&id).map(|run| (run.record.clone(), run.space.clone()));
+        for operation in self.writes.runs.iter().filter(|operation| operation.run() == id) {
+            match (&mut run, operation) {
+                // An id that a run has already is refused by the commit; until then it is that run's.
+                (Some(_), RunOperation::Begin(_)) => {}
+                (none, RunOperation::Begin(begin)) => {
+                    *none = Some((RunRecord::new(begin.clone(), 0, (0, 0, process)), Space::default()));
+                }
+                (Some((record, _)), change) => record.change(change, (0, 0, process)),
+                (None, _) => {}
+            }
+        }
+        run.map(|(record, space)| record.facts(&space, process)).ok_or(ErrorKind::NotFound)
     }
 
     /// Commits, as the next commit behind `now`, at a time, by a process.
@@ -471,16 +493,7 @@ impl SavedWrites {
         for operation in &self.runs {
             if let RunOperation::Begin(begin) = operation {
                 model.begun += 1;
-                let record = RunRecord {
-                    begin: begin.clone(),
-                    number: model.begun,
-                    process,
-                    began: time,
-                    first_seq: seq,
-                    changed_seq: seq,
-                    ended: None,
-                    resumed: 0,
-                };
+                let record = RunRecord::new(begin.clone(), model.begun, (seq, time, process));
                 model.runs.insert(begin.id, Arc::new(Run { record, space: Space::default() }));
             }
             touched.insert(Some(operation.run()));

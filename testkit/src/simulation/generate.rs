@@ -2,7 +2,12 @@
 
 use std::ops::Bound;
 
-use foldb_core::{RunId, primitive::TraceKind, value::Value};
+use foldb_core::{
+    RunId,
+    limits::{EDITED_DOCUMENT_BYTES_MIN, INLINE_VALUE_BYTES_MAX},
+    primitive::TraceKind,
+    value::Value,
+};
 use ruint::aliases::U256;
 use serde_json::{Value as Json, json};
 
@@ -178,6 +183,14 @@ impl Generator {
         })
     }
 
+    /// One of which only the changes are logged.
+    fn large_document(&mut self) -> Json {
+        let mut document = self.document();
+        let len = EDITED_DOCUMENT_BYTES_MIN.max(INLINE_VALUE_BYTES_MAX) + self.small(200);
+        document["text"] = json!(self.text(len));
+        document
+    }
+
     fn place(&mut self) -> Place {
         const STEPS: [&str; 13] = ["a", "list", "n", "s", "deep", "a/b~c", "0", "1", "2", "-", "01", "new", "list"];
         let depth = [1, 1, 1, 2, 2, 3, 0][self.small(7)];
@@ -286,7 +299,8 @@ impl Generator {
     fn document_operation(&mut self) -> Operation {
         let key = format!("d{}", self.small(5)).into_bytes();
         match self.below(24) {
-            0..4 => Operation::SetDocument(key, self.document()),
+            0..3 => Operation::SetDocument(key, self.document()),
+            3 => Operation::SetDocument(key, self.large_document()),
             4 => Operation::SetDocuments((0..self.small(3)).map(|_| (self.key(), self.json())).collect()),
             5 => Operation::DeleteDocument(key),
             6 => Operation::DeleteDocuments(vec![key, self.key()]),
@@ -443,7 +457,7 @@ impl Generator {
             standing: self.maybe(3, |generator| standings[generator.small(4)]),
             label: self.maybe(5, |generator| ("label".into(), generator.text(1))),
             parent: self.maybe(6, |generator| generator.run(model)).flatten(),
-            after: self.maybe(4, |generator| generator.run(model)).flatten(),
+            after: self.maybe(4, |generator| u32::try_from(generator.small(12)).unwrap_or_default()),
             limit: self.maybe(3, |generator| generator.small(4)),
             newest_first: self.random.chance(1, 3),
         }

@@ -57,7 +57,7 @@ pub(super) fn recovered<S: Storage>(db: &Db<S>, history: &History, process: u64)
         return wrong(&format!("what is served is durable, and {} is said to be", db.durable_seq()));
     }
     let orphaned = RunQuery { standing: Some(Standing::Orphaned), ..RunQuery::default() };
-    let orphaned = model.query(&orphaned, process).unwrap_or_default();
+    let orphaned = model.query(&orphaned, process);
     if report.orphaned_runs != orphaned.iter().map(|run| run.id).collect::<Vec<_>>() {
         return wrong("the orphaned runs are others");
     }
@@ -77,7 +77,7 @@ pub(super) fn same_view<S: Storage>(
     process: u64,
 ) -> Result<(), Trouble> {
     let runs: Vec<_> = view.runs().into_iter().map(run_facts).collect();
-    let expected = model.query(&RunQuery::default(), process).unwrap_or_default();
+    let expected = model.query(&RunQuery::default(), process);
     if runs != expected {
         let (runs, expected) = difference(&runs, &expected);
         return Err(Trouble::Wrong(format!("after commit {} the runs are {runs} and not {expected}", model.seq())));

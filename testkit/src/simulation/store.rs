@@ -79,6 +79,7 @@ pub(super) fn entry(entry: TraceEntry) -> EntryFacts {
         time: entry.time_micros,
         duration: entry.duration_micros,
         data: entry.data,
+        output: entry.output,
     }
 }
 

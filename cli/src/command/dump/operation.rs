@@ -3,7 +3,9 @@
 
 use foldb::{
     RunId,
+    json::Splices,
     log::{Op, OpCode, varint::Reader},
+    state::EditBody,
     value::{Delta, Value},
 };
 use serde_json::{Value as Json, json};
@@ -22,6 +24,10 @@ pub(super) fn to_text(op: &Op<'_>) -> String {
         Content::Cell(counter, value) => format!("change {counter}: {}", value::to_text(&value)),
         Content::Events(events) => events_text(&events),
         Content::KeptFrom(seq) => format!("keeps from {seq} on"),
+        Content::Edit { of, bytes, splices, added, removed } => {
+            let splices = text::counted(splices, "splice", "splices");
+            format!("of seq {of} to {bytes} bytes: {splices}, {added} bytes for {removed}")
+        }
         Content::Unknown => format!("({})", text::counted(length(op.body), "byte", "bytes")),
     };
     format!("{:<13} {}  {}", name(op.code), key_text(op), text::shortened(&body, WIDTH)).trim_end().to_owned()
@@ -45,6 +51,10 @@ pub(super) fn to_json(space: u32, op: &Op<'_>) -> Json {
             object["events"] = events.iter().map(record).collect();
         }
         Content::KeptFrom(seq) => object["kept_from"] = json!(seq),
+        Content::Edit { of, bytes, splices, added, removed } => {
+            object["edit"] =
+                json!({ "of": of, "bytes": bytes, "splices": splices, "added": added, "removed": removed });
+        }
     }
     object
 }
@@ -62,6 +72,14 @@ enum Content {
     Events(Vec<(String, Value)>),
     /// The first seq that a trim keeps.
     KeptFrom(u64),
+    /// The commit whose document changes, how many bytes it then has, and how much comes in place of how much.
+    Edit {
+        of: u64,
+        bytes: u32,
+        splices: u64,
+        added: u64,
+        removed: u64,
+    },
     /// Bytes that are not what the operation should have.
     Unknown,
 }
@@ -72,6 +90,7 @@ fn content(op: &Op<'_>) -> Content {
     }
     let decoded = match op.code {
         OpCode::KvAdd => Delta::decode(op.body).ok().map(|delta| Content::Added(digits(&delta))),
+        OpCode::JsonEdit => edit(op.body),
         OpCode::StatePut => cell(op.body),
         OpCode::EventAppend => events(op.body).map(Content::Events),
         OpCode::EventTrim => Reader::new(op.body).varint().ok().map(Content::KeptFrom),
@@ -94,6 +113,18 @@ fn cell(body: &[u8]) -> Option<Content> {
     let counter = reader.varint().ok()?;
     let value = body.get(body.len().checked_sub(reader.remaining())?..)?;
     Some(Content::Cell(counter, Value::decode(value).ok()?))
+}
+
+fn edit(body: &[u8]) -> Option<Content> {
+    let edit = EditBody::parse(body).ok()?;
+    let (mut splices, mut added, mut removed) = (0, 0_u64, 0_u64);
+    for splice in Splices::new(edit.splices) {
+        let splice = splice.ok()?;
+        splices += 1;
+        added = added.saturating_add(length(splice.added));
+        removed = removed.saturating_add(splice.removed);
+    }
+    Some(Content::Edit { of: edit.base_seq, bytes: edit.len, splices, added, removed })
 }
 
 /// Nothing is allocated for a count before the events are there: the count may be wrong.
@@ -147,6 +178,7 @@ const fn name(code: OpCode) -> &'static str {
         OpCode::KvAdd => "kv_add",
         OpCode::JsonPut => "json_put",
         OpCode::JsonDelete => "json_delete",
+        OpCode::JsonEdit => "json_edit",
         OpCode::EventAppend => "event_append",
         OpCode::EventTrim => "event_trim",
         OpCode::StreamDelete => "stream_delete",

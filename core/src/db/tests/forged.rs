@@ -2,6 +2,7 @@
 
 use alloc::{
     collections::BTreeMap,
+    format,
     string::{String, ToString},
     sync::Arc,
     vec,
@@ -17,7 +18,7 @@ use crate::{
         Anchor, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, RecordHeader, RecordWriter, SegmentHeader,
         segment_name,
     },
-    state::encode_body,
+    state::{EditBody, encode_body},
     storage::MemStorage,
     value::Value,
 };
@@ -139,6 +140,90 @@ fn a_tail_that_cannot_be_folded_is_refused_before_anything_is_written() {
     let mut log = Log::new();
     log.transaction((4, OpCode::KvPut, b"key", &[1]));
     assert!(refused(&log.files(0), ErrorKind::Corrupt).contains("F-36"));
+}
+
+/// Where the first transaction of a log is.
+const FIRST: LogPosition = LogPosition { segment: 1, offset: 128 };
+
+/// The body of an edit of the document of commit `base_seq`, which makes it this one.
+fn edit(base_seq: u64, kept: u64, splices: &[u8], document: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(document.len()).unwrap();
+    EditBody { base_seq, kept, len, crc: crate::checksum::hash(document), splices }.encode()
+}
+
+/// A document: a text of so many `x`.
+fn text(count: usize) -> Vec<u8> {
+    let mut bytes = vec![0x79, 0, 0];
+    bytes[1..3].copy_from_slice(&u16::try_from(count).unwrap().to_be_bytes());
+    bytes.resize(count + 3, b'x');
+    bytes
+}
+
+/// One more `x`: the head changes, and the letter comes behind it.
+const ONE_MORE: [u8; 6] = [1, 2, 3, 0x03, 0xe9, b'x'];
+
+#[test]
+fn an_edit_of_another_document_than_the_one_that_is_there_is_corruption() {
+    let (whole, longer) = (text(1000), text(1001));
+    let splices = &ONE_MORE[..];
+    let log = || log_of(OpCode::JsonPut, b"doc", &whole);
+    let with = |mut log: Log, body: &[u8]| {
+        log.frame(FrameType::Transaction, None, Some(FIRST), (0, OpCode::JsonEdit, b"doc", body));
+        log.files(log.seq)
+    };
+    let good = with(log(), &edit(1, 0, splices, &longer));
+    let db = open(&good).1.unwrap();
+    assert_eq!(db.json().get("doc").unwrap().unwrap().as_str().map(str::len), Some(1001));
+    assert_eq!(violations(&good), Vec::<String>::new());
+    let bad = [
+        ("another commit", edit(2, 0, splices, &longer)),
+        ("edits that are not there", edit(1, 1, splices, &longer)),
+        ("more than there may be", edit(1, 32, splices, &longer)),
+        ("no splices", edit(1, 0, &[], &longer)),
+        ("bytes that are none", edit(1, 0, &[1, 2, 9], &longer)),
+        ("cut off", vec![1, 0]),
+    ];
+    for (what, body) in bad {
+        let error = open(&with(log(), &body)).1.expect_err(what);
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error}");
+    }
+    let small = log_of(OpCode::JsonPut, b"doc", &text(256));
+    assert!(refused(&with(small, &edit(1, 0, splices, &longer)), ErrorKind::Corrupt).contains("in the tree"));
+    let none = log_of(OpCode::JsonPut, b"other", &whole);
+    assert!(refused(&with(none, &edit(1, 0, splices, &longer)), ErrorKind::Corrupt).contains("no document"));
+}
+
+/// What comes out is looked at whenever it is read, and by verification: the fold only notes where the splices are.
+#[test]
+fn an_edit_that_makes_something_else_than_it_says_is_found_by_whoever_reads_it() {
+    for (splices, document) in [(&ONE_MORE[..], text(1002)), (&[9, 200, 200, 7, 1, b'y'][..], text(1001))] {
+        let mut log = log_of(OpCode::JsonPut, b"doc", &text(1000));
+        let operation = (0, OpCode::JsonEdit, &b"doc"[..], &edit(1, 0, splices, &document)[..]);
+        log.frame(FrameType::Transaction, None, Some(FIRST), operation);
+        let files = log.files(2);
+        let db = open(&files).1.unwrap();
+        assert_eq!(db.json().get("doc").unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(db.json().push_at("doc", "", &serde_json::json!(1)).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(violations(&files).len(), 1);
+    }
+}
+
+/// Without the check of its base the edit would have been made in the document of the commit before the lost one.
+#[test]
+fn salvage_skips_an_edit_whose_document_is_lost() {
+    let mut log = log_of(OpCode::JsonPut, b"doc", &text(1000));
+    let lost = log.bytes.len();
+    log.transaction((0, OpCode::JsonPut, b"doc", &text(1000)));
+    log.transaction((0, OpCode::JsonEdit, b"doc", &edit(2, 0, &ONE_MORE, &text(1001))));
+    log.transaction((0, OpCode::KvPut, b"key", &[1]));
+    log.bytes[lost + 40] ^= 1;
+    let storage = MemStorage::from_files(log.files(4));
+    let options = Options::new().recovery(RecoveryMode::Salvage);
+    let db = Db::open(storage, Arc::new(SteppedHost::new(0)), options).unwrap();
+    assert_eq!(db.json().get("doc").unwrap().unwrap().as_str().map(str::len), Some(1000));
+    assert_eq!(db.kv().get::<u8>("key"), Ok(Some(1)));
+    let damage = &db.recovery_report().damage;
+    assert!(format!("{:?} {:?}", damage, db.recovery_report().log.damage).contains("document of seq 2"), "{damage:?}");
 }
 
 fn begin(name: &str) -> Vec<u8> {

@@ -4,4 +4,5 @@ mod damaged;
 pub(crate) mod failing;
 mod forged;
 mod interval;
+mod places;
 mod portable;

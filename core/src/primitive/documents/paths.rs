@@ -1,23 +1,24 @@
 //! Operations at a path inside a document.
 //!
 //! Each of them reads the document, works on it in memory and, if it changed, writes it back, in one transaction. So
-//! what fails changes nothing, and two changes of one document at the same time are run one after the other.
+//! what fails changes nothing, and two changes of one document at the same time are run one after the other. Of a large
+//! document only the change is logged, where that is smaller: see [`edits`].
 
 use alloc::{format, string::String, vec::Vec};
 
 use serde_json::{Number, Value as Json};
 
-use super::{DocumentEntry, Documents, get};
+use super::{DocumentEntry, Documents, edits};
 use crate::{
     Error, Result,
     json::{self, Patch, Path},
     log::OpCode,
     primitive::{
         access::{Access, AccessMut},
-        entry::{encoded, missing},
+        entry::{decoded, encoded, lookup, missing},
         scan::ScanOptions,
     },
-    state::readable,
+    state::{Family, readable},
 };
 
 impl<A: Access> Documents<A> {
@@ -248,15 +249,26 @@ impl<A: AccessMut> Documents<A> {
         self.edit(key.as_ref(), path, |document, path| json::increment_at(document, path, &by))
     }
 
-    /// Runs `change` on a document and writes the result.
+    /// Runs `change` on a document and writes the result, if its bytes are other ones.
     fn edit<T>(&self, key: &[u8], path: &str, mut change: impl FnMut(&mut Json, &Path) -> Result<T>) -> Result<T> {
         let path = Path::parse(path)?;
         self.access.write(|writes| {
-            let before = get(writes, self.space, key)?.ok_or_else(|| missing("document", key))?;
-            let mut document = before.clone();
-            let result = change(&mut document, &path).map_err(|error| inside(error, key))?;
-            if document != before {
-                writes.write(self.space, OpCode::JsonPut, key, &encoded(&document)?)?;
+            let changed = lookup(writes, self.space, Family::Json, key, |item| {
+                let before = item.bytes()?;
+                let mut document: Json = decoded(key, &before)?;
+                let result = change(&mut document, &path).map_err(|error| inside(error, key))?;
+                let after = encoded(&document)?;
+                if after == *before {
+                    return Ok((result, None));
+                }
+                let edit = edits::between(item, &before, &after)?;
+                Ok((result, Some((after, edit))))
+            })?;
+            let (result, written) = changed.ok_or_else(|| missing("document", key))?;
+            match written {
+                Some((after, Some(edit))) => writes.write_edited(self.space, key, &after, edit.as_ref())?,
+                Some((after, None)) => writes.write(self.space, OpCode::JsonPut, key, &after)?,
+                None => {}
             }
             Ok(result)
         })

@@ -7,6 +7,7 @@ use crate::{Db, Error, ErrorKind, Result, storage::MemStorage};
 mod cells;
 mod damage;
 mod documents;
+mod edited;
 mod events;
 mod kv;
 mod trace;

@@ -37,17 +37,21 @@ fn an_entry_is_read_back_as_it_was_recorded() {
     assert_eq!(db.trace().get(TraceId::from_bytes([1; 16])).unwrap(), None);
 }
 
+/// The output of a tool replaced its input, which was gone.
 #[test]
-fn finishing_sets_duration_and_data_and_nothing_else() {
+fn finishing_sets_duration_and_output_and_nothing_else() {
     let db = store();
     let id = db.trace().record(TraceRecord::new(TraceKind::ToolCall, "search").data("in")).unwrap();
     let before = db.trace().get(id).unwrap().unwrap();
     assert_eq!(before.duration_micros, None);
     let after = db.trace().finish(id, Some(Value::from("out")), Some(99)).unwrap();
     assert_eq!(after.duration_micros, Some(99));
-    assert_eq!(after.data, Value::from("out"));
+    assert_eq!((after.data, after.output), (Value::from("in"), Value::from("out")));
+    assert_eq!(before.output, Value::Null);
     assert_eq!((after.kind, after.name, after.time_micros), (before.kind, before.name, before.time_micros));
-    assert_eq!(db.trace().finish(id, None, None).unwrap().data, Value::from("out"));
+    assert_eq!(db.trace().finish(id, None, None).unwrap().output, Value::from("out"));
+    assert_eq!(db.trace().get(id).unwrap().unwrap().output, Value::from("out"));
+    assert_eq!(db.trace().finish(id, Some(Value::Null), None).unwrap().output, Value::Null);
     assert_eq!(db.trace().count().unwrap(), 1);
     assert_eq!(kind_of(db.trace().finish(TraceId::from_bytes([1; 16]), None, None)), ErrorKind::NotFound);
 }

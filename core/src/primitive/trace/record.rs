@@ -199,6 +199,8 @@ pub struct TraceEntry {
     pub time_micros: u64,
     /// How long it took, in microseconds; `None` while that is not known.
     pub duration_micros: Option<u64>,
-    /// Whatever else there is to say.
+    /// What was recorded with it, as the input of a tool.
     pub data: Value,
+    /// What came of it: see [`Trace::finish`](super::Trace::finish). Null for nothing.
+    pub output: Value,
 }

@@ -28,6 +28,8 @@ pub(super) struct Stored {
     pub(super) time: u64,
     pub(super) duration: Option<u64>,
     pub(super) data: Value,
+    /// Null where nothing came of it, or nobody has said so yet; then it is not stored.
+    pub(super) output: Value,
 }
 
 impl Stored {
@@ -40,7 +42,8 @@ impl Stored {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self> {
-        let (mut kind, mut parent, mut name, mut time, mut duration, mut data) = (None, None, None, None, None, None);
+        let (mut kind, mut parent, mut name, mut time, mut duration) = (None, None, None, None, None);
+        let (mut data, mut output) = (None, None);
         read_fields(bytes, &mut |field, reader| match field {
             "kind" => set(&mut kind, field, TraceKind::from_name(reader.text()?)),
             "parent" => set(&mut parent, field, reader.optional_bytes()?.map(id_of).transpose()?),
@@ -48,6 +51,7 @@ impl Stored {
             "time" => set(&mut time, field, reader.number()?),
             "duration" => set(&mut duration, field, reader.optional_number()?),
             "data" => set(&mut data, field, reader.value()?),
+            "output" => set(&mut output, field, reader.value()?),
             _ => Ok(false),
         })?;
         Ok(Self {
@@ -57,6 +61,7 @@ impl Stored {
             time: required(time, "time")?,
             duration: duration.flatten(),
             data: required(data, "data")?,
+            output: output.unwrap_or(Value::Null),
         })
     }
 
@@ -69,6 +74,7 @@ impl Stored {
             time_micros: self.time,
             duration_micros: self.duration,
             data: self.data,
+            output: self.output,
         }
     }
 }
@@ -86,13 +92,16 @@ impl Encode for Stored {
 
 impl Stored {
     fn write(&self, out: &mut Vec<u8>) -> Result<()> {
-        let mut fields = FieldWriter::new(out, 6);
+        let mut fields = FieldWriter::new(out, if self.output == Value::Null { 6 } else { 7 });
         fields.text("kind", Some(self.kind.name()))?;
         fields.bytes("parent", self.parent.map(TraceId::to_bytes).as_ref().map(<[u8; 16]>::as_slice))?;
         fields.text("name", Some(&self.name))?;
         fields.number("time", Some(self.time))?;
         fields.number("duration", self.duration)?;
         fields.value("data", &self.data)?;
+        if self.output != Value::Null {
+            fields.value("output", &self.output)?;
+        }
         fields.finish()
     }
 }

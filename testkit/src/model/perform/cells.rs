@@ -15,8 +15,9 @@ impl Call<'_> {
     }
 
     pub(super) fn set_cell(&mut self, key: &[u8], cell: Option<(u64, Value)>) -> Outcome<()> {
+        let writes = self.transaction.writes_to(self.at)?;
         check_key(key)?;
-        self.transaction.writes_to(self.at).cells.insert(key.to_vec(), cell);
+        writes.cells.insert(key.to_vec(), cell);
         Ok(())
     }
 

@@ -16,8 +16,9 @@ impl Call<'_> {
     }
 
     pub(super) fn set_document(&mut self, key: &[u8], document: Option<Json>) -> Outcome<()> {
+        let writes = self.transaction.writes_to(self.at)?;
         check_key(key)?;
-        self.transaction.writes_to(self.at).documents.insert(key.to_vec(), document);
+        writes.documents.insert(key.to_vec(), document);
         Ok(())
     }
 
@@ -92,7 +93,9 @@ impl Call<'_> {
         let before = self.document(key)?.ok_or(ErrorKind::NotFound)?;
         let mut document = before.clone();
         let answer = change(&mut document, steps)?;
-        if document != before {
+        // As numbers zero and minus zero are equal, as texts they are two.
+        let text = |document: &Json| document.to_string();
+        if text(&document) != text(&before) {
             self.set_document(key, Some(document))?;
         }
         Ok(answer)

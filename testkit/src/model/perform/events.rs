@@ -18,8 +18,9 @@ impl Call<'_> {
         match operation {
             Operation::Append(name, events) => self.append(name, events),
             Operation::Trim(name, keep_from) => {
+                let writes = self.transaction.writes_to(self.at)?;
                 check_key(name)?;
-                let write = self.transaction.writes_to(self.at).streams.entry(name.clone()).or_default();
+                let write = writes.streams.entry(name.clone()).or_default();
                 // What was trimmed stays trimmed.
                 if write.trim.is_none_or(|before| before <= *keep_from) {
                     write.trim = Some(*keep_from);
@@ -30,9 +31,10 @@ impl Call<'_> {
             Operation::DeleteStream(name) => {
                 let exists = self.stream(name)?.is_some();
                 if exists {
+                    let writes = self.transaction.writes_to(self.at)?;
                     check_key(name)?;
                     let write = crate::model::transaction::StreamWrite { deleted: true, ..Default::default() };
-                    self.transaction.writes_to(self.at).streams.insert(name.clone(), write);
+                    writes.streams.insert(name.clone(), write);
                 }
                 Ok(Answer::Bool(exists))
             }
@@ -56,8 +58,9 @@ impl Call<'_> {
         if events.is_empty() {
             return Ok(Answer::MaybeNumber(None));
         }
+        let writes = self.transaction.writes_to(self.at)?;
         check_key(name)?;
-        let write = self.transaction.writes_to(self.at).streams.entry(name.to_vec()).or_default();
+        let write = writes.streams.entry(name.to_vec()).or_default();
         write.trim_first |= write.trim.is_some();
         write.appended.extend_from_slice(events);
         let head = self.now.space(self.at).and_then(|space| space.streams.get(name)).map_or(0, |row| row.value.head);

@@ -12,8 +12,9 @@ use crate::model::{
 
 impl Call<'_> {
     pub(super) fn put(&mut self, key: &[u8], write: PairWrite) -> Outcome<()> {
+        let writes = self.transaction.writes_to(self.at)?;
         check_key(key)?;
-        self.transaction.writes_to(self.at).pairs.insert(key.to_vec(), write);
+        writes.pairs.insert(key.to_vec(), write);
         Ok(())
     }
 
@@ -25,8 +26,9 @@ impl Call<'_> {
             }
             Operation::Remove(key) => self.put(key, PairWrite::Delete)?,
             Operation::Add(key, delta) => {
+                let writes = self.transaction.writes_to(self.at)?;
                 check_key(key)?;
-                let write = match self.transaction.writes_to(self.at).pairs.get(key) {
+                let write = match writes.pairs.get(key) {
                     None => PairWrite::Add(*delta),
                     // The value is known: it is a sum from here on.
                     Some(PairWrite::Put(value)) => PairWrite::Put(counter::sum(Some(value), *delta)?),

@@ -30,18 +30,19 @@ impl Call<'_> {
                     time: time.unwrap_or(now),
                     duration: *duration,
                     data: data.clone(),
+                    output: foldb_core::value::Value::Null,
                 };
                 let id = id_of(entry.time, self.learned.random);
-                self.transaction.writes_to(self.at).entries.insert(id.to_vec(), entry);
+                self.transaction.writes_to(self.at)?.entries.insert(id.to_vec(), entry);
                 Ok(Answer::Id(id))
             }
-            Operation::Finish(id, data, duration) => {
+            Operation::Finish(id, output, duration) => {
                 let mut entry = self.entry(id)?.ok_or(ErrorKind::NotFound)?;
                 entry.duration = Some(duration.unwrap_or(now.saturating_sub(entry.time)));
-                if let Some(data) = data {
-                    entry.data = data.clone();
+                if let Some(output) = output {
+                    entry.output = output.clone();
                 }
-                self.transaction.writes_to(self.at).entries.insert(id.to_vec(), entry.clone());
+                self.transaction.writes_to(self.at)?.entries.insert(id.to_vec(), entry.clone());
                 Ok(Answer::Entry(Some(entry.facts(id))))
             }
             Operation::Entry(id) => Ok(Answer::Entry(self.entry(id)?.map(|entry| entry.facts(id)))),
