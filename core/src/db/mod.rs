@@ -27,6 +27,7 @@ mod still;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transaction;
+mod transaction_options;
 mod turns;
 mod verify;
 mod view;
@@ -47,7 +48,8 @@ pub use self::{
     runs::{Run, RunFilter, RunOptions, Runs, TransactionRuns},
     snapshots::SnapshotInfo,
     stats::{SegmentStats, Stats},
-    transaction::{Savepoint, Transaction, TransactionOptions, TransactionRun},
+    transaction::{Savepoint, Transaction, TransactionRun},
+    transaction_options::TransactionOptions,
     verify::{Verification, VerifyReport, Violation},
     view::{SpaceView, View},
 };
