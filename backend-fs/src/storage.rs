@@ -12,7 +12,7 @@ use std::{
 
 use foldb_core::{
     Error, Result,
-    storage::{Storage, StorageError, check_name},
+    storage::{LockHolder, Storage, StorageError, check_name},
 };
 
 use crate::{
@@ -158,7 +158,9 @@ fn lock(directory: &Path, create: bool) -> Result<File> {
     let file = file.map_err(|error| storage_error(&path, "opening", &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StorageError::Locked { name: directory.display().to_string() }.into()),
+        Err(TryLockError::WouldBlock) => {
+            Err(StorageError::Locked { name: directory.display().to_string(), holder: LockHolder::Unknown }.into())
+        }
         Err(TryLockError::Error(error)) => Err(storage_error(&path, "locking", &error).into()),
     }
 }
