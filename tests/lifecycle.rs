@@ -1,9 +1,13 @@
 //! The life of runs, of stores, and of the directories that stores are in.
 
+#[path = "lifecycle/fork.rs"]
+mod fork;
 #[path = "lifecycle/modes.rs"]
 mod modes;
 #[path = "lifecycle/opening.rs"]
 mod opening;
+#[path = "lifecycle/place.rs"]
+mod place;
 #[path = "lifecycle/runs.rs"]
 mod runs;
 mod scenario;

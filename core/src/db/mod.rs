@@ -13,6 +13,7 @@ mod metrics;
 pub mod models;
 mod open;
 mod options;
+mod ownership;
 mod published;
 mod runs;
 mod segments;
@@ -213,6 +214,7 @@ impl<S: Storage> Db<S> {
     /// Waits until the commit with this seq is on stable media. Fails with [`Error::OutcomeUnknown`] where a write or
     /// sync failed before that, and with [`Error::Invalid`] for a seq that nobody has committed yet.
     pub fn wait_durable(&self, seq: u64) -> Result<()> {
+        self.shared.check_process()?;
         let core = self.shared.lock();
         let newest = core.engine.working_state().seq();
         if seq > newest {
@@ -249,6 +251,10 @@ impl<S: Storage> Db<S> {
 
     /// Closes the store: everything is synced, a snapshot is written where it pays, the log is marked as complete and
     /// trimmed. After an error the store may be opened again like after a crash.
+    ///
+    /// Fails with the errors of [`Db::sync`] and [`Db::snapshot`]; with [`ErrorKind::Poisoned`] where somebody removed or moved
+    /// what the store was opened by; and, with nothing done, with [`ErrorKind::Invalid`] in a process that got this handle by
+    /// `fork`.
     pub fn close(mut self) -> Result<()> {
         self.timer = None;
         self.shared.close(true)
@@ -315,6 +321,7 @@ impl<S: Storage> Shared<S> {
 
     /// See [`Db::close`].
     fn close(&self, with_snapshot: bool) -> Result<()> {
+        self.check_process()?;
         let mut core = self.lock();
         while (core.flushing || core.snapshotting) && !planted::active(Planted::CloseDoesNotWait) {
             core = self.wait(core);
@@ -326,6 +333,7 @@ impl<S: Storage> Shared<S> {
             core.closed = true;
             return Ok(());
         }
+        self.check_place_locked(&mut core)?;
         let seq = core.engine.working_state().seq();
         if planted::active(Planted::CloseWithoutSync) {
             core.closed = true;

@@ -93,6 +93,8 @@ impl<S: Storage> Shared<S> {
             // Others may commit while this is written: the caller looks again.
             return self.flush(core, !unsynced);
         }
+        // Before a file of that name is made anew: it may be another owner's by now.
+        self.check_place_locked(&mut core)?;
         let mut header = header.clone();
         self.host.fill_random(&mut header.salt);
         let file = match self.make_room_for_segment(&mut core, &header, write_end, len) {

@@ -23,7 +23,7 @@ use crate::{
     planted::{self, Planted},
     state::{Source, State},
     storage::{Storage, StorageError, StorageFile},
-    sync::{Condvar, Mutex, MutexGuard, RwLock},
+    sync::{AtomicU64, Condvar, Mutex, MutexGuard, RwLock},
     tree::{PageRef, PageSource},
 };
 
@@ -43,6 +43,8 @@ pub(crate) struct Shared<S: Storage> {
     pub(crate) published: Published<State>,
     pub(crate) files: Files<S>,
     pub(crate) metrics: Metrics,
+    /// How often the log was synced: the place of the store is looked at every so many times.
+    pub(crate) syncs: AtomicU64,
 }
 
 /// What only the holder of the lock may touch.
@@ -144,6 +146,7 @@ impl<S: Storage> Shared<S> {
             published,
             files,
             metrics: Metrics::default(),
+            syncs: AtomicU64::new(0),
         }
     }
 

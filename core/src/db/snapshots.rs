@@ -88,6 +88,7 @@ impl<S: Storage> Shared<S> {
                 why: "the store was opened in memory; open it buffered or strict".into(),
             });
         }
+        self.check_process()?;
         self.with_snapshot_turn(|core| {
             core.engine.check_usable()?;
             self.write_snapshot(core, progress)
@@ -142,6 +143,7 @@ impl<S: Storage> Shared<S> {
         };
         drop(core);
 
+        self.check_place()?;
         let name = snapshot_name(generation);
         let file = self.storage.create(&name)?;
         let written = snapshot::write(&file, &state, &meta, self, progress);
@@ -153,6 +155,8 @@ impl<S: Storage> Shared<S> {
                 return Err(error);
             }
         };
+        // Writing it took a while, and the anchor goes over one that somebody else may rely on by now.
+        self.check_place()?;
         let mut core = self.lock();
         if let Err(error) = self.make_room_for_anchor(&mut core) {
             // No anchor names it, so it is no snapshot either.
