@@ -2,6 +2,8 @@
 
 #[path = "lifecycle/fork.rs"]
 mod fork;
+#[path = "lifecycle/handles.rs"]
+mod handles;
 #[path = "lifecycle/modes.rs"]
 mod modes;
 #[path = "lifecycle/opening.rs"]

@@ -12,6 +12,7 @@ mod metrics;
 #[cfg(foldb_loom)]
 pub mod models;
 mod open;
+mod open_files;
 mod options;
 mod ownership;
 mod published;

@@ -145,7 +145,7 @@ impl<S: Storage> Shared<S> {
 
         self.check_place()?;
         let name = snapshot_name(generation);
-        let file = self.storage.create(&name)?;
+        let file = self.files.with_handle(|| self.storage.create(&name))?;
         let written = snapshot::write(&file, &state, &meta, self, progress);
         drop(file);
         let info = match written {
