@@ -21,6 +21,7 @@ use foldb::{
     FsStorage, Run, RunFilter, RunOptions, RunStatus, Store,
     primitive::{TraceKind, TraceRecord},
     tree::Direction,
+    value::Value,
 };
 use serde_json::{Value as Json, json};
 
@@ -67,7 +68,8 @@ fn work(db: &Store) -> foldb::Result<Run<'_, FsStorage>> {
         let answer = ask_model(step);
         db.transaction(|tx| {
             let run = tx.run(run.id())?;
-            let call = TraceRecord::new(TraceKind::ToolCall, "ask_model").data(json!({ "step": step }));
+            let call =
+                TraceRecord::new(TraceKind::ToolCall, "ask_model").data(Value::try_from(json!({ "step": step }))?);
             run.trace().record(call)?;
             run.events().append("answers", "answered", step)?;
             run.json().set(format!("answer/{step:02}"), &answer)?;

@@ -81,7 +81,8 @@ pub fn open(path: impl AsRef<Path>) -> Result<Store> {
 pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Store> {
     let storage = FsStorage::open(path, options.creates())?;
     let interval = match options.commit_durability() {
-        Durability::Buffered { interval, .. } => Some(interval),
+        // A little early, so that the thread syncs and not a commit that finds the interval over.
+        Durability::Buffered { interval, .. } => Some(interval / 4 * 3),
         Durability::InMemory => None,
         _ => Some(IDLE_INTERVAL),
     };

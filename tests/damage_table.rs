@@ -4,6 +4,8 @@
 //! error with file and offset, and not a byte changed; *POISON*, the handle refuses to go on until it is opened again;
 //! *N/A*, nothing can tell, and the document says so. Whatever is asserted here is asserted through the public interface.
 
+#[path = "damage_table/active.rs"]
+mod active;
 #[path = "damage_table/bench.rs"]
 mod bench;
 #[path = "damage_table/crashes.rs"]
@@ -15,8 +17,12 @@ mod others;
 #[path = "damage_table/rot.rs"]
 mod rot;
 
+/// The rows of the table.
+const ROWS: std::ops::RangeInclusive<u32> = 1..=36;
+
 /// Where the tests of rows are.
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
+    include_str!("damage_table/active.rs"),
     include_str!("damage_table/crashes.rs"),
     include_str!("damage_table/devices.rs"),
     include_str!("damage_table/others.rs"),
@@ -34,7 +40,7 @@ fn no_row_of_the_table_is_without_a_test_and_no_test_without_a_row() {
             Some((number.parse().ok()?, test.trim_matches('`')))
         })
         .collect();
-    assert_eq!(rows.iter().map(|(number, _)| *number).collect::<Vec<_>>(), (1..=34).collect::<Vec<_>>());
+    assert_eq!(rows.iter().map(|(number, _)| *number).collect::<Vec<_>>(), ROWS.collect::<Vec<_>>());
     let sources = SOURCES.concat();
     for (number, test) in &rows {
         assert!(test.starts_with(&format!("row_{number:02}_")), "row {number} names {test}");
@@ -43,6 +49,6 @@ fn no_row_of_the_table_is_without_a_test_and_no_test_without_a_row() {
     // A row may have more tests than the one that the document names.
     for test in sources.lines().filter_map(|line| line.strip_prefix("fn row_")) {
         let number: u32 = test[..2].parse().unwrap();
-        assert!((1..=34).contains(&number), "row_{test} is in no row");
+        assert!(ROWS.contains(&number), "row_{test} is in no row");
     }
 }

@@ -2,6 +2,8 @@
 
 #[path = "lifecycle/fork.rs"]
 mod fork;
+#[path = "lifecycle/going_on.rs"]
+mod going_on;
 #[path = "lifecycle/handles.rs"]
 mod handles;
 #[path = "lifecycle/modes.rs"]

@@ -436,7 +436,9 @@ fn an_idle_store_is_marked_so_that_damage_to_its_last_commit_is_noticed() {
     let unmarked = scenario.disk.live_image();
     let ticker = scenario.db().ticker();
     assert!(ticker.tick().unwrap(), "a mark is written");
-    assert!(!ticker.tick().unwrap(), "and only one");
+    assert!(ticker.tick().unwrap(), "nobody has committed since the last look");
+    assert!(ticker.tick().unwrap() && ticker.tick().unwrap(), "then both anchors say so");
+    assert!(!ticker.tick().unwrap(), "and then there is nothing left to do");
     scenario.forget();
     let marked = scenario.disk.live_image();
     let name = marked.names().find(|name| name.starts_with("log-")).unwrap().to_owned();

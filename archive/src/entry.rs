@@ -10,6 +10,8 @@ use crate::{ArchiveError, Result, manifest::shortened};
 pub(crate) const BLOCK_BYTES: usize = 512;
 /// What an archive ends with: two blocks of zeros.
 pub(crate) const TRAILER_BYTES: u64 = 1024;
+/// How many bytes of a header the name has.
+const PATH_BYTES: usize = 100;
 /// The folder that an archive unpacks into.
 const FOLDER: &str = "foldb-store";
 /// The first entry.
@@ -32,6 +34,13 @@ pub(crate) fn header(name: &str, bytes: u64) -> [u8; BLOCK_BYTES] {
     *header.as_bytes()
 }
 
+/// Whether these bytes, fewer than a header has, can be the beginning of an archive: of the first entry's header.
+pub(crate) fn begins_first(bytes: &[u8]) -> bool {
+    // The name, and the zeros behind it.
+    let first = header(MANIFEST_NAME, 0);
+    bytes.iter().zip(&first).take(PATH_BYTES).all(|(byte, expected)| byte == expected)
+}
+
 /// How many zeros follow the bytes of an entry.
 pub(crate) fn padding(bytes: u64) -> u64 {
     bytes.next_multiple_of(512).saturating_sub(bytes)
@@ -47,7 +56,7 @@ pub(crate) fn stored_bytes(bytes: u64) -> u64 {
 pub(crate) fn read_header(block: &[u8; BLOCK_BYTES], name: &str, offset: u64) -> Result<u64> {
     let found = tar::Header::from_byte_slice(block);
     if name == MANIFEST_NAME && block.get(257..262).is_none_or(|magic| magic != b"ustar") {
-        return Err(ArchiveError::NotAnArchive { why: "it does not begin like a tar".into() });
+        return Err(not_an_archive(block));
     }
     let refused = |what: String| ArchiveError::Refused { entry: name.into(), offset, rule: "F-55", what };
     let damaged = |what: &str| ArchiveError::Damaged { entry: name.into(), offset, what: what.into() };
@@ -73,6 +82,25 @@ pub(crate) fn read_header(block: &[u8; BLOCK_BYTES], name: &str, offset: u64) ->
         return Err(refused("the tar header has other fields than `foldb export` writes".into()));
     }
     Ok(bytes)
+}
+
+/// Whether bytes can be the beginning of an archive: of the name of its first entry.
+pub(crate) fn begins_like_an_archive(bytes: &[u8]) -> bool {
+    bytes.iter().zip(format!("{FOLDER}/{MANIFEST_NAME}").as_bytes()).all(|(found, expected)| found == expected)
+}
+
+/// That something else begins with these bytes, and what, where that can be told.
+pub(crate) fn not_an_archive(bytes: &[u8]) -> ArchiveError {
+    const KNOWN: [(&[u8], &str); 5] = [
+        (&[0x1f, 0x8b], "it is compressed by gzip, decompress it first"),
+        (&[0x28, 0xb5, 0x2f, 0xfd], "it is compressed by zstd, decompress it first"),
+        (&[0xfd, b'7', b'z', b'X', b'Z'], "it is compressed by xz, decompress it first"),
+        (b"BZh", "it is compressed by bzip2, decompress it first"),
+        (b"PK\x03\x04", "it is a zip file"),
+    ];
+    let known = KNOWN.iter().find(|(magic, _)| bytes.starts_with(magic));
+    let why = known.map_or("it does not begin like a tar", |(_, why)| why);
+    ArchiveError::NotAnArchive { why: why.into() }
 }
 
 /// The sum of all bytes, those of the sum itself taken as spaces.

@@ -115,7 +115,14 @@ impl Manifest {
 
     /// Reads and checks the text of the first entry, which begins at `offset` of the archive.
     pub(crate) fn parse(text: &[u8], offset: u64) -> Result<Self> {
-        let malformed = |error: serde_json::Error| refused(offset, format!("the manifest cannot be read: {error}"));
+        let malformed = |error: serde_json::Error| {
+            // What a compiler calls the numbers of the manifest says nothing to whoever has the archive.
+            let why = error
+                .to_string()
+                .replace("expected u32", "expected a number")
+                .replace("expected u64", "expected a number");
+            refused(offset, format!("the manifest cannot be read: {why}"))
+        };
         let envelope: Envelope = serde_json::from_slice(text).map_err(malformed)?;
         if envelope.archive != ARCHIVE {
             let why = format!("its manifest is that of {:?}", shortened(&envelope.archive));

@@ -107,8 +107,26 @@ fn a_bit_that_flipped_anywhere_is_noticed() {
 
 #[test]
 fn archives_of_others_are_no_archives() {
-    for bytes in [&b"hello"[..], &[0; 2000], &[b'x'; 5000], b"PK\x03\x04", &[0x1f, 0x8b, 8, 0]] {
-        assert!(outcome(bytes).is_err());
+    assert!(outcome(&[0; 2000]).is_err());
+    for (bytes, why) in [
+        // It was called an archive that had not been copied whole.
+        (&b"{\"a\":1}"[..], "does not begin like a tar"),
+        (b"hello", "does not begin like a tar"),
+        (&[b'x'; 5000], "does not begin like a tar"),
+        (b"PK\x03\x04", "a zip file"),
+        (&[0x1f, 0x8b, 8, 0], "gzip, decompress it first"),
+        (&[[0x1f, 0x8b, 8].as_slice(), &[7; 5000]].concat(), "gzip, decompress it first"),
+    ] {
+        let error = outcome(bytes).unwrap_err();
+        assert!(matches!(&error, ArchiveError::NotAnArchive { .. }), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    // Too short for a header, and still told from an archive that was cut.
+    for bytes in [&br#"{"a":1}"#[..], b"PK\x03\x04", b"f", b"foldb-store/manifest.jsonl", &[0; 100], &[b'x'; 511]] {
+        let expected = matches!(bytes, b"f");
+        let error = outcome(bytes).unwrap_err();
+        assert_eq!(matches!(error, ArchiveError::Truncated { .. }), expected, "{bytes:?}: {error}");
+        assert_eq!(matches!(error, ArchiveError::NotAnArchive { .. }), !expected, "{bytes:?}: {error}");
     }
     let foreign = forged(&[("thesis/chapter-1.txt", b"text")]);
     let error = outcome(&foreign).unwrap_err();

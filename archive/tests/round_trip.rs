@@ -248,7 +248,7 @@ fn the_manifest_says_what_is_in_the_archive() {
     assert_eq!((manifest.store(), manifest.seq()), (Some(store), 2));
     let files: Vec<(&str, u64)> = manifest.files().iter().map(|file| (file.name.as_str(), file.bytes)).collect();
     let segment = "log-00000000000000000001";
-    assert_eq!(files, [(segment, storage.open(segment).unwrap().len().unwrap()), ("anchor-a", 96)]);
+    assert_eq!(files, [(segment, storage.open(segment).unwrap().len().unwrap()), ("anchor-a", 96), ("anchor-b", 96)]);
     let text = String::from_utf8(entries(&closed(&storage))[0].1.clone()).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["archive"], "foldb-store");

@@ -3,7 +3,10 @@
 //! Invariants: only what was committed is announced, once, in the order of the commits. A commit whose sync was put off is
 //! told to nobody before that sync has returned.
 
-use core::cell::{Cell, RefCell};
+use core::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 use foldb_core::{
     Durability, Result, RunId, TransactionOptions,
@@ -39,6 +42,9 @@ fn primitive(code: OpCode) -> u8 {
     }
 }
 
+/// The durability of a commit whose sync is left to whoever answers, however long that takes.
+pub(crate) const UNTIL_ANSWERED: Durability = Durability::Buffered { interval: Duration::MAX, bytes: usize::MAX };
+
 /// Collects what is written, while somebody listens.
 #[derive(Default)]
 pub(crate) struct Journal {
@@ -65,7 +71,7 @@ impl Journal {
             return TransactionOptions::new();
         }
         self.unsynced.set(true);
-        TransactionOptions::new().durability(Durability::buffered())
+        TransactionOptions::new().durability(UNTIL_ANSWERED)
     }
 
     /// Nothing of this message was committed, as far as anybody is told.

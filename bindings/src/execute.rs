@@ -12,7 +12,7 @@ use foldb_core::{
 
 use crate::{
     access::{Space, Target},
-    announce::Journal,
+    announce::{Journal, UNTIL_ANSWERED},
     archive::Export,
     failure,
     handles::{Handle, Handles, OpenTransaction},
@@ -205,7 +205,7 @@ impl Executor<'_> {
         request.input.finish()?;
         let deferred = self.journal.together.get() && durability.is_none_or(|wanted| wanted == Durability::Strict);
         if deferred {
-            options = options.durability(Durability::buffered());
+            options = options.durability(UNTIL_ANSWERED);
         }
         let transaction = self.db.detach_transaction(self.db.begin_transaction_with(&options)?)?;
         let open = OpenTransaction { transaction, savepoints: Vec::new(), touched: Vec::new(), deferred };

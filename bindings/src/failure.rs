@@ -62,19 +62,33 @@ fn archive_code(error: &ArchiveError) -> &'static str {
     }
 }
 
+/// What is wrong, in words. A few are others here than where a store is a directory of its own.
+fn message(error: &ArchiveError) -> String {
+    match error {
+        ArchiveError::Store(Error::Storage(StorageError::Full { name, action })) => format!(
+            "no space left while {action} {name}: the disk is full, or the quota of this origin used up. Nothing was \
+             changed. Deleting entries makes no room, as the log keeps them; remove other data of the disk or the origin"
+        ),
+        ArchiveError::Store(Error::Storage(StorageError::Locked { name })) => format!(
+            "{name} is locked: another tab or worker has the store open, or has just ended; close it there, or try again"
+        ),
+        other => other.to_string(),
+    }
+}
+
 /// The error in an answer.
 pub(crate) fn write(error: &ArchiveError, out: &mut Output) {
     out.text(kind(error.kind()));
     out.text(archive_code(error));
-    out.text(&error.to_string());
+    out.text(&message(error));
 }
 
 /// The error as what a call throws: kind, code and message, apart by line feeds. `ts/errors.ts` makes a `FoldbError` of it.
 pub(crate) fn thrown(error: &Error) -> JsValue {
-    JsValue::from_str(&format!("{}\n{}\n{error}", kind(error.kind()), code(error)))
+    archive_thrown(&error.clone().into())
 }
 
 /// The same for archives.
 pub(crate) fn archive_thrown(error: &ArchiveError) -> JsValue {
-    JsValue::from_str(&format!("{}\n{}\n{error}", kind(error.kind()), archive_code(error)))
+    JsValue::from_str(&format!("{}\n{}\n{}", kind(error.kind()), archive_code(error), message(error)))
 }

@@ -1,6 +1,7 @@
 // The public types of foldb, written once for both forms of the API: see `api/common.ts`.
 
 export type * from "./api/cells.js";
+export type * from "./api/commits.js";
 export type * from "./api/common.js";
 export type * from "./api/documents.js";
 export type * from "./api/events.js";

@@ -30,7 +30,7 @@ const PART_BYTES = 16 << 20;
 const PIECE_BYTES = 1 << 20;
 
 /** The archive of an open store, as of now. */
-export async function exported(caller: Caller, options: WorkOptions): Promise<Blob> {
+export async function exported(caller: Caller, options?: WorkOptions): Promise<Blob> {
   const blobs: Blob[] = [];
   let parts: BlobPart[] = [];
   let held = 0;
@@ -48,7 +48,7 @@ export async function exported(caller: Caller, options: WorkOptions): Promise<Bl
     }
     return { result: finished || undefined, progress };
   };
-  await inSteps(caller, options, Operation.ExportOpen, Operation.ExportStep, read);
+  await inSteps(caller, "export", options, Operation.ExportOpen, Operation.ExportStep, read);
   return new Blob([...blobs, ...parts], { type: "application/x-tar" });
 }
 

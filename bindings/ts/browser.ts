@@ -2,8 +2,10 @@
 
 import type { OpenOptions, Stats } from "./api.js";
 import { FoldbError, said, thrown } from "./errors.js";
+import { TIMER_MAX_MILLIS } from "./memory.js";
 import { load, Store } from "./module.js";
-import type { Watch } from "./work.js";
+import { ANSWER_MILLIS, within } from "./wait.js";
+import { orCancelled, type Watch } from "./work.js";
 
 /** The lock that stands for a store among all tabs and workers of an origin. */
 export function lockName(name: string): string {
@@ -13,20 +15,27 @@ export function lockName(name: string): string {
 /** How long to wait for a lock: browsers may give back those of a worker that has ended a second later. */
 export const LOCK_WAIT_MILLIS = 2000;
 
-/** The longest that a timer of a browser can wait: 25 days. */
-const TIMER_MAX_MILLIS = 0x7fffffff;
-
 /** Holds a lock until what it returns is called; `undefined` if somebody else has it for longer than that. */
 export function hold(name: string, waitMillis: number): Promise<(() => void) | undefined> {
   return new Promise((taken, failed) => {
-    const signal = waitMillis > 0 ? AbortSignal.timeout(waitMillis) : undefined;
+    const waiting = new AbortController();
+    const { signal } = waiting;
+    // Not a signal with a time of its own: nobody would hold it.
+    const timer = setTimeout(
+      () => {
+        waiting.abort();
+        taken(undefined);
+      },
+      waitMillis || ANSWER_MILLIS,
+    );
     const held = (lock: Lock | null) => {
-      if (!lock) return taken(undefined);
+      clearTimeout(timer);
+      if (!lock || signal.aborted) return taken(undefined);
       return new Promise<void>((release) => taken(() => release()));
     };
-    navigator.locks.request(name, signal ? { signal } : { ifAvailable: true }, held).catch((error: unknown) => {
-      if (signal?.aborted) taken(undefined);
-      else failed(new FoldbError("Unsupported", "Platform", `this place cannot lock a store (${said(error)})`, { cause: error }));
+    navigator.locks.request(name, waitMillis > 0 ? { signal } : { ifAvailable: true }, held).catch((error: unknown) => {
+      clearTimeout(timer);
+      failed(new FoldbError("Unsupported", "Platform", `this place cannot lock a store (${said(error)})`, { cause: error }));
     });
   });
 }
@@ -48,6 +57,15 @@ export function checkPlatform(): void {
   if (why) throw new FoldbError("Unsupported", "Platform", `this place cannot open a store: ${why}`);
 }
 
+/** Stores that this worker has open. */
+const open = new Set<string>();
+
+/** The error of a store that is open, with who has it, as far as that is known. */
+export function lockedBy(name: string, advice = "close it there, or use the store through it"): FoldbError {
+  const who = open.has(name) ? "this very worker has the store" : "another tab or worker has the store";
+  return new FoldbError("Locked", "Locked", `${who} ${name} open; ${open.has(name) ? "use that handle, or close it first" : advice}`);
+}
+
 /** A store of this origin, locked and open in this worker. */
 export async function openHere(name: string, options: OpenOptions, encoded: Uint8Array, watch: Watch): Promise<{ store: Store; memory: WebAssembly.Memory; release: () => void }> {
   checkPlatform();
@@ -58,21 +76,29 @@ export async function openHere(name: string, options: OpenOptions, encoded: Uint
   // So does the file system, which takes its time at the first call; what the module asks of it then is quick.
   navigator.storage.getDirectory().catch(() => {});
   const release = await hold(lockName(name), wait);
-  if (!release) {
-    throw new FoldbError("Locked", "Locked", `another tab or worker has the store ${name} open; close it there, or use the store through it`);
-  }
-  try {
-    const { memory } = await loading;
-    return { store: await Store.openOpfs(name, wait, encoded, watch.call), memory, release };
-  } catch (error) {
+  if (!release) throw lockedBy(name);
+  open.add(name);
+  const letGo = () => {
+    open.delete(name);
     release();
+  };
+  try {
+    const { memory } = await orCancelled(watch.signal, loading);
+    return { store: await Store.openOpfs(name, wait, encoded, watch.call), memory, release: letGo };
+  } catch (error) {
+    letGo();
     throw watch.cause(thrown(error));
   }
 }
 
+/** What a browser says of its storage, if it says so within some seconds: nothing depends on it. */
+export function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
+  return within<T | undefined>(ANSWER_MILLIS, answer, () => undefined);
+}
+
 /** Adds usage, quota and persistence, as far as the browser says what they are. */
 export async function withQuota(stats: Stats): Promise<Stats> {
-  const asked = async <T>(ask: () => Promise<T>) => ask().catch(() => undefined);
+  const asked = async <T>(ask: () => Promise<T>) => inTime(ask()).catch(() => undefined);
   const [estimate, persisted] = await Promise.all([asked(async () => navigator.storage.estimate()), asked(async () => navigator.storage.persisted())]);
   if (estimate?.usage !== undefined) stats.usageBytes = estimate.usage;
   if (estimate?.quota !== undefined) stats.quotaBytes = estimate.quota;

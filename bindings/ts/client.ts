@@ -4,21 +4,25 @@
 // gone, whatever was in flight is rejected, and so is everything later; nothing waits for ever.
 
 import type { Announcement, AsyncDb, OpenOptions, Progress, Stats, WorkOptions } from "./api.js";
-import type { ArchiveSource, Imported } from "./archive.js";
 import { Listeners, readCommits } from "./commits.js";
-import { FoldbError, invalid, said, unwritable } from "./errors.js";
+import { FoldbError, invalid, unwritable } from "./errors.js";
+import { checkName, checkSurplus } from "./given.js";
 import type { Operation } from "./operation.js";
-import { checkName, checkOptions, encodeOptions } from "./options.js";
+import { checkSame, encodeOptions } from "./options.js";
+import { askOnce } from "./persistence.js";
 import { fromWorker, PROTOCOL_VERSION, received, type FromWorker, type ToWorker } from "./protocol.js";
 import { readAnswer, writeHead } from "./request.js";
+import { aliveName, checkPage, crashed, startWorker, watch } from "./start.js";
 import { nothing } from "./surface/answers.js";
-import type { Caller, Place } from "./surface/caller.js";
+import type { Caller } from "./surface/caller.js";
 import { Db } from "./surface/db.js";
 import { ended } from "./surface/hold.js";
+import type { Place } from "./surface/place.js";
 import { opened, type Opened } from "./surface/reports.js";
-import { check, orCancelled } from "./work.js";
+import { givenUp, within } from "./wait.js";
 import { Reader } from "./wire/reader.js";
 import { Writer } from "./wire/writer.js";
+import { check, orCancelled } from "./work.js";
 
 /** Somebody who waits for an answer. */
 interface Waiting {
@@ -33,12 +37,15 @@ const NOBODY: Waiting = { read: nothing, resolve: () => {}, reject: () => {} };
 /** Longest pause before a transaction is run again, in milliseconds. */
 const PAUSE_MAX = 64;
 
+/** How long a worker may take to close its store: many times what the largest snapshot takes. */
+const CLOSE_MILLIS = 60_000;
+
 /** A message of more than this does not wait for the end of the tick. */
 const MESSAGE_BYTES = 4 << 20;
 
 class Connection {
   readonly name: string;
-  readonly asked: string;
+  readonly options: OpenOptions;
   readonly listeners = new Listeners((active) => this.#post({ type: "announce", active }));
   /** How many handles of the page use it. */
   users = 0;
@@ -67,9 +74,9 @@ class Connection {
   #closed: (() => void) | undefined;
   #closing: FoldbError | undefined;
 
-  constructor(name: string, options: OpenOptions, encoded: Uint8Array, asked: string, onProgress: WorkOptions["onProgress"]) {
+  constructor(name: string, options: OpenOptions, encoded: Uint8Array, onProgress: WorkOptions["onProgress"]) {
     this.name = name;
-    this.asked = asked;
+    this.options = options;
     this.#onProgress = onProgress;
     this.#writer = new Writer((least) => this.#grow(least));
     this.#worker = startWorker(
@@ -264,12 +271,16 @@ class Connection {
     connections.delete(this.name);
     if (this.#gone) return;
     this.#send();
-    await new Promise<void>((resolve) => {
+    const closing = new Promise<void>((resolve) => {
       this.#closed = resolve;
       this.#post({ type: "close" });
     });
+    // A worker that stands still in the middle of a call of the browser's would be waited for, and hold its lock, for ever.
+    let late: FoldbError | undefined;
+    const how = "it was ended; what was on stable media is there, and what was buffered may not be";
+    await within(CLOSE_MILLIS, closing, () => void (late = givenUp("Crashed", "the store's worker has not closed the store", CLOSE_MILLIS, how)));
     // Also where the worker died over it: what it had to close with may not be there.
-    const failure = this.#closing ?? this.#gone;
+    const failure = late ?? this.#closing ?? this.#gone;
     this.#fail(closed(this.name));
     if (failure) throw failure;
   }
@@ -290,54 +301,6 @@ function compiled(): Promise<WebAssembly.Module | undefined> {
 }
 
 const DONE: Promise<any> = Promise.resolve();
-
-function crashed(why: string): FoldbError {
-  return new FoldbError("Crashed", "Crashed", `the store's worker is gone (${why}); what was in flight may or may not be there: reopen the store`);
-}
-
-/** The name of a lock that one worker will hold for as long as it lives. */
-function aliveName(): string {
-  return `foldb-alive:${crypto.randomUUID()}`;
-}
-
-/**
- * Calls `dead` when the worker that says that it holds this lock has given it back, however it died. After a user has cleared the
- * site's data, an old page and a new worker do not see each other's locks: then a lock that is free says nothing.
- */
-function watch(alive: string, dead: (error: FoldbError) => void): void {
-  navigator.locks
-    .request(alive, { ifAvailable: true }, (lock) => !lock)
-    .then((shared) => (shared ? navigator.locks.request(alive, () => dead(crashed("it ended"))) : undefined))
-    .catch(() => {});
-}
-
-/** Refuses places that are no page, or an insecure one. */
-function checkPage(): void {
-  if (typeof Worker === "undefined" || typeof navigator === "undefined" || !navigator.locks) {
-    throw new FoldbError("Unsupported", "Platform", "a page in a secure context is needed; use openInWorker in a worker, memory or foldb/node elsewhere");
-  }
-}
-
-/** Starts a worker of the package. `failed` is told why it cannot go on. */
-function startWorker(heard: (data: unknown) => void, failed: (error: FoldbError) => void): Worker {
-  const unusable = (why: string, cause?: unknown) =>
-    new FoldbError("Unsupported", "Worker", `the package's worker cannot be started (${why}); is worker.js served beside the package's other files, from the page's own origin?`, { cause });
-  let worker: Worker;
-  try {
-    // Bundlers find the worker here, if address and options stand as they are.
-    worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "foldb" });
-  } catch (cause) {
-    throw unusable(said(cause), cause);
-  }
-  worker.addEventListener("message", ({ data }) => heard(data));
-  worker.addEventListener("messageerror", () => failed(crashed("a message of the worker cannot be read")));
-  worker.addEventListener("error", (event) => {
-    event.preventDefault();
-    // What a running worker fails with has a message; what keeps it from loading has none.
-    failed(event.message ? crashed(event.message) : unusable("it does not load"));
-  });
-  return worker;
-}
 
 function otherVersion(version: number): FoldbError {
   return new FoldbError("Unsupported", "Protocol", `the worker speaks version ${version} of the protocol, this page ${PROTOCOL_VERSION}; reload the page`);
@@ -383,6 +346,10 @@ class Client implements Caller {
     return this.#connection.request(place, operation, write, read);
   }
 
+  refuse(place: Place, error: FoldbError): Promise<never> {
+    return refused(place, error);
+  }
+
   handle(): number {
     return this.#connection.handle();
   }
@@ -425,22 +392,22 @@ class Client implements Caller {
  *
  * Throws `Locked` where another tab or worker has it, `Unsupported` where the browser cannot hold one, `NotAStore` with
  * `create: false` and none there, `Corrupt` where something that was promised is damaged, `StorageFull` without room.
- * Two calls with one name in one page get the same worker; the options of the first count, and others are `Invalid`.
+ * Two calls with one name in one page get the same worker. What the second says of the store must be as the first has it (`Invalid`
+ * otherwise); `persist`, `retries`, `signal` and `onProgress` are each call's own.
  */
-export async function open(name: string, wanted: OpenOptions = {}): Promise<AsyncDb> {
+export async function open(name: string, options: OpenOptions = {}): Promise<AsyncDb> {
+  checkSurplus("open", 2, arguments);
   checkPage();
   checkName(name);
-  checkOptions(wanted);
-  const { onProgress, signal, ...options } = wanted;
-  check(signal);
   const encoded = encodeOptions(options);
-  const asked = JSON.stringify(Object.entries(options).sort());
+  const { onProgress, signal } = options;
+  check(signal);
   let connection = connections.get(name);
-  if (!connection) {
-    connection = new Connection(name, options, encoded, asked, onProgress);
+  if (connection) {
+    checkSame(name, connection.options, options);
+  } else {
+    connection = new Connection(name, options, encoded, onProgress);
     connections.set(name, connection);
-  } else if (Object.keys(options).length > 0 && connection.asked !== asked) {
-    throw invalid("Options", `the store ${name} is open in this page with other options; open it with the same, or with none`);
   }
   connection.users++;
   const client = new Client(connection);
@@ -457,92 +424,4 @@ export async function open(name: string, wanted: OpenOptions = {}): Promise<Asyn
     if (--connection.users === 0) connection.abandon(error);
     throw error;
   }
-}
-
-/** What a short-lived worker says to one message. */
-async function askWorker<T extends FromWorker["type"]>(ask: (alive: string) => ToWorker, type: T, { onProgress, signal }: WorkOptions = {}): Promise<FromWorker & { type: T }> {
-  checkPage();
-  const alive = aliveName();
-  let worker: Worker | undefined;
-  // It clears away what it has made before it says that it was cancelled.
-  const cancel = () => worker?.postMessage({ type: "cancel" });
-  let failed: { error: unknown } | undefined;
-  signal?.addEventListener("abort", cancel);
-  try {
-    return await new Promise((resolve, reject) => {
-      const hear = (data: unknown) => {
-        const message = fromWorker(data);
-        if (message?.type === "alive") return watch(alive, reject);
-        if (message?.type === "progress") {
-          try {
-            if (!failed) onProgress?.({ phase: message.phase, done: message.done, total: message.total });
-          } catch (error) {
-            failed = { error };
-            cancel();
-          }
-        } else if (message?.type === type) resolve(message as FromWorker & { type: T });
-        else reject(message && "error" in message && message.error ? received(message.error) : crashed("a message of the worker is none of the protocol"));
-      };
-      worker = startWorker(hear, reject);
-      worker.postMessage(ask(alive));
-    });
-  } catch (error) {
-    if (failed) throw failed.error;
-    // With the signal's reason, which stayed here.
-    if (error instanceof FoldbError && error.kind === "Cancelled") check(signal);
-    throw error;
-  } finally {
-    signal?.removeEventListener("abort", cancel);
-    worker?.terminate();
-  }
-}
-
-/** The names of the stores of this origin, by a worker: browsers look into them nowhere else. */
-export async function listByWorker(): Promise<string[]> {
-  return (await askWorker((alive) => ({ type: "list", alive }), "listed")).names;
-}
-
-/** Destroys a store by a worker. */
-export async function destroyByWorker(name: string): Promise<boolean> {
-  checkName(name);
-  return (await askWorker((alive) => ({ type: "destroy", alive, name }), "destroyed")).existed;
-}
-
-/** Makes a store of an archive by a worker. */
-export async function importByWorker(name: string, source: ArchiveSource, options: WorkOptions): Promise<Imported> {
-  checkName(name);
-  const { signal, onProgress } = options;
-  check(signal);
-  const archive = await orCancelled(signal, import("./archive.js").then(({ blobOf }) => blobOf(source)));
-  const { seq, bytes } = await askWorker((alive) => ({ type: "import", alive, name, archive, watched: onProgress !== undefined }), "imported", options);
-  return { seq, bytes };
-}
-
-/** Whether the browser was asked in this page for persistent storage. */
-let asking: Promise<boolean> | undefined;
-
-/** Where it is noted that the browser was asked. It goes when the origin is evicted, and then it is time to ask again. */
-const ASKED = "foldb:persist";
-
-/** Whether the browser was asked before on behalf of this origin; notes that it is asked now. */
-function askedBefore(): boolean {
-  try {
-    const before = localStorage.getItem(ASKED);
-    localStorage.setItem(ASKED, "asked");
-    return before !== null;
-  } catch {
-    // Where nothing can be noted, it is once in each page.
-    return false;
-  }
-}
-
-/**
- * Asks for persistent storage: never where it is granted already, once in a page, and only once at all unless the app says
- * `again`. For Firefox asks its user, who would be asked at every visit.
- */
-function askOnce(connection: Connection, again: boolean): void {
-  if (connection.persisted || (askedBefore() && !again)) return;
-  // The answer is in `stats`. A user may take as long as it takes: nothing waits for it.
-  asking ??= Promise.resolve().then(() => navigator.storage.persist()).catch(() => false);
-  void asking.then((persisted) => (connection.persisted = persisted));
 }

@@ -5,10 +5,12 @@ import { openHere, withQuota } from "./browser.js";
 import { FoldbError, fromModule } from "./errors.js";
 import { localDb } from "./local.js";
 import { load, Store } from "./module.js";
-import { checkName, encodeOptions } from "./options.js";
+import { checkName } from "./given.js";
+import { checkOpening, encodeOptions } from "./options.js";
 import { Watch } from "./work.js";
 
 export async function memory(options: OpenOptions): Promise<SyncDb> {
+  checkOpening(options);
   const settled: OpenOptions = { durability: "buffered", ...options };
   const encoded = encodeOptions(settled);
   const { memory } = await load();

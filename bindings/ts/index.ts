@@ -3,7 +3,8 @@
 import type { OpenOptions, SyncDb, WorkOptions } from "./api.js";
 
 import type { ArchiveSource, Imported } from "./archive.js";
-import { destroyByWorker, importByWorker, listByWorker } from "./client.js";
+import { destroyByWorker, importByWorker, listByWorker } from "./errand.js";
+import { checkSurplus } from "./given.js";
 
 export type * from "./api.js";
 export type { ArchiveSource, Imported } from "./archive.js";
@@ -21,6 +22,7 @@ const inPage = typeof document !== "undefined";
  * Works anywhere: pages, workers, Node, Deno, Bun.
  */
 export async function memory(options: OpenOptions = {}): Promise<SyncDb> {
+  checkSurplus("memory", 1, arguments);
   return (await import("./here.js")).memory(options);
 }
 
@@ -28,11 +30,13 @@ export async function memory(options: OpenOptions = {}): Promise<SyncDb> {
  * Opens a store of this origin inside a dedicated worker, and gives the synchronous API. Throws what `open` does.
  */
 export async function openInWorker(name: string, options: OpenOptions = {}): Promise<SyncDb> {
+  checkSurplus("openInWorker", 2, arguments);
   return (await import("./here.js")).openInWorker(name, options);
 }
 
 /** The names of the stores of this origin. */
 export async function list(): Promise<string[]> {
+  checkSurplus("list", 0, arguments);
   return inPage ? listByWorker() : (await import("./stores.js")).list();
 }
 
@@ -40,6 +44,7 @@ export async function list(): Promise<string[]> {
  * Destroys a store of this origin with all that it holds, and says whether there was one. Throws `Locked` where it is open.
  */
 export async function destroy(name: string): Promise<boolean> {
+  checkSurplus("destroy", 1, arguments);
   return inPage ? destroyByWorker(name) : (await import("./stores.js")).destroy(name);
 }
 
@@ -52,5 +57,6 @@ export async function destroy(name: string): Promise<boolean> {
  * cannot be read (outside of pages, the error of a stream comes as it is).
  */
 export async function importStore(name: string, source: ArchiveSource, options: WorkOptions = {}): Promise<Imported> {
+  checkSurplus("importStore", 3, arguments);
   return inPage ? importByWorker(name, source, options) : (await import("./stores.js")).importStore(name, source, options);
 }

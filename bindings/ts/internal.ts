@@ -5,6 +5,6 @@ export { load, Store } from "./module.js";
 export { Operation } from "./operation.js";
 export { encodeOptions } from "./options.js";
 export { readAnswer, writeHead } from "./request.js";
-export { STORE } from "./surface/caller.js";
+export { STORE } from "./surface/place.js";
 export { Reader } from "./wire/reader.js";
 export { Writer } from "./wire/writer.js";

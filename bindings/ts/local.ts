@@ -7,19 +7,27 @@ import type { Announcement, OpenOptions, Out, Mode, Stats, SyncDb } from "./api.
 import { Listeners, readCommits } from "./commits.js";
 import { FoldbError, invalid, thrown, unwritable } from "./errors.js";
 import type { Store } from "./foldb_wasm.js";
-import { Memory, startTicking } from "./memory.js";
+import { Memory, startTicking, tickMillis } from "./memory.js";
 import type { Operation } from "./operation.js";
 import { readAnswer, writeHead } from "./request.js";
-import type { Caller, Place } from "./surface/caller.js";
+import type { Caller } from "./surface/caller.js";
 import { Db } from "./surface/db.js";
 import { ended } from "./surface/hold.js";
+import type { Place } from "./surface/place.js";
 import { opened, type Opened } from "./surface/reports.js";
+import { ANSWER_MILLIS, givenUp, within } from "./wait.js";
 import { Reader } from "./wire/reader.js";
 import { Writer } from "./wire/writer.js";
 
 /** Bytes of the input buffer at first, and most that it keeps. */
 const INPUT_BYTES = 4096;
 const KEPT_BYTES = 4 << 20;
+
+/** Calls whoever wants to hear of it when the thread ends, until what is returned is called. */
+interface Ending {
+  atExit(flush: (last: boolean) => void): () => void;
+  atSignal(flush: (last: boolean) => void): () => void;
+}
 
 /** What surrounds a store in this thread. */
 export interface Surroundings {
@@ -29,6 +37,8 @@ export interface Surroundings {
   readonly options: OpenOptions;
   /** Adds what only the platform knows. */
   stats?(stats: Stats): Promise<Stats>;
+  /** The end of the thread, where it can be heard of. */
+  readonly ending?: Ending;
   /** Called once the store is closed, or gone: gives back locks. */
   released?(): void | Promise<void>;
 }
@@ -41,6 +51,10 @@ export class LocalCaller implements Caller {
   readonly #writer: Writer;
   readonly #listeners: Listeners;
   readonly #stop: () => void;
+  #exiting: (() => void) | undefined;
+  #killed: (() => void) | undefined;
+  /** Whether the thread ends: then nothing waits for a timer. */
+  #last = false;
   #handles = 0;
   #retries = 0;
   #busy = false;
@@ -55,6 +69,25 @@ export class LocalCaller implements Caller {
       if (!this.#memory.gone) this.#memory.guard(() => store.announce(any));
     });
     this.#stop = startTicking(this.#memory, options);
+    this.#exiting = surroundings.ending?.atExit(this.#flush);
+    if (tickMillis(options) > 0 && (options.durability ?? "strict") !== "strict") this.buffers();
+  }
+
+  readonly #flush = (last: boolean): void => {
+    this.#last ||= last;
+    this.#memory.flush();
+  };
+
+  /** Some commits are buffered from now on. Only then it matters by what the thread ends: a listener is in the way of a signal. */
+  buffers(): void {
+    this.#killed ??= this.#surroundings.ending?.atSignal(this.#flush);
+  }
+
+  /** Leaves no timer and no listener behind. */
+  stop(): void {
+    this.#stop();
+    this.#exiting?.();
+    this.#killed?.();
   }
 
   call<T>(place: Place, operation: Operation, write: ((out: Writer) => void) | undefined, read: (answer: Reader) => T): T {
@@ -85,6 +118,7 @@ export class LocalCaller implements Caller {
     try {
       return readAnswer(this.#reader(returned), read);
     } finally {
+      if (this.#last) this.#memory.tick();
       const announced = memory.announced(returned);
       if (announced !== undefined) {
         const commits = readCommits(this.#reader(announced));
@@ -96,6 +130,10 @@ export class LocalCaller implements Caller {
   #reader(returned: number): Reader {
     const { bytes, view, at, end } = this.#memory.answer(returned);
     return new Reader(bytes, view, at, end);
+  }
+
+  refuse(_: Place, error: FoldbError): never {
+    throw error;
   }
 
   handle(): number {
@@ -123,13 +161,18 @@ export class LocalCaller implements Caller {
   }
 
   async close(): Promise<void> {
-    this.#stop();
+    this.stop();
     try {
       this.#memory.guard(() => this.#memory.store.close());
     } finally {
       this.#memory.gone ??= new FoldbError("Closed", "Closed", `the store ${this.name} was closed`);
-      await this.#memory.settled();
-      await this.#surroundings.released?.();
+      try {
+        await within(ANSWER_MILLIS, this.#memory.settled(), () => {
+          throw givenUp("Io", "a file that the browser was making has not come", ANSWER_MILLIS, "the store is closed, and has all that it was given");
+        });
+      } finally {
+        await this.#surroundings.released?.();
+      }
     }
   }
 }
@@ -137,6 +180,12 @@ export class LocalCaller implements Caller {
 /** The synchronous API over an open store. */
 export function localDb(surroundings: Surroundings): SyncDb {
   const caller = new LocalCaller(surroundings);
-  const found = opened(caller) as Out<Mode, Opened> as Opened;
+  let found: Opened;
+  try {
+    found = opened(caller) as Out<Mode, Opened> as Opened;
+  } catch (error) {
+    caller.stop();
+    throw error;
+  }
   return new Db(caller, found, surroundings.options.retries) as unknown as SyncDb;
 }

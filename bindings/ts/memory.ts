@@ -5,7 +5,7 @@
 import type { OpenOptions } from "./api.js";
 import { stopped, thrown, type FoldbError } from "./errors.js";
 import type { Store } from "./foldb_wasm.js";
-import { INPUT_BYTES_MAX } from "./request.js";
+import { INPUT_BYTES_MAX } from "./wire/limits.js";
 
 /** Marks in what a call returns: see `src/store.rs`. */
 const MOVED = 0x80000000;
@@ -15,6 +15,9 @@ const LENGTH = 0x1fffffff;
 
 /** After files could not be made, it is not tried again for so many milliseconds. */
 const REFILL_PAUSE_MILLIS = 500;
+
+/** Ticks that leave nothing to do: one syncs, and one says so. */
+const FLUSH_TICKS = 3;
 
 /** The module's buffers, and its failure. */
 export class Memory {
@@ -112,6 +115,12 @@ export class Memory {
     }
   }
 
+  /** Brings what is buffered to the medium, as far as that is possible, and says in the log that it is. Throws what fails. */
+  flush(): void {
+    if (this.gone) return;
+    for (let ticks = 0; ticks < FLUSH_TICKS && this.guard(() => this.store.tick()); ticks++);
+  }
+
   get memoryBytes(): number {
     return this.#memory.buffer.byteLength;
   }
@@ -128,6 +137,9 @@ export class Memory {
   }
 }
 
+/** The longest that a timer can wait: 25 days. */
+export const TIMER_MAX_MILLIS = 0x7fffffff;
+
 /** Calls the store's timer. */
 export function startTicking(memory: Memory, options: OpenOptions): () => void {
   const millis = tickMillis(options);
@@ -143,5 +155,7 @@ export function tickMillis(options: OpenOptions): number {
   const { durability: wanted = "strict" } = options;
   if (wanted === "inMemory") return 0;
   if (wanted === "strict") return 1000;
-  return Math.max(1, wanted === "buffered" ? 100 : (wanted.intervalMs ?? 100));
+  const interval = wanted === "buffered" ? 100 : (wanted.intervalMs ?? 100);
+  // A little early, so that a commit rarely finds the interval over. What is longer than a timer can wait would be no wait at all.
+  return Math.min(Math.max(1, Math.floor(interval * 0.75)), TIMER_MAX_MILLIS);
 }

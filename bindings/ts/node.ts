@@ -10,10 +10,13 @@ import * as path from "node:path";
 
 import type { OpenOptions, SyncDb, WorkOptions } from "./api.js";
 import { pour, type ArchiveSource, type Imported } from "./archive.js";
-import { FoldbError, fromModule, thrown } from "./errors.js";
+import { ending } from "./ending.js";
+import { FoldbError, fromModule, invalid, thrown } from "./errors.js";
 import { localDb } from "./local.js";
 import { load, readModuleWith, Store, StoreImport } from "./module.js";
+import { checkSurplus, checkWork } from "./given.js";
 import { encodeOptions } from "./options.js";
+import { isText } from "./text.js";
 import { check, Watch } from "./work.js";
 
 export type * from "./api.js";
@@ -25,31 +28,40 @@ readModuleWith(() => readFile(new URL("./foldb_wasm_bg.wasm", import.meta.url)))
 
 const LOCK = "lock";
 const OWN = ["log-", "anchor-", "snap-"];
+/** Directories that this thread has open, by their resolved paths. */
+const open = new Set<string>();
 /** Zeros are written in pieces of this size. */
 const ZEROS = new Uint8Array(1 << 20);
 
 /**
  * Opens the store in a directory, or creates both.
  *
- * Throws `Locked` where another process has it, `NotAStore` where the directory holds something else (or nothing, with
+ * It is open until `close`, also if nobody holds it any more. Where the process ends before (at the end of the program, by
+ * `process.exit`, an uncaught error, SIGINT, SIGTERM or SIGHUP), what is buffered is synced, and the process ends as it would have
+ * ended. For the signals there is a listener while a store is buffered and the program has none of its own: like any
+ * listener it hears of a signal when the event loop runs, and not in a loop without an `await`. A worker thread hears of its own
+ * end only: it loses what came after the last sync when it is terminated, or when another thread ends the process.
+ *
+ * Throws `Locked` where another process or handle has it, `NotAStore` where the directory holds something else (or nothing, with
  * `create: false`), `Unsupported` with code `NoLock` where this system offers no lock that Node can take, and what `open` of
  * `foldb` throws.
  */
 export async function openDirectory(directory: string, options: OpenOptions = {}): Promise<SyncDb> {
+  checkSurplus("openDirectory", 2, arguments);
   const encoded = encodeOptions(options);
   const watch = new Watch(options);
   const { memory } = await load();
   const create = options.create ?? true;
   const place = existing(directory, create);
-  const lock = takeLock(place, create);
+  const letGo = takeLock(place, create);
   const files = new Files(place);
   const released = () => {
     files.closeAll();
-    fs.closeSync(lock);
+    letGo();
   };
   try {
     const store = Store.openNode(files, encoded, watch.call);
-    return localDb({ name: place, store, memory, options, released });
+    return localDb({ name: place, store, memory, options, ending: ending(), released });
   } catch (error) {
     released();
     throw watch.cause(thrown(error));
@@ -61,21 +73,27 @@ export async function openDirectory(directory: string, options: OpenOptions = {}
  * `importStore` of `foldb` throws.
  */
 export async function importStore(directory: string, source: ArchiveSource, options: WorkOptions = {}): Promise<Imported> {
+  checkSurplus("importStore", 3, arguments);
+  checkWork("importStore", options);
   check(options.signal);
   await load();
   const place = existing(directory, true);
-  const lock = takeLock(place, true);
+  const letGo = takeLock(place, true);
   const files = new Files(place);
   try {
     return await pour(source, fromModule(() => StoreImport.intoNode(files)), options);
   } finally {
     files.closeAll();
-    fs.closeSync(lock);
+    letGo();
   }
 }
 
 /** The directory, resolved; made if it is missing and that is wanted. */
 function existing(directory: string, create: boolean): string {
+  // A file system of bytes would be given another name, the same one for many.
+  if (typeof directory === "string" && !isText(directory)) {
+    throw invalid("Text", `the path of a directory cannot have half of a surrogate pair: ${JSON.stringify(directory)}`);
+  }
   try {
     if (!fs.existsSync(directory) && create) makeDurably(path.resolve(directory));
     if (!fs.statSync(directory).isDirectory()) throw notAStore(directory, "it is not a directory; a store is one");
@@ -111,12 +129,20 @@ function syncDirectory(directory: string): void {
   }
 }
 
-/** Takes the lock of the store, as the native backend does, and returns the file that holds it. */
-function takeLock(directory: string, create: boolean): number {
+/** Takes the lock of the store, as the native backend does, and returns what gives it back. */
+function takeLock(directory: string, create: boolean): () => void {
   const file = path.join(directory, LOCK);
+  if (open.has(directory)) {
+    throw new FoldbError("Locked", "Locked", `${directory} is locked: this program has the store open already; use that handle, or close it first`);
+  }
   try {
     if (!fs.existsSync(file)) refuseForeign(directory, create);
-    return lockFile(file, directory);
+    const lock = lockFile(file, directory);
+    open.add(directory);
+    return () => {
+      open.delete(directory);
+      fs.closeSync(lock);
+    };
   } catch (error) {
     throw failure(error, file, "locking");
   }
@@ -274,7 +300,7 @@ function codeOf(error: unknown): string | undefined {
 }
 
 function locked(directory: string): FoldbError {
-  return new FoldbError("Locked", "Locked", `${directory} is locked: another process has the store open; close it there, or wait for it to end`);
+  return new FoldbError("Locked", "Locked", `${directory} is locked: another process, or another thread of this one, has the store open; close it there, or wait for it to end`);
 }
 
 function notAStore(directory: string, why: string): FoldbError {

@@ -2,27 +2,48 @@
 
 import type { OpenOptions } from "./api.js";
 import { invalid } from "./errors.js";
+import { checkOptions, checkRetries, checkWatching, choice, WORK_OPTIONS } from "./given.js";
 import { durability } from "./surface/transact.js";
+import { describe } from "./wire/cbor.js";
 import { Writer } from "./wire/writer.js";
 
 const RECOVERY = ["default", "strict", "salvage"];
 
-/** Refuses what is not the name of a store. What a name may be is for the module to say. */
-export function checkName(name: unknown): void {
-  if (typeof name !== "string") throw invalid("Argument", `the name of a store is a string, not ${typeof name}`);
+/** What is of the store, and so the same for all who share it. */
+const OF_STORE = ["durability", "recovery", "checkSnapshots", "segmentBytes", "snapshotLogBytes", "snapshotOnClose"] as const;
+const OPTIONS = [...OF_STORE, "create", "retries", "persist", "lockTimeoutMs", ...WORK_OPTIONS];
+
+/** Refuses what are no options of an opening. */
+export function checkOpening(options: OpenOptions): void {
+  checkOptions("an opening", options, OPTIONS);
+  checkWatching(options);
+  checkRetries(options.retries);
+  choice("persist", options.persist);
+  const { lockTimeoutMs = 0 } = options;
+  if (typeof lockTimeoutMs !== "number" || !(lockTimeoutMs >= 0)) {
+    throw invalid("Argument", `lockTimeoutMs is a number of milliseconds, 0 or more, not ${describe(lockTimeoutMs)}`);
+  }
 }
 
-/** Refuses what are no options at all. */
-export function checkOptions(options: unknown): void {
-  if (typeof options !== "object" || options === null) throw invalid("Argument", "the options of an opening are an object");
+/** Refuses options that a store which is open in this page does not have. What is left out is as it is. */
+export function checkSame(name: string, open: OpenOptions, wanted: OpenOptions): void {
+  for (const option of OF_STORE) {
+    if (wanted[option] === undefined) continue;
+    const [found, asked] = [open, wanted].map((options) => JSON.stringify(settled(options)[option]));
+    if (found === asked) continue;
+    throw invalid("Options", `the store ${name} is open in this page with ${option} ${found}, not ${asked}; open it with the same, or without saying`);
+  }
+}
+
+/** Options as they are where nothing is said, and each in one form. */
+function settled({ durability = "strict", recovery = "default", checkSnapshots = false, segmentBytes = 64 << 20, snapshotLogBytes = 256 << 20, snapshotOnClose = true }: OpenOptions) {
+  const relaxed = durability === "buffered" ? {} : durability;
+  const interval = typeof relaxed === "object" ? { intervalMs: 100, bytes: 1 << 20, ...relaxed } : relaxed;
+  return { durability: interval, recovery, checkSnapshots, segmentBytes, snapshotLogBytes, snapshotOnClose };
 }
 
 export function encodeOptions(options: OpenOptions): Uint8Array {
-  checkOptions(options);
-  const { lockTimeoutMs = 0 } = options;
-  if (typeof lockTimeoutMs !== "number" || !(lockTimeoutMs >= 0)) {
-    throw invalid("Argument", `lockTimeoutMs is a number of milliseconds, 0 or more, not ${String(lockTimeoutMs)}`);
-  }
+  checkOpening(options);
   let started = false;
   const out: Writer = new Writer((least) => {
     const bytes = new Uint8Array(Math.max(least, 256));
@@ -31,12 +52,12 @@ export function encodeOptions(options: OpenOptions): Uint8Array {
   });
   started = true;
   durability(out, options.durability ?? "strict");
-  out.flag(options.create ?? true);
+  out.flag(choice("create", options.create, true));
   const recovery = RECOVERY.indexOf(options.recovery ?? "default");
-  if (recovery < 0) throw invalid("Argument", `${String(options.recovery)} is not a recovery mode`);
+  if (recovery < 0) throw invalid("Argument", `${describe(options.recovery)} is not a recovery mode: ${RECOVERY.join(", ")}`);
   out.u8(recovery);
-  out.flag(options.checkSnapshots);
-  out.flag(options.snapshotOnClose ?? true);
+  out.flag(choice("checkSnapshots", options.checkSnapshots));
+  out.flag(choice("snapshotOnClose", options.snapshotOnClose, true));
   out.optional(options.segmentBytes, (bytes) => out.number(bytes));
   out.flag(options.snapshotLogBytes !== undefined);
   if (options.snapshotLogBytes !== undefined) out.optional(options.snapshotLogBytes, (bytes) => out.number(bytes));

@@ -3,12 +3,9 @@
 import { FoldbError } from "./errors.js";
 import type { ErrorKind } from "./api.js";
 import type { Operation } from "./operation.js";
-import type { Place } from "./surface/caller.js";
+import type { Place } from "./surface/place.js";
 import type { Reader } from "./wire/reader.js";
 import type { Writer } from "./wire/writer.js";
-
-/** Most bytes of a request, with what a page sends along with it: see `src/store.rs`. */
-export const INPUT_BYTES_MAX = 264 << 20;
 
 /** Writes what every request begins with. `waiting`: a write of a transaction whose answer nobody waits for. */
 export function writeHead(out: Writer, { target, handle, run }: Place, operation: Operation, waiting: boolean): void {

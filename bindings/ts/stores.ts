@@ -2,10 +2,10 @@
 
 import type { WorkOptions } from "./api.js";
 import { pour, type ArchiveSource, type Imported } from "./archive.js";
-import { checkPlatform, hold, lockName, LOCK_WAIT_MILLIS } from "./browser.js";
-import { FoldbError, rethrow } from "./errors.js";
+import { checkPlatform, hold, lockedBy, lockName, LOCK_WAIT_MILLIS } from "./browser.js";
+import { rethrow } from "./errors.js";
+import { checkName, checkWork } from "./given.js";
 import { destroyStore, listStores, load, StoreImport } from "./module.js";
-import { checkName } from "./options.js";
 import { check } from "./work.js";
 
 export async function list(): Promise<string[]> {
@@ -20,6 +20,7 @@ export async function destroy(name: string): Promise<boolean> {
 
 /** Makes a store of an archive. One that was not there before is not there after a failure either. */
 export async function importStore(name: string, source: ArchiveSource, options: WorkOptions): Promise<Imported> {
+  checkWork("importStore", options);
   check(options.signal);
   return locked(name, "import under another name", async () => {
     const existed = (await list()).includes(name);
@@ -38,7 +39,7 @@ async function locked<T>(name: string, advice: string, work: () => Promise<T>): 
   checkPlatform();
   await load();
   const release = await hold(lockName(name), LOCK_WAIT_MILLIS);
-  if (!release) throw new FoldbError("Locked", "Locked", `the store ${name} is open; ${advice}`);
+  if (!release) throw lockedBy(name, advice);
   try {
     return await work();
   } finally {

@@ -1,6 +1,7 @@
 // Values of the store that JavaScript has no type for.
 
 import type { Value } from "./api.js";
+import { whole } from "./integers.js";
 
 /** A value with a CBOR tag (RFC 8949, section 3.4) that JavaScript has no type for. */
 export class Tagged {
@@ -8,7 +9,7 @@ export class Tagged {
   readonly value: Value;
 
   constructor(tag: bigint | number, value: Value) {
-    this.tag = BigInt(tag);
+    this.tag = whole(tag);
     this.value = value;
   }
 }
@@ -18,6 +19,6 @@ export class U256 {
   readonly value: bigint;
 
   constructor(value: bigint | number) {
-    this.value = BigInt(value);
+    this.value = whole(value);
   }
 }

@@ -52,6 +52,10 @@ export class Watch {
     check(options.signal);
   }
 
+  get signal(): AbortSignal | undefined {
+    return this.#options.signal;
+  }
+
   /** For the module; nothing where nobody wants to know. Returns whether to stop. */
   get call(): ((phase: string, done: number, total: number) => boolean) | undefined {
     const { onProgress, signal } = this.#options;

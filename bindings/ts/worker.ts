@@ -1,12 +1,13 @@
 // The worker that holds a store for a page. It is started by `open` and does nothing by itself.
 
 import type { Progress, Stats } from "./api.js";
-import { hold, openHere, withQuota } from "./browser.js";
+import { hold, inTime, openHere, withQuota } from "./browser.js";
 import { FoldbError, thrown } from "./errors.js";
 import { Memory, startTicking } from "./memory.js";
 import { readModuleWith } from "./module.js";
 import { PROTOCOL_VERSION, sendable, toWorker, type FromWorker, type ToWorker } from "./protocol.js";
 import { destroy, importStore, list } from "./stores.js";
+import { ANSWER_MILLIS, within } from "./wait.js";
 import { Watch } from "./work.js";
 
 /** The part of a port that is used here: a worker's own scope has it, and a `MessagePort`. */
@@ -37,6 +38,8 @@ class Session {
   readonly #cancel = new AbortController();
   #held: Held | undefined;
   #turn: Promise<void> = Promise.resolve();
+  /** Files that were waited for and did not come. */
+  #overdue: Promise<void> | undefined;
   /** How many messages wait for their turn. */
   #queued = 0;
 
@@ -138,7 +141,7 @@ class Session {
     if (this.#held) throw new FoldbError("Invalid", "Opened", "the store is open already");
     readModuleWith(() => this.#module);
     // Asked for now and waited for later: each of these is a way to the browser's own process and back.
-    const persisted = navigator.storage?.persisted().catch(() => undefined);
+    const persisted = inTime(Promise.resolve(navigator.storage?.persisted()).catch(() => undefined));
     const { store, memory: wasm, release } = await openHere(name, options, encoded, new Watch({ onProgress: this.#watch(watched) }));
     const memory = new Memory(store, wasm);
     this.#held = { memory, stop: startTicking(memory, options), release };
@@ -163,9 +166,10 @@ class Session {
         this.#say({ type: "commits", bytes: commits }, commits);
       }
     }
-    // Where few files are left, the next message waits until there are more: no burst of a page can use them up.
+    // Where few files are left, the next message waits until there are more: no burst of a page can use them up. It does not
+    // wait for a browser that makes none: what needs no file is answered, and what needs one fails by itself.
     const refilled = memory.refill(returned);
-    if (refilled) this.#wait(() => refilled);
+    if (refilled && refilled !== this.#overdue) this.#wait(() => within(ANSWER_MILLIS, refilled, () => void (this.#overdue = refilled)));
   }
 
   #close(): void {

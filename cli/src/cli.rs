@@ -1,15 +1,13 @@
-//! What can be typed: the command line as types. The arguments of a command are in the command's own file.
+//! What can be typed, and which command it runs. The arguments of a command are in the command's own file.
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use foldb::RecoveryMode;
+use clap::{Parser, Subcommand};
 
 use crate::{
     command::{
         archive, demo, diff, dump, events, import, json, kv, replay, runs, snapshot, state, stats, trace, verify,
     },
-    failure::STATUS_HELP,
+    context::{Context, Global},
+    failure::{Result, STATUS_HELP},
 };
 
 /// Looks into foldb stores and works with them: import, inspect, replay, compare, verify.
@@ -20,56 +18,6 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Options that every command takes.
-#[derive(Debug, Args)]
-pub(crate) struct Global {
-    /// The directory of the store
-    #[arg(
-        long,
-        help_heading = "Options of every command",
-        global = true,
-        env = "FOLDB_STORE",
-        default_value = "./foldb-data",
-        value_name = "DIR"
-    )]
-    pub(crate) store: PathBuf,
-    /// What may be wrong with a store that is opened
-    #[arg(long, help_heading = "Options of every command", global = true, value_enum, default_value_t = Recovery::Default)]
-    pub(crate) recovery: Recovery,
-    /// Print JSON: one object, or one a line where there is a list
-    #[arg(long, help_heading = "Options of every command", global = true)]
-    pub(crate) json: bool,
-}
-
-/// How careful to be with what is wrong in the files of a store.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Recovery {
-    /// What a crash leaves behind
-    Default,
-    /// Nothing at all
-    Strict,
-    /// Anything: read what can be read, and take no writes
-    Salvage,
-}
-
-impl Recovery {
-    pub(crate) fn mode(self) -> RecoveryMode {
-        match self {
-            Recovery::Default => RecoveryMode::Default,
-            Recovery::Strict => RecoveryMode::Strict,
-            Recovery::Salvage => RecoveryMode::Salvage,
-        }
-    }
-}
-
-/// Where a command reads or writes.
-#[derive(Debug, Args)]
-pub(crate) struct InRun {
-    /// The run, by id, by the beginning of its id, or by name; without it, the default space
-    #[arg(long, value_name = "RUN")]
-    pub(crate) run: Option<String>,
 }
 
 /// The commands.
@@ -116,4 +64,30 @@ pub(crate) enum Command {
     /// The process that `demo` starts and kills
     #[command(hide = true)]
     DemoWorker(demo::WorkerArgs),
+}
+
+/// Runs a command.
+pub(crate) fn run(command: &Command, context: &mut Context) -> Result<()> {
+    match command {
+        Command::Demo(args) => demo::run(args, context),
+        Command::Import(args) => import::run(args, context),
+        Command::Runs(args) => runs::run(args, context),
+        Command::Get(args) => kv::get(args, context),
+        Command::Put(args) => kv::put(args, context),
+        Command::Delete(args) => kv::delete(args, context),
+        Command::Scan(args) => kv::scan(args, context),
+        Command::Json(args) => json::run(args, context),
+        Command::Events(args) => events::run(args, context),
+        Command::State(args) => state::run(args, context),
+        Command::Trace(args) => trace::run(args, context),
+        Command::Replay(args) => replay::run(args, context),
+        Command::Diff(args) => diff::run(args, context),
+        Command::Snapshot(args) => snapshot::run(args, context),
+        Command::Verify(args) => verify::run(args, context),
+        Command::Stats(args) => stats::run(args, context),
+        Command::Export(args) => archive::export_store(args, context),
+        Command::ImportStore(args) => archive::import_store(args, context),
+        Command::Dump(args) => dump::run(args, context),
+        Command::DemoWorker(args) => demo::work(args, context),
+    }
 }

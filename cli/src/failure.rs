@@ -81,12 +81,17 @@ impl Failure {
 
     /// The operating system refused something to do with a file of the user's (not of the store).
     pub(crate) fn io(action: &str, path: &Path, error: &io::Error) -> Self {
-        let message = format!("{action} {}: {error}", path.display());
         // A mistyped file name is the user's to correct; everything else is the system's.
-        if error.kind() == io::ErrorKind::NotFound {
-            return Self::new(Status::Usage, "not_found", message);
-        }
-        Self::new(Status::System, "io", message)
+        let (status, kind, why) = match error.kind() {
+            io::ErrorKind::NotFound => (Status::Usage, "not_found", "there is no such file or directory"),
+            io::ErrorKind::IsADirectory => (Status::Usage, "invalid", "it is a directory"),
+            io::ErrorKind::NotADirectory => (Status::Usage, "invalid", "a part of the path is no directory"),
+            io::ErrorKind::PermissionDenied => (Status::System, "io", "no permission"),
+            io::ErrorKind::StorageFull => (Status::System, "io", "no space is left"),
+            _ => (Status::System, "io", ""),
+        };
+        let why = if why.is_empty() { error.to_string() } else { why.to_owned() };
+        Self::new(status, kind, format!("{action} {}: {why}", path.display()))
     }
 
     /// The same failure with advice. Advice that is there already stays.

@@ -8,10 +8,13 @@ use std::{
     path::Path,
 };
 
-use foldb::limits::VALUE_BYTES_MAX;
+use foldb::{json::TextError, limits::VALUE_BYTES_MAX};
 use serde_json::Value;
 
-use crate::failure::{Failure, Result, Status};
+use crate::{
+    failure::{Failure, Result, Status},
+    input, text, value,
+};
 
 /// Lines of a file or of standard input.
 pub(crate) struct Lines {
@@ -75,25 +78,29 @@ impl Lines {
     /// The value on the next line that is not blank, or `None` at the end.
     pub(crate) fn next_value(&mut self) -> Result<Option<Value>> {
         while self.read_line()? {
-            if self.buffer.trim_ascii().is_empty() {
+            // A mark may stand in front of every file that was put into this one.
+            let text = input::utf8(&self.buffer).map_err(|failure| self.located(failure))?;
+            if text.trim_ascii().is_empty() {
                 continue;
             }
-            return serde_json::from_slice(&self.buffer).map(Some).map_err(|error| self.malformed(&error));
+            let value = foldb::json::parse(text.trim_end_matches(['\n', '\r']));
+            return value.map(Some).map_err(|error| self.malformed(&error));
         }
         Ok(None)
     }
 
     /// An error about the line that was read last.
-    pub(crate) fn failure(&self, message: impl Into<String>) -> Failure {
-        Failure::usage(message).at(format_args!("{}:{}", self.name, self.line))
+    pub(crate) fn located(&self, failure: impl Into<Failure>) -> Failure {
+        failure.into().at(format_args!("{}:{}", self.name, self.line))
     }
 
-    fn malformed(&self, error: &serde_json::Error) -> Failure {
-        // The parser sees a single line, so its own "line 1" would only mislead.
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        let text = error.to_string();
-        let what = text.strip_suffix(place.as_str()).unwrap_or(&text);
-        self.failure(format!("not JSON: {what} (column {})", error.column()))
+    fn malformed(&self, error: &TextError) -> Failure {
+        let failure = self.located(value::unreadable(error, false));
+        if error.what().ends_with("found the end") {
+            return failure
+                .hint("each line has to be one whole JSON value; this one is cut off, or goes on in the next line");
+        }
+        failure
     }
 
     /// Reads one line into the buffer; whether there was one.
@@ -118,7 +125,12 @@ impl Lines {
             self.fingerprint = (self.fingerprint ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);
         }
         if read >= LINE_BYTES_MAX && !self.buffer.ends_with(b"\n") {
-            return Err(self.failure(format!("the line is longer than {LINE_BYTES_MAX} bytes")));
+            let message = format!(
+                "the line is longer than {}, and a value has at most {}",
+                text::size(LINE_BYTES_MAX),
+                text::size(VALUE_BYTES_MAX as u64)
+            );
+            return Err(self.located(Failure::new(Status::Usage, "limit", message)));
         }
         Ok(true)
     }

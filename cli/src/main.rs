@@ -1,14 +1,19 @@
 //! The `foldb` program: puts data into stores, looks at what is there, and shows that a store keeps its promises.
 //!
-//! One file per command under `command/`. Around them: [`cli`] (what can be typed), [`store`] (opening a store, naming
-//! runs), [`output`], [`text`], [`value`] and [`progress`] (what is shown), [`failure`] (how it ends).
+//! One file per command under `command/`. Above them: [`cli`] (what can be typed). Below them, for all to use: [`context`] (what
+//! every command takes), [`report`] (what several commands tell), [`store`] (opening a store, naming runs), [`option`],
+//! [`input`] and [`jsonl`] (what is read), [`output`], [`text`], [`value`] and [`progress`] (what is shown), [`failure`] (how it ends).
 
 mod cli;
 mod command;
+mod context;
 mod failure;
+mod input;
 mod jsonl;
+mod option;
 mod output;
 mod progress;
+mod report;
 mod store;
 mod text;
 mod value;
@@ -17,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::{cli::Cli, command::Context, failure::Failure};
+use crate::{cli::Cli, context::Context, failure::Failure};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -26,7 +31,7 @@ fn main() -> ExitCode {
     };
     let json = cli.global.json;
     let mut context = Context::new(&cli.global);
-    let result = command::run(&cli.command, &mut context).and_then(|()| context.output.flush());
+    let result = cli::run(&cli.command, &mut context).and_then(|()| context.output.flush());
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -2,9 +2,12 @@
 //!
 //! Invariant: a command that only looks never makes a store where there was none.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-use foldb::{Durability, FsStorage, Options, RecoveryMode, Run, RunFilter, RunId, RunInfo, Store};
+use foldb::{Durability, ErrorKind, FsStorage, Options, RecoveryMode, Run, RunFilter, RunId, RunInfo, Store};
 
 use crate::failure::{Failure, Result, Status};
 
@@ -18,7 +21,7 @@ pub(crate) struct Location {
 impl Location {
     /// Opens a store that must be there.
     pub(crate) fn open_existing(&self) -> Result<Store> {
-        check_there(&self.path)?;
+        self.check_there()?;
         Ok(foldb::open_with(&self.path, self.options().create(false))?)
     }
 
@@ -35,7 +38,26 @@ impl Location {
 
     /// Opens a store, and makes it if it is not there, for work of many commits, which chooses itself when a commit counts as written.
     pub(crate) fn open_or_create_with(&self, durability: Durability) -> Result<Store> {
-        Ok(foldb::open_with(&self.path, self.options().create(true).durability(durability))?)
+        leads_somewhere(&self.path)?;
+        let opened = foldb::open_with(&self.path, self.options().create(true).durability(durability));
+        opened.map_err(|error| match error.kind() {
+            // Nothing that is missing keeps a directory from being made, but a place that takes none, as /proc.
+            ErrorKind::NotFound => {
+                let message = format!("no directory can be made at {}", self.path.display());
+                Failure::new(Status::Usage, "not_found", message)
+                    .hint("name another place with --store DIR or FOLDB_STORE")
+            }
+            _ => error.into(),
+        })
+    }
+
+    /// Fails with advice if there is nothing at the path.
+    pub(crate) fn check_there(&self) -> Result<()> {
+        check_there(&self.path).map_err(|failure| {
+            failure.hint(
+                "name one with --store DIR or FOLDB_STORE; `foldb import`, `foldb put` and `foldb runs begin` make a new one",
+            )
+        })
     }
 
     fn options(&self) -> Options {
@@ -43,15 +65,32 @@ impl Location {
     }
 }
 
-/// Fails with advice if there is nothing at a path.
+/// Fails if there is nothing at a path.
 pub(crate) fn check_there(path: &Path) -> Result<()> {
-    if path.exists() {
+    if leads_somewhere(path)? {
         return Ok(());
     }
-    let message = format!("there is no store at {}", path.display());
-    Err(Failure::new(Status::Usage, "no_store", message).hint(
-        "name one with --store DIR or FOLDB_STORE; `foldb import`, `foldb put` and `foldb runs begin` make a new one",
-    ))
+    Err(Failure::new(Status::Usage, "no_store", format!("there is no store at {}", path.display())))
+}
+
+/// Whether there is something at a path. A link that leads to nothing is neither a store nor a place for one: whatever is made
+/// there would be made somewhere else, and is more likely a disk that is not mounted.
+pub(crate) fn leads_somewhere(path: &Path) -> Result<bool> {
+    let error = match fs::metadata(path) {
+        Ok(_) => return Ok(true),
+        Err(error) => error,
+    };
+    match fs::read_link(path) {
+        Ok(target) => {
+            let message = format!("{} is a link to {}, which does not lead anywhere", path.display(), target.display());
+            Err(Failure::new(Status::Usage, "no_store", message)
+                .hint("mount or make what it leads to, or correct the link; `ls -l` shows it"))
+        }
+        Err(_) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        // What is no directory, the store itself names.
+        Err(_) if error.kind() == io::ErrorKind::NotADirectory => Ok(true),
+        Err(_) => Err(Failure::io("looking at", path, &error)),
+    }
 }
 
 /// Closes a store after writing, so that the next opening finds nothing to repair.

@@ -2,6 +2,9 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+/// How much of a value a table shows.
+pub(crate) const VALUE_WIDTH: usize = 100;
+
 /// Bytes as text if they are printable UTF-8, else as `0x` and hexadecimal digits.
 pub(crate) fn bytes(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {

@@ -4,41 +4,61 @@
 //! with keys that are not text a list of pairs under `$map`, a tagged value `{"$tag": 2, "value": …}`. 256-bit counters are
 //! numbers in text, as 64 bits would not hold them. Everything else has one obvious form.
 
-use foldb::value::Value;
+use foldb::{json::TextError, value::Value};
 use serde_json::{Map, json};
 
 use crate::{
     failure::{Failure, Result},
+    input::{self, Named},
     text,
 };
 
-/// A value given on the command line: text as it is, or JSON.
-pub(crate) fn parse(text: &str, as_json: bool) -> Result<Value> {
-    if as_json { parse_json("VALUE", text).map(|json| from_json(&json)) } else { Ok(Value::Text(text.to_owned())) }
+/// A value given on the command line as argument `what`: text as it is, or JSON.
+pub(crate) fn parse(what: &str, text: &str, as_json: bool) -> Result<Value> {
+    if as_json { Ok(from_json(&parse_json(what, text)?)?) } else { Ok(Value::Text(text.to_owned())) }
 }
 
-/// JSON given on the command line as argument `what`.
-pub(crate) fn parse_json(what: &str, text: &str) -> Result<serde_json::Value> {
-    serde_json::from_str(text).map_err(|error| {
-        Failure::usage(format!("{what} is not JSON: {error}"))
-            .hint("text in JSON has quotes of its own, as in '\"text\"'")
+/// The value of [`json_argument`].
+pub(crate) fn from_argument(what: &str, argument: &str) -> Result<Value> {
+    Ok(from_json(&json_argument(what, argument)?)?)
+}
+
+/// JSON from argument `what` itself, from standard input (`-`) or from a file (`@FILE`).
+pub(crate) fn json_argument(what: &str, argument: &str) -> Result<serde_json::Value> {
+    let Named { name, text } = input::argument(what, argument)?;
+    parse_json(&name, &text)
+}
+
+fn parse_json(name: &str, text: &str) -> Result<serde_json::Value> {
+    foldb::json::parse(text).map_err(|error| {
+        let failure = unreadable(&error, text.trim_end().contains('\n')).at(name);
+        if text.trim_start().starts_with(['{', '[', '"']) {
+            return failure;
+        }
+        failure.hint("text in JSON has quotes of its own, as in '\"text\"'")
     })
+}
+
+/// Why JSON cannot be taken, and where: the line is told where there are several.
+pub(crate) fn unreadable(error: &TextError, with_line: bool) -> Failure {
+    let line = if with_line { format!("line {}, ", error.line()) } else { String::new() };
+    let path = if error.path().is_empty() { String::new() } else { format!(", at {}", error.path()) };
+    Failure::usage(format!("cannot be read as JSON: {} ({line}column {}{path})", error.what(), error.column()))
 }
 
 /// The value of a JSON value. The members of an object are sorted by name: their order in memory is decided by a feature of
 /// the JSON library that any crate of a program can turn on, and must not decide what is stored.
-pub(crate) fn from_json(json: &serde_json::Value) -> Value {
-    match json {
-        serde_json::Value::Array(items) => Value::List(items.iter().map(from_json).collect()),
+pub(crate) fn from_json(json: &serde_json::Value) -> foldb::Result<Value> {
+    Ok(match json {
+        serde_json::Value::Array(items) => Value::List(items.iter().map(from_json).collect::<foldb::Result<_>>()?),
         serde_json::Value::Object(members) => {
             let mut members: Vec<_> = members.iter().collect();
             members.sort_by_key(|(name, _)| *name);
-            Value::Map(
-                members.into_iter().map(|(name, member)| (Value::from(name.as_str()), from_json(member))).collect(),
-            )
+            let pairs = members.into_iter().map(|(name, member)| Ok((Value::from(name.as_str()), from_json(member)?)));
+            Value::Map(pairs.collect::<foldb::Result<_>>()?)
         }
-        scalar => Value::from(scalar),
-    }
+        scalar => Value::try_from(scalar)?,
+    })
 }
 
 /// A value as JSON.

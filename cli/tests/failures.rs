@@ -145,3 +145,29 @@ fn a_reader_that_goes_away_is_a_silent_success() {
         assert!(status.success() && complaint.is_empty(), "{arguments:?}: {status}, {complaint:?}");
     }
 }
+
+/// The older of two snapshots: it is read by a verification and by nothing before it.
+#[cfg(target_os = "linux")]
+fn older_snapshot(place: &Place) -> std::path::PathBuf {
+    for value in ["v", "w"] {
+        place.ok(&["put", "k", value]);
+        place.ok(&["snapshot"]);
+    }
+    common::first_file(&place.store(), "snap-")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_verification_that_the_system_does_not_let_read_is_status_5_and_no_damage() {
+    let place = Place::new();
+    let snapshot = older_snapshot(&place);
+    // Reading this at its beginning is an error of the device, whoever asks.
+    fs::rename(&snapshot, place.path("kept")).expect("the directory is writable");
+    std::os::unix::fs::symlink("/proc/self/mem", &snapshot).expect("the directory is writable");
+    let error = place.error(5, &["verify"]);
+    assert_eq!(error["kind"], "io", "{error}");
+    assert!(text(&error, "hint").contains("says nothing about the store"), "{error}");
+    place.foldb(&["verify"]).assert().code(5).stdout(predicate::str::contains("damaged").not());
+    fs::rename(place.path("kept"), &snapshot).expect("the directory is writable");
+    assert_eq!(place.json(&["verify"])["ok"], true);
+}

@@ -52,7 +52,7 @@ fn a_malformed_line_is_named_and_what_was_before_it_stays() {
     lines.push_str(&records(2));
     let file = place.file("broken.jsonl", &lines);
     let error = place.error(2, &["import", &file, "--batch", "3"]);
-    assert!(text(&error, "message").contains("broken.jsonl:8: not JSON"), "{error}");
+    assert!(text(&error, "message").contains("broken.jsonl:8: cannot be read as JSON"), "{error}");
     assert!(text(&error, "hint").contains("--resume"), "{error}");
     assert_eq!(place.json_lines(&["events", "list", "records", "--run", "broken"]).len(), 7);
     let run = place.json(&["runs", "show", "broken"]);

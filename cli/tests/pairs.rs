@@ -27,7 +27,7 @@ fn a_value_is_text_unless_it_is_said_to_be_json() {
     assert_eq!(place.json(&["get", "map"])["value"], json!({"b": [1, 2.5, null]}));
     place.foldb(&["get", "number"]).assert().success().stdout("17\n");
     let error = place.error(2, &["put", "bad", "{", "--json-value"]);
-    assert!(common::text(&error, "message").starts_with("VALUE is not JSON"), "{error}");
+    assert!(common::text(&error, "message").starts_with("VALUE: cannot be read as JSON"), "{error}");
 }
 
 #[test]

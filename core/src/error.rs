@@ -103,7 +103,7 @@ pub enum Error {
     )]
     ImportUnfinished,
     /// A size or count over a limit of [`limits`](crate::limits).
-    #[error("{what} has {size}, the limit is {limit}")]
+    #[error("{what}: {size} is over the limit of {limit}")]
     Limit {
         /// What is too large, as in "key bytes".
         what: &'static str,

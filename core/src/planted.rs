@@ -126,7 +126,7 @@ defects! {
         EpochNotRaised,
         /// The number of the newest segment is given again (rule F-26).
         SegmentNumberUsedAgain,
-        /// An opening appends to the segment that it found (rule F-25).
+        /// An opening appends to a segment that was not ended cleanly (rule F-25).
         AppendedToRecovered,
         /// The first anchor of an opening goes over the older one (rule F-9).
         OlderAnchorOverwritten,
@@ -144,6 +144,8 @@ defects! {
         TimerWithoutSync,
         /// No clean close is marked in the log (rule F-20).
         CloseWithoutMark,
+        /// At a clean close, and when the store is idle, no anchor says how far the log is durable (rule F-9).
+        IdleWithoutAnchor,
         /// A mark in the page cache counts as a part of the segment that it is in (rule F-25).
         MarkCountedInSeal,
         /// Checksums of segment headers are not compared.
@@ -186,6 +188,8 @@ defects! {
         OlderSnapshotIgnored,
         /// The log is removed that the newest snapshot does not need, without a thought for the older one (rule F-54).
         LogKeptFromNewerSnapshot,
+        /// A snapshot whose anchor could not be written counts as one of the two that are kept (rule F-51).
+        UnnamedSnapshotKept,
     }
     scheduled {
         /// Who has flushed wakes nobody.
@@ -204,8 +208,12 @@ defects! {
         StaleStateServed,
         /// Others commit between the encoding and the application of a large strict transaction.
         NotExclusive,
+        /// What a closure answers when it runs again is given back before what it has seen is durable.
+        AnsweredBeforeItShows,
         /// Two snapshots are written at once.
         TwoSnapshots,
+        /// A snapshot that has waited for a flush does not look whether it failed.
+        FailureNotSeenBySnapshot,
         /// The snapshot that absent leaves are read from is removed with the old ones.
         LoadedSnapshotRemoved,
         /// A close does not wait for the sync that is under way.

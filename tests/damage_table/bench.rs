@@ -64,6 +64,19 @@ pub(crate) fn killed_after(commits: u64) -> CrashStorage {
     disk
 }
 
+/// A disk with a store of so many strict commits that was left alone until its timer found nothing more to do, and whose
+/// process was killed then.
+pub(crate) fn idle_after(commits: u64) -> CrashStorage {
+    let disk = CrashStorage::new();
+    let db = open(disk.clone(), STRICT, 1).unwrap();
+    (1..=commits).for_each(|number| put(&db, number).unwrap());
+    let ticker = db.ticker();
+    while ticker.tick().unwrap() {}
+    disk.kill_process();
+    drop(db);
+    disk
+}
+
 /// The files of a store of so many strict commits that was closed cleanly.
 pub(crate) fn closed_after(commits: u64) -> Image {
     let disk = CrashStorage::new();

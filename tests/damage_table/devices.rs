@@ -89,6 +89,34 @@ fn row_12_an_error_while_writing_poisons() {
     poisoned_by(Fault::on(OperationKind::Write).of_files("log-"));
 }
 
+/// A snapshot that waited for the sync of a large transaction did not look whether it had failed: it was written of a state
+/// without the transaction, at a place behind its frames, and after a power failure the store did not open. Whoever closed
+/// the store was told that all was well.
+#[test]
+fn row_35_whoever_waited_for_a_flush_that_failed_is_told() {
+    let disk = CrashStorage::new();
+    let db = open(disk.clone(), STRICT, 1).unwrap();
+    (1..=10).for_each(|number| put(&db, number).unwrap());
+    disk.inject(Fault::on(OperationKind::Sync).of_files("log-"));
+    let many = |tx: &foldb::Transaction<'_, _>| tx.kv().put_many((0..64).map(|number| (format!("many {number}"), 1)));
+    assert_eq!(db.transaction(many).unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+    disk.clear_faults();
+    assert_eq!(db.snapshot().unwrap_err().kind(), ErrorKind::Poisoned);
+    assert_eq!(db.checkpoint().unwrap_err().kind(), ErrorKind::Poisoned);
+    assert_eq!(db.sync().unwrap_err().kind(), ErrorKind::Poisoned);
+    assert_eq!(db.ticker().tick(), Ok(false));
+    assert_eq!(db.close().unwrap_err().kind(), ErrorKind::Poisoned, "what was not written is not closed");
+    assert!(disk.live_image().names().all(|name| !name.starts_with("snap-")));
+    // The next process goes on with what the page cache shows, and then the power fails.
+    disk.kill_process();
+    let next = disk.next_process();
+    let db = open(next.clone(), STRICT, 2).unwrap();
+    db.kv().delete_many((0..64).map(|number| format!("many {number}"))).unwrap();
+    put(&db, 11).unwrap();
+    next.kill_process();
+    assert_eq!(opens(&next.crash_point(next.operation_count()).nothing_survives()), first(11));
+}
+
 /// A device that reads one byte less than it was asked for, and says so.
 struct Short(CrashStorage);
 struct ShortFile(CrashFile);

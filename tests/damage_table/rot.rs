@@ -140,7 +140,7 @@ fn row_09_a_cut_between_two_frames_is_noticed_where_anything_proves_it() {
     refused(&damaged, &newest, 128);
     // The newest segment, where the cut takes what could have proven it as well: nothing can tell, and no more is
     // missing than what was cut.
-    let image = closed_after(3);
+    let image = killed_after(3).live_image();
     let mut damaged = image.clone();
     damaged.set_len(&first_segment(), frames(&image, 1)[2]);
     assert_eq!(opens(&damaged), first(2));

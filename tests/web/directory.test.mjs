@@ -97,10 +97,13 @@ test("a store that is open here is locked for the native program and for other p
   const db = await openDirectory(directory);
   db.kv.put("a", 1);
   equal(native(directory, "stats").status, 3);
-  await fails("Locked", () => openDirectory(directory));
+  const twice = await fails("Locked", () => openDirectory(directory));
+  assert.match(twice.message, /this program has the store open already; use that handle/);
+  assert.match((await fails("Locked", () => foldb.importStore(directory, new Blob([])))).message, /this program/);
   const child = fork(fileURLToPath(new URL("./opener.mjs", import.meta.url)), [directory], { stdio: "pipe" });
   const [said] = await once(child, "message");
   equal(said.kind, "Locked");
+  assert.match(said.message, /another process/);
   await db.close();
   equal(native(directory, "stats").status, 0);
 });
@@ -169,6 +172,35 @@ test("directories that hold other things are left alone", async () => {
   const empty = fresh();
   fs.mkdirSync(empty);
   await fails("NotAStore", () => openDirectory(empty, { create: false }));
+});
+
+test("a path that is no text, and a file that is no archive, are told as what they are", async () => {
+  const place = fs.mkdtempSync(path.join(os.tmpdir(), "foldb-"));
+  for (const call of [openDirectory, (directory) => foldb.importStore(directory, new Blob([]))]) {
+    equal((await fails("Invalid", () => call(path.join(place, "half \ud800")))).code, "Text");
+  }
+  equal(fs.readdirSync(place), []);
+  for (const bytes of ['{"a":1}', "PK\x03\x04", "x".repeat(400)]) {
+    const { code, message } = await fails("Invalid", () => foldb.importStore(path.join(place, "archive"), new Blob([bytes])));
+    equal(code, "NotAnArchive", message);
+  }
+  await fails("Invalid", () => openDirectory(place, {}, 1));
+  await fails("Invalid", () => foldb.importStore(place, new Blob([]), {}, 1));
+  equal((await fails("Invalid", () => openDirectory(path.join(place, "new"), { durabilty: "buffered" }))).code, "Option");
+  equal(fs.existsSync(path.join(place, "new")), false);
+});
+
+test("an interval longer than any timer is a long one, and not none", async () => {
+  const warnings = [];
+  const hear = (warning) => warnings.push(warning.name);
+  process.on("warning", hear);
+  const db = await openDirectory(fresh(), { durability: { intervalMs: 1e12, bytes: 1 << 20 } });
+  db.kv.put("a", 1);
+  // Warnings come with the next turn.
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("warning", hear);
+  equal([warnings, db.durableSeq()], [[], 0]);
+  await db.close();
 });
 
 test("damage to what was promised is corruption, and nothing is changed", async () => {

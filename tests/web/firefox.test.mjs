@@ -130,7 +130,7 @@ async function leaveAndReturn(meanwhile) {
   await command(`${session}/back`, {});
   return here(async ({ foldb }) => {
     const soon = (promise) =>
-      Promise.race([promise.then(String, ({ kind }) => kind), new Promise((resolve) => setTimeout(() => resolve("nothing for 10 s"), 10_000))]);
+      Promise.race([promise.then(String, ({ kind }) => kind), new Promise((resolve) => setTimeout(() => resolve("nothing for a minute"), 60_000))]);
     const kept = globalThis.db !== undefined;
     const said = kept ? await soon(globalThis.db.kv.get("a")) : "loaded again";
     if (kept) await globalThis.db.close().catch(() => {});

@@ -7,7 +7,7 @@ import { Site } from "./site.mjs";
 
 let site;
 // Playwright turns the cache for pages that were left off, which no browser of a user does.
-before(async () => (site = await Site.start("--disable-back-forward-cache")));
+before(async () => (site = await Site.start({ without: ["--disable-back-forward-cache"] })));
 after(() => site?.stop());
 
 /** A page with an open store, which has been left for a page of another origin. */
@@ -16,7 +16,7 @@ async function leave(store, options) {
   const page = await context.newPage();
   await page.addInitScript(() => {
     globalThis.soon = (promise) =>
-      Promise.race([Promise.resolve(promise).catch(({ kind }) => kind), new Promise((resolve) => setTimeout(() => resolve("nothing for 10 s"), 10_000))]);
+      Promise.race([Promise.resolve(promise).catch(({ kind }) => kind), new Promise((resolve) => setTimeout(() => resolve("nothing for a minute"), 60_000))]);
     addEventListener("pageshow", ({ persisted }) => (globalThis.cameBack = persisted));
   });
   await page.goto(`${site.origin}/`);
@@ -35,7 +35,7 @@ async function leave(store, options) {
   const back = async () => {
     await page.evaluate(() => history.back()).catch(() => {});
     await page.waitForURL(`${site.origin}/`, { waitUntil: "commit" });
-    for (let waited = 0; waited < 100; waited++) {
+    for (let waited = 0; waited < 600; waited++) {
       const shown = await page.evaluate(() => globalThis.cameBack).catch(() => undefined);
       if (shown !== undefined) return shown;
       await new Promise((resolve) => setTimeout(resolve, 100));

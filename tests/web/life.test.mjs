@@ -7,37 +7,13 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { Site } from "./site.mjs";
+import { visit as visitSite } from "./visit.mjs";
 
 let site;
 before(async () => (site = await Site.start()));
 after(() => site?.stop());
 
-/** A tab of a profile of its own, in which workers of the package can be reached, and made to fail. */
-async function visit(prepare) {
-  const context = await site.browser.newContext();
-  await context.addInitScript(() => {
-    const Native = Worker;
-    globalThis.workers = [];
-    globalThis.Worker = class extends Native {
-      constructor(url, options) {
-        // Both are imported before the worker hears its first message.
-        const both = [`${location.origin}/failing.mjs`, url].map((module) => `import ${JSON.stringify(String(module))};`).join("");
-        super(String(url).startsWith("blob:") ? url : URL.createObjectURL(new Blob([both], { type: "text/javascript" })), options);
-        globalThis.workers.push(this);
-      }
-    };
-    globalThis.fail = (faults) => globalThis.workers[0].postMessage({ faults });
-    globalThis.soon = (promise) => {
-      const kind = Promise.resolve(promise).then((value) => value ?? "done", ({ kind, code, message }) => (kind ? `${kind} ${code}` : message));
-      return Promise.race([kind, new Promise((resolve) => setTimeout(() => resolve("nothing for 10 s"), 10_000))]);
-    };
-  });
-  if (prepare) await prepare(context);
-  const page = await context.newPage();
-  await page.goto(`${site.origin}/`);
-  const cdp = await context.newCDPSession(page);
-  return { context, page, cdp, run: (work, argument) => site.on(page, work, argument) };
-}
+const visit = (prepare) => visitSite(site, prepare);
 
 test("whoever waits when a worker ends is told: an opening, statistics, an export, a destruction", async () => {
   const { context, run } = await visit();
@@ -55,7 +31,12 @@ test("whoever waits when a worker ends is told: an opening, statistics, an expor
     let release;
     await new Promise((held) => navigator.locks.request("foldb:ends", () => (held(), new Promise((let_go) => (release = let_go)))));
     const waiting = [foldb.open("ends", { lockTimeoutMs: 60_000 }), foldb.destroy("ends"), foldb.importStore("ends", new Blob([]))].map(soon);
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    // Until all three wait for it, and the page for the end of each.
+    const isWaited = ({ pending }, name) => pending.filter((lock) => lock.name.startsWith(name)).length === 3;
+    for (let locks; !locks || !isWaited(locks, "foldb:ends") || !isWaited(locks, "foldb-alive:"); ) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      locks = await navigator.locks.query();
+    }
     end();
     said.push(...(await Promise.all(waiting)));
     release();
@@ -117,9 +98,10 @@ test("a worker that ends with a commit in flight rejects it, and the store has i
           await tx.events.append("rounds", "round", BigInt(round));
         })
         .then(() => (said = "done"), ({ kind }) => (said = kind));
-      // Between before the message is read and after the answer has come.
+      // Between before the message is sent, in the first round, and after the answer has come, in the last.
       for (const begin = performance.now(); performance.now() - begin < round / 2; ) await Promise.resolve();
       if (round % 2) await new Promise((resolve) => setTimeout(resolve, round / 4));
+      if (round === 15) await commit;
       globalThis.workers.splice(0).forEach((worker) => worker.terminate());
       await soon(commit);
       // Until the page knows, an opening is one more of the store that is going.
@@ -206,15 +188,19 @@ test("the browser is asked once for persistence, and what it says is reported", 
   const count = (context) =>
     context.addInitScript(() => {
       globalThis.asked = 0;
+      globalThis.answers = [];
       const { persist } = StorageManager.prototype;
       StorageManager.prototype.persist = function () {
         globalThis.asked++;
-        return persist.call(this);
+        globalThis.answers.push(persist.call(this));
+        return globalThis.answers.at(-1);
       };
+      // What a test evaluates counts as done by a user, to Chromium. Here nobody has clicked until a test says so.
+      Object.defineProperty(navigator, "userActivation", { value: { get isActive() { return globalThis.clicked ?? false; } } });
     });
   const openings = async ({ foldb }, options) => {
     const stores = [await foldb.open("one", options), await foldb.open("two", options), await foldb.open("one", options)];
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await Promise.all(globalThis.answers);
     const { persisted } = await stores[0].stats();
     for (const db of stores) await db.close();
     return [globalThis.asked, persisted === (await navigator.storage.persisted()), persisted];
@@ -225,6 +211,23 @@ test("the browser is asked once for persistence, and what it says is reported", 
   assert.deepEqual(await run(openings), [0, true, false], "a user who is asked at each visit says no");
   await page.reload();
   assert.deepEqual(await run(openings, { persist: true }), [1, true, false], "an app may say when to ask again");
+  await page.reload();
+  const clicked = await run(async ({ foldb }) => {
+    const db = await foldb.open("one", { durability: "buffered" });
+    const counts = [globalThis.asked];
+    for (globalThis.clicked of [false, true, true]) {
+      const same = await foldb.open("one", { persist: true });
+      counts.push(globalThis.asked);
+      await same.kv.put("a", 1);
+      // While it has not answered, it is not asked again.
+      await Promise.all(globalThis.answers);
+      await new Promise((resolve) => setTimeout(resolve));
+      await same.close();
+    }
+    await db.close();
+    return counts;
+  });
+  assert.deepEqual(clicked, [0, 1, 2, 3], "a click asks again, of a store that is open too, whatever it was opened with");
   await context.close();
 
   // A user who says yes when asked.
@@ -274,7 +277,7 @@ test("a store that was evicted is created again, and that is no error", async ()
   });
   await cdp.send("Storage.clearDataForOrigin", { origin: site.origin, storageTypes: "all" });
   const said = await run(async () => soon(globalThis.db.kv.put("d", 1)));
-  assert.notEqual(said, "nothing for 10 s");
+  assert.notEqual(said, "nothing for a minute");
   await page.reload();
   const [created, keys] = await run(put, "e");
   assert.deepEqual(keys, created ? ["e"] : ["c", ...(said === "done" ? ["d"] : []), "e"], `after a commit that was: ${said}`);
@@ -373,7 +376,7 @@ test("a store over its quota makes no more files with each request", async () =>
   await quota({});
   const said = await run(async () => {
     // Files are made again half a second later at most.
-    for (let waited = 0; waited < 20; waited++) {
+    for (let waited = 0; waited < 600; waited++) {
       const said = await soon(globalThis.db.kv.put("after", 1));
       if (said === "done") return [await globalThis.db.kv.get("before"), (await globalThis.db.verify()).violations.length];
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -418,7 +421,7 @@ test("a page from elsewhere, and one whose policy forbids WebAssembly, are told 
   const page = await context.newPage();
   const open = async () => {
     const foldb = await import("/node_modules/foldb/dist/index.js");
-    return Promise.race([foldb.open("policy").then(() => "open", ({ kind, code }) => `${kind} ${code}`), new Promise((resolve) => setTimeout(() => resolve("nothing for 10 s"), 10_000))]);
+    return Promise.race([foldb.open("policy").then(() => "open", ({ kind, code }) => `${kind} ${code}`), new Promise((resolve) => setTimeout(() => resolve("nothing for a minute"), 60_000))]);
   };
   const policy = async (policy) => {
     await page.unrouteAll({ behavior: "wait" });
@@ -452,11 +455,15 @@ test("options and names that are none are refused, and a wait without end is one
   const { context, run } = await visit();
   const found = await run(async ({ foldb }) => {
     const said = [];
-    for (const options of [null, 5, { lockTimeoutMs: NaN }, { lockTimeoutMs: -1 }, { lockTimeoutMs: "5" }]) said.push(await soon(foldb.open("x", options)));
-    for (const call of [() => foldb.open(5), () => foldb.open(), () => foldb.destroy(null), () => foldb.importStore({}, new Blob([])), () => foldb.importStore("x", 5)]) said.push(await soon(call()));
-    said.push((await foldb.list()).length);
-    // What cannot be sent to a worker does not have to be.
-    const db = await foldb.open("x", { lockTimeoutMs: Infinity, somethingElse: () => {} });
+    const wrong = [null, 5, "strict", { lockTimeoutMs: NaN }, { lockTimeoutMs: -1 }, { lockTimeoutMs: "5" }, { create: "false" }, { checkSnapshots: 1 }, { persist: "yes" }, { retries: -1 }, { recovery: "none" }, { signal: 5 }, { onProgress: 5 }];
+    for (const options of wrong) said.push(await soon(foldb.open("x", options)));
+    for (const call of [() => foldb.open(5), () => foldb.open(), () => foldb.destroy(null), () => foldb.importStore({}, new Blob([])), () => foldb.open("x", {}, 1), () => foldb.list("x"), () => foldb.destroy("x", { force: true }), () => foldb.importStore("x", new Blob([]), {}, 1), () => foldb.memory("x"), () => foldb.memory({}, 1)]) said.push(await soon(call()));
+    const own = [{ durabilty: "buffered" }, { durability: { interval: 5 } }, { somethingElse: () => {} }].map((options) => foldb.open("x", options));
+    for (const call of [...own, foldb.importStore("x", new Blob([]), { progress: 1 }), foldb.memory({ name: "x" })]) said.push(await soon(call));
+    // Half of a surrogate pair would be another name on its way.
+    for (const call of [foldb.open("\ud800"), foldb.destroy("a\udc00b"), foldb.importStore("\udc00\ud800", new Blob([]))]) said.push(await soon(call));
+    said.push(await soon(foldb.importStore("x", 5)), (await foldb.list()).length);
+    const db = await foldb.open("x", { lockTimeoutMs: Infinity });
     await db.close();
     const inWorker = `
       import { openInWorker } from "${location.origin}/node_modules/foldb/dist/index.js";
@@ -470,7 +477,34 @@ test("options and names that are none are refused, and a wait without end is one
     return said;
   });
   const refused = "Invalid Argument";
-  assert.deepEqual(found, [...Array(9).fill(refused), "Invalid Archive", 0, "done", refused, "done", "Unsupported Persist"]);
+  assert.deepEqual(found, [...Array(23).fill(refused), ...Array(5).fill("Invalid Option"), ...Array(3).fill("Invalid Text"), "Invalid Archive", 0, "done", refused, "done", "Unsupported Persist"]);
+  await context.close();
+});
+
+test("whoever has a store that is locked is called by the right name", async () => {
+  const { context, run } = await visit();
+  const found = await run(async ({ foldb }) => {
+    const inWorker = `
+      import { destroy, importStore, openInWorker } from "${location.origin}/node_modules/foldb/dist/index.js";
+      const said = (work) => work.then(() => "done", ({ kind, message }) => kind + ": " + message);
+      const own = await openInWorker("own");
+      const all = [openInWorker("own", { lockTimeoutMs: 50 }), destroy("own"), importStore("own", new Blob([])), openInWorker("page's", { lockTimeoutMs: 50 }), destroy("page's")];
+      const told = await Promise.all(all.map(said));
+      await own.close();
+      told.push(await said(openInWorker("own").then((db) => db.close())));
+      postMessage(told);`;
+    const db = await foldb.open("page's");
+    const worker = new Worker(URL.createObjectURL(new Blob([inWorker], { type: "text/javascript" })), { type: "module" });
+    const told = await new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
+    });
+    await db.close();
+    return told;
+  });
+  const own = "Locked: this very worker has the store own open; use that handle, or close it first";
+  const other = "Locked: another tab or worker has the store page's open; ";
+  assert.deepEqual(found, [own, own, own, `${other}close it there, or use the store through it`, `${other}close it before it is destroyed`, "done"]);
   await context.close();
 });
 

@@ -1,7 +1,7 @@
 // Long work beyond the shared list: opening a store and importing one, in a page and in Node, with progress and cancelled.
 
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -86,16 +86,25 @@ test("an import from a stream that has stopped flowing is cancelled at once, and
   const blob = await archive();
   const bytes = new Uint8Array(await blob.arrayBuffer());
   let heard;
-  const stalled = new ReadableStream({
-    start: (stream) => stream.enqueue(bytes.subarray(0, 2_000_000)),
-    cancel: () => (heard = true),
-  });
-  const directory = join(place, "stalled");
+  let pulled = 0;
   const controller = new AbortController();
+  const stalled = new ReadableStream(
+    {
+      start: (stream) => stream.enqueue(bytes.subarray(0, 2_000_000)),
+      // More is wanted once all of that is imported. None comes.
+      pull: () => {
+        pulled++;
+        setTimeout(() => controller.abort("too slow"));
+        return new Promise(() => {});
+      },
+      cancel: () => (heard = true),
+    },
+    { highWaterMark: 0 },
+  );
+  const directory = join(place, "stalled");
   const importing = importStore(directory, stalled, { signal: controller.signal });
-  setTimeout(() => controller.abort("too slow"), 50);
   await assert.rejects(importing, { kind: "Cancelled", cause: "too slow" });
-  assert.ok(heard, "whoever fills the stream hears of it");
+  assert.ok(heard && pulled === 1, "whoever fills the stream hears of it");
   await assert.rejects(openDirectory(directory, { create: false }), { kind: "NotAStore" });
 });
 
@@ -106,11 +115,17 @@ test("an error of the stream is told as it is", async () => {
 
 test("a file that has changed since it was chosen is an archive that cannot be read, and the store is none", async () => {
   const file = join(place, "chosen.tar");
+  // Chromium tells a file that has changed by the second of its time, and not by its length.
+  const changed = (second) => utimesSync(file, second, second);
   writeFileSync(file, new Uint8Array(await (await archive()).arrayBuffer()));
+  changed(1_700_000_000);
   const page = await site.page();
   await page.setContent("<input type=file>");
   await page.setInputFiles("input", file);
+  // The browser looks at it when the page does.
+  assert.equal(await page.evaluate(() => document.querySelector("input").files[0].lastModified), 1_700_000_000_000);
   appendFileSync(file, "more");
+  changed(1_700_000_100);
   const found = await site.on(page, async ({ foldb }) => {
     const [file] = document.querySelector("input").files;
     const outcome = await foldb.importStore("chosen", file).then(() => "imported", ({ kind, code, message }) => [kind, code, message]);

@@ -149,6 +149,27 @@ test("a line that is not JSON ends the import with its number, and what came bef
   await context.close();
 });
 
+test("an integer is kept to its last digit, and one of more than 64 bits ends the import with its line and the number", async () => {
+  const { page, context } = await visit();
+  const exact = "12345678901234567890";
+  const toolarge = "18446744073709551616";
+  await chooseFile(page, "wei.jsonl", `{"id":"a","wei":${exact},"float":1e300}\n{"id":"b","wei":${toolarge}}\n`);
+  await page.waitForSelector("#error:not([hidden])");
+  assert.match(await page.textContent("#error"), new RegExp(`line 2 has a number that cannot be kept \\(${toolarge} is an integer of more than 64 bits`));
+  await imported(page, 1);
+  await page.waitForFunction(() => /of 1 document/.test(document.querySelector("#documents nav")?.textContent ?? ""));
+  const kept = await page.evaluate(async () => {
+    const { open } = await import("foldb");
+    const db = await open(document.querySelector("#store").value);
+    const [run] = await db.runs.list();
+    const { wei, float } = await (await db.runs.get(run.id)).json.get("a");
+    await db.close();
+    return [typeof wei, String(wei), float];
+  });
+  assert.deepEqual(kept, ["bigint", exact, 1e300]);
+  await context.close();
+});
+
 test("a second tab is told in words that the store is open elsewhere", async () => {
   const { page, context } = await visit();
   const other = await context.newPage();

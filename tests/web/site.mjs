@@ -5,7 +5,6 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
-
 const ROOT = fileURLToPath(new URL(".", import.meta.url));
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
 const PAGE = "<!doctype html><meta charset=utf-8><title>foldb</title>";
@@ -14,14 +13,14 @@ const PAGE = "<!doctype html><meta charset=utf-8><title>foldb</title>";
 const FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"];
 
 export class Site {
-  /** A server, and a browser without these of Playwright's own flags. */
-  static async start(...withoutFlags) {
+  /** A server, and a browser with more flags, and without some of Playwright's own. */
+  static async start({ flags = [], without = [] } = {}) {
     const site = new Site();
     site.server = await serveFolder();
     site.origin = site.server.origin;
     const executablePath = process.env.FOLDB_CHROMIUM ?? "/usr/bin/chromium";
     const { chromium } = await import("playwright-core");
-    site.browser = await chromium.launch({ executablePath, args: FLAGS, ignoreDefaultArgs: ["--headless", ...withoutFlags] });
+    site.browser = await chromium.launch({ executablePath, args: [...FLAGS, ...flags], ignoreDefaultArgs: ["--headless", ...without] });
     site.context = await site.browser.newContext();
     return site;
   }

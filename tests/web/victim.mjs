@@ -55,7 +55,7 @@ export class Victim {
   }
 
   async page(address) {
-    const deadline = Date.now() + 30_000;
+    const deadline = Date.now() + 120_000;
     while (!existsSync(this.port) || !readFileSync(this.port, "utf8").includes("\n")) {
       if (Date.now() > deadline) throw new Error("the browser does not start");
       await new Promise((resolve) => setTimeout(resolve, 10));

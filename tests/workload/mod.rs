@@ -86,7 +86,7 @@ impl Workload {
         let mut options = RunOptions::named(format!("run {}", self.begun))
             .id(RunId::from_bytes(id))
             .label("number", self.begun.to_string())
-            .metadata(json!({ "begun": self.begun }));
+            .metadata(Value::try_from(json!({ "begun": self.begun }))?);
         if let Some((Some(parent), _)) = self.spaces.last() {
             options = options.parent(*parent);
         }
@@ -125,7 +125,7 @@ impl Workload {
                 self.spaces.push((Some(id), Vec::new()));
             }
             2 => tx.runs().set_label(id, "seen".into(), Some("yes".into()))?,
-            _ => tx.runs().set_metadata(id, json!([1, { "two": null }]).into())?,
+            _ => tx.runs().set_metadata(id, Value::try_from(json!([1, { "two": null }]))?)?,
         }
         Ok(())
     }
@@ -194,8 +194,8 @@ fn operate<A: AccessMut>(random: &mut Random, space: &Space<A>, entries: &mut Ve
         23 => space.state.transition_or_init(&key, 0, |value: i64| Ok(value + number)).map(|_| ()),
         24 => space.state.delete(&key).map(|_| ()),
         25 => {
-            let mut record =
-                TraceRecord::new(TraceKind::ToolCall, format!("call {number}")).data(json!({ "n": number }));
+            let mut record = TraceRecord::new(TraceKind::ToolCall, format!("call {number}"))
+                .data(Value::try_from(json!({ "n": number }))?);
             record.parent = entries.last().copied();
             entries.push(space.trace.record(record)?);
             Ok(())
@@ -236,7 +236,10 @@ pub fn fixed_workload<S: Storage>(db: &Db<S>) -> RunId {
     run.state().init("cell", "new").unwrap();
     run.state().set("cell", "used").unwrap();
     let plan = run.trace().record(TraceRecord::new(TraceKind::Thought, "plan").time_micros(1_000)).unwrap();
-    let call = TraceRecord::new(TraceKind::ToolCall, "search").parent(plan).time_micros(2_000).data(json!({ "q": 1 }));
+    let call = TraceRecord::new(TraceKind::ToolCall, "search")
+        .parent(plan)
+        .time_micros(2_000)
+        .data(Value::try_from(json!({ "q": 1 })).unwrap());
     run.trace().record(call).unwrap();
     run.end().unwrap();
     run.id()

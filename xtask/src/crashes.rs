@@ -2,12 +2,9 @@
 //!
 //! Invariant: this only builds and starts them, the second with the planted bugs compiled in. What is enumerated and judged is the business of `foldb-testkit`.
 
-use std::{
-    env,
-    ffi::OsString,
-    path::Path,
-    process::{Command, ExitCode},
-};
+use std::{env, ffi::OsString, path::Path, process::Command};
+
+use crate::flagged;
 
 /// Builds and runs a program of the test kit, up to its name.
 const RUN: [&str; 7] = ["run", "--release", "--quiet", "--package", "foldb-testkit", "--features=programs", "--bin"];
@@ -21,15 +18,10 @@ pub(crate) fn run(root: &Path, arguments: &[OsString]) -> bool {
 pub(crate) fn mutants(root: &Path, arguments: &[OsString]) -> bool {
     let mut run = cargo(root);
     run.args(["run", "--profile", "proof", "--quiet", "--package", "foldb-testkit", "--features=programs"]);
-    // Only the crates of the workspace are compiled with the flag, and put beside those without it; RUSTFLAGS would compile
-    // all dependencies a second time.
-    match env::current_exe() {
-        Ok(xtask) => run.env("RUSTC_WORKSPACE_WRAPPER", xtask).env(PLANTING, "1"),
-        Err(error) => {
-            eprintln!("error: the path of this program is not known: {error}");
-            return false;
-        }
-    };
+    if let Err(error) = flagged::with_flag(root, &mut run, flagged::PLANTED) {
+        eprintln!("error: {error}");
+        return false;
+    }
     succeeds(run.args(["--bin", "foldb-mutants", "--"]).args(arguments))
 }
 
@@ -37,18 +29,6 @@ pub(crate) fn mutants(root: &Path, arguments: &[OsString]) -> bool {
 pub(crate) fn mutants_step(root: &Path) -> Result<(), String> {
     println!("$ cargo xtask mutants");
     if mutants(root, &[]) { Ok(()) } else { Err("cargo xtask mutants".into()) }
-}
-
-/// Set where cargo starts this program in the place of the compiler.
-const PLANTING: &str = "FOLDB_XTASK_PLANTING";
-
-/// Where cargo has started this program in the place of the compiler: compiles with the planted bugs switched in, and says how
-/// it went.
-pub(crate) fn compile_planted() -> Option<ExitCode> {
-    env::var_os(PLANTING)?;
-    let mut arguments = env::args_os().skip(1);
-    let status = Command::new(arguments.next()?).args(arguments).args(["--cfg", "foldb_planted"]).status();
-    Some(if status.is_ok_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn cargo(root: &Path) -> Command {

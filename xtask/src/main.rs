@@ -2,6 +2,7 @@
 
 mod coverage;
 mod crashes;
+mod flagged;
 mod fuzz;
 mod miri;
 mod npm;
@@ -62,7 +63,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = crashes::compile_planted() {
+    if let Some(code) = flagged::compile() {
         return code;
     }
     let root = repository();

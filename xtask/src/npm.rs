@@ -10,7 +10,7 @@ use std::{
 
 use crate::web;
 
-/// What the package takes from what wasm-pack makes.
+/// What the package takes from what wasm-bindgen makes.
 const GENERATED: [&str; 2] = ["foldb_wasm.js", "foldb_wasm_bg.wasm"];
 
 /// Builds the package into `bindings/dist` and prints the size of its parts.
@@ -26,11 +26,7 @@ pub(crate) fn build(root: &Path) -> Result<(), String> {
             fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         }
     }
-    let mut command = Command::new("wasm-pack");
-    // Its own wasm-opt would be downloaded; the one of the package's lock file is used below.
-    command.args(["build", "--target", "web", "--out-dir", "pkg", "--no-pack", "--no-typescript", "--no-opt"]);
-    command.args(["--profile", "npm"]).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", INLINE);
-    run(command.current_dir(&package).env("PATH", web::path(root)?))?;
+    web::module(root, INLINE, &package.join("pkg"))?;
     // Comments stay in the types, where editors show them, and go from what an app ships.
     let compiler = local(&package, "tsc");
     run(Command::new(&compiler).args(["--project", ".", "--emitDeclarationOnly"]).current_dir(&package))?;
@@ -123,8 +119,7 @@ pub(crate) fn test(root: &Path) -> Result<(), String> {
     let program = root.join("target/debug").join(format!("foldb{}", env::consts::EXE_SUFFIX));
     let mut command = Command::new("node");
     command.args(["--test", "--test-concurrency=1"]).args(tests).env("FOLDB_PROGRAM", program);
-    // geckodriver is among the tools.
-    command.env("PATH", web::path(root)?);
+    command.env("FOLDB_GECKODRIVER", web::firefox_driver(root)?);
     command.env("FOLDB_REPOSITORY", root);
     run(command.current_dir(&folder))
 }

@@ -8,10 +8,12 @@ use std::{ffi::OsString, path::Path, process::Command};
 
 use lexopt::{Arg, ValueExt};
 
+use crate::flagged;
+
 /// Builds the program, up to its own arguments.
 const RUN: [&str; 8] = [
     "run",
-    "--profile=schedules",
+    "--profile=proof",
     "--quiet",
     "--package=foldb-testkit",
     "--features=programs",
@@ -35,19 +37,19 @@ What follows is for the former:
 /// Explores schedules with these arguments. Returns whether nothing was wrong.
 pub(crate) fn run(root: &Path, arguments: &[OsString]) -> bool {
     if arguments.iter().any(|argument| argument == "--models") {
-        return succeeds(&mut models(root));
+        return models(root);
     }
     let asks_for_help = arguments.iter().any(|argument| argument == "--help");
     if asks_for_help {
         print!("{HELP}");
     }
     // Whoever asks for one scenario or for defects has no use for the models.
-    succeeds(stores(root).args(arguments)) && (!arguments.is_empty() || succeeds(&mut models(root)))
+    stores(root, arguments) && (!arguments.is_empty() || models(root))
 }
 
 /// The share that every test run has.
 pub(crate) fn share(root: &Path) -> Result<(), String> {
-    let whole = succeeds(stores(root).arg(SHARE)) && succeeds(&mut models(root));
+    let whole = stores(root, &[SHARE.into()]) && models(root);
     if whole { Ok(()) } else { Err(format!("cargo xtask schedules {SHARE}; cargo xtask schedules --models")) }
 }
 
@@ -87,22 +89,23 @@ fn rounds(arguments: &[OsString]) -> Result<Option<u64>, lexopt::Error> {
     Ok(Some(rounds))
 }
 
-/// Whole stores under the scheduler of shuttle.
-fn stores(root: &Path) -> Command {
-    built_with(root, "foldb_shuttle")
+/// Whole stores under the scheduler of shuttle, with these arguments.
+fn stores(root: &Path, arguments: &[OsString]) -> bool {
+    built_with(root, flagged::SHUTTLE, arguments)
 }
 
 /// Small protocols under that of loom.
-fn models(root: &Path) -> Command {
-    built_with(root, "foldb_loom")
+fn models(root: &Path) -> bool {
+    built_with(root, flagged::LOOM, &[])
 }
 
-fn built_with(root: &Path, flag: &str) -> Command {
+fn built_with(root: &Path, flag: &str, arguments: &[OsString]) -> bool {
     let mut command = cargo(root);
-    // A target directory of its own: the flag would rebuild everything else each time.
-    let target = root.join("target").join(flag);
-    command.args(RUN).env("RUSTFLAGS", format!("--cfg {flag}")).env("CARGO_TARGET_DIR", target);
-    command
+    if let Err(error) = flagged::with_flag(root, &mut command, flag) {
+        eprintln!("error: {error}");
+        return false;
+    }
+    succeeds(command.args(RUN).args(arguments))
 }
 
 fn cargo(root: &Path) -> Command {

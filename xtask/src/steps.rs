@@ -1,9 +1,13 @@
-//! The steps of `cargo xtask test`: what is run, in which order, and what it shows.
+//! The steps of `cargo xtask test`: what is run, in which order, what it shows, and how long it usually takes.
 //!
-//! Invariant: a step is a plain command that a person can copy from the output and run. The order goes from cheap to
-//! dear, so that a missing semicolon is not found after ten minutes of tests.
+//! Invariants:
+//! - A step is a plain command that a person can copy from the output and run; `cargo xtask test --only STEP` does the same.
+//! - The order goes from cheap to dear, so that a missing semicolon is not found after ten minutes of tests.
+//! - A step that fails keeps back only those that need it: one failure that has to do with the machine hides no other.
 
 use std::{
+    fmt,
+    io::{BufRead as _, BufReader},
     path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -14,151 +18,161 @@ use crate::{crashes, npm, report, schedules, sim, tidy, web};
 /// The targets that core is built for: one that has no std at all, the browser, and the one that Node runs by itself.
 const TARGETS: [&str; 3] = ["wasm32v1-none", "wasm32-unknown-unknown", sim::TARGET];
 /// The components of the toolchain that the steps use.
-const COMPONENTS: [(&str, Cargo); 2] = [("rustfmt", cargo("fmt --version")), ("clippy", cargo("clippy --version"))];
+const COMPONENTS: [(&str, &str); 2] = [("rustfmt", "fmt --version"), ("clippy", "clippy --version")];
 
 struct Step {
     name: &'static str,
     why: &'static str,
+    /// How long it takes on two cores where nothing is built yet.
+    seconds: u64,
+    /// Another step without which this one cannot be done.
+    needs: Option<&'static str>,
     work: Work,
 }
 
 enum Work {
-    /// Install what the toolchain lacks.
-    Install,
     /// The checks of [`tidy`], in this process.
     Tidy,
-    /// Commands of cargo.
-    Cargo(&'static [Cargo]),
-    /// Work of another module, which prints its own commands.
+    /// A command of cargo.
+    Cargo(&'static str),
+    /// Work of another function, which prints its own commands. It says which of them failed.
     Call(fn(&Path) -> Result<(), String>),
-}
-
-struct Cargo {
-    arguments: &'static str,
-    environment: Option<(&'static str, &'static str)>,
-}
-
-const fn cargo(arguments: &'static str) -> Cargo {
-    Cargo { arguments, environment: None }
 }
 
 /// All steps, in order.
 const STEPS: &[Step] = &[
-    Step { name: "install", why: "the wasm targets and components that are missing, by rustup", work: Work::Install },
-    Step { name: "format", why: "the sources are formatted", work: Work::Cargo(&[cargo("fmt --all --check")]) },
-    Step { name: "tidy", why: "sources and documents keep the rules of CONTRIBUTING.md", work: Work::Tidy },
+    Step {
+        name: "install",
+        why: "the wasm targets and components that are missing, by rustup",
+        seconds: 20,
+        needs: None,
+        work: Work::Call(install),
+    },
+    Step {
+        name: "format",
+        why: "the sources are formatted",
+        seconds: 1,
+        needs: Some("install"),
+        work: Work::Cargo("fmt --all --check"),
+    },
+    Step {
+        name: "tidy",
+        why: "sources and documents keep the rules of CONTRIBUTING.md",
+        seconds: 1,
+        needs: None,
+        work: Work::Tidy,
+    },
     Step {
         name: "lint",
         why: "no warnings, in benches and examples neither",
-        work: Work::Cargo(&[cargo("clippy --workspace --all-targets -- -D warnings")]),
+        seconds: 0,
+        needs: Some("install"),
+        work: Work::Cargo("clippy --workspace --all-targets -- -D warnings"),
     },
     Step {
         name: "docs",
         why: "the documentation builds without warnings",
-        work: Work::Cargo(&[Cargo {
-            arguments: "doc --workspace --no-deps",
-            environment: Some(("RUSTDOCFLAGS", "-D warnings")),
-        }]),
+        seconds: 0,
+        needs: None,
+        work: Work::Call(docs),
     },
     Step {
         name: "no-std",
-        why: "core builds, without warnings, for a target that has no std at all",
-        work: Work::Cargo(&[
-            cargo("clippy -p foldb-core --no-default-features --target wasm32v1-none -- -D warnings"),
-            cargo("build -p foldb-core --no-default-features --target wasm32v1-none"),
-        ]),
+        why: "core compiles, without warnings, for a target that has no std at all",
+        seconds: 0,
+        needs: Some("install"),
+        work: Work::Cargo("clippy -p foldb-core --no-default-features --target wasm32v1-none -- -D warnings"),
     },
     Step {
-        name: "browser",
-        why: "core, and the conformance suite for storages, build for the browser",
-        work: Work::Cargo(&[cargo("build -p foldb-core -p foldb-testkit --target wasm32-unknown-unknown")]),
-    },
-    Step {
-        name: "web-tools",
-        why: "wasm-pack, wasm-bindgen, browsers and their drivers, where they are missing",
-        work: Work::Call(web::install),
-    },
-    Step { name: "web-lint", why: "no warnings in what exists in browsers only", work: Work::Call(web::lint) },
-    Step {
-        name: "web-test",
-        why: "the tests that run in a worker of Chromium and of Firefox",
-        work: Work::Call(web::test),
-    },
-    Step {
-        name: "web-package",
-        why: "the npm package as a user gets it: types, Node, Deno, Bun, pages of Chromium and Firefox",
-        work: Work::Call(npm::test),
+        name: "web-lint",
+        why: "no warnings in what is built for browsers",
+        seconds: 0,
+        needs: Some("install"),
+        work: Work::Call(web::lint),
     },
     Step {
         name: "test",
         why: "all tests, those in the documentation included",
-        work: Work::Cargo(&[cargo("test --workspace")]),
+        seconds: 0,
+        needs: None,
+        work: Work::Cargo("test --workspace"),
     },
     Step {
         name: "crashes",
         why: "small workloads, crashed at every operation and again while they recover, keep every promise",
-        work: Work::Cargo(&[cargo(
+        seconds: 0,
+        needs: None,
+        work: Work::Cargo(
             "run --profile proof --package foldb-testkit --features=programs --bin=foldb-crashes -- --quick",
-        )]),
+        ),
     },
     Step {
         name: "sim",
         why: "random simulations on a machine that fails, beside a model that does not; every sort of fault happens",
-        work: Work::Cargo(&[cargo(
+        seconds: 0,
+        needs: None,
+        work: Work::Cargo(
             "run --profile proof --package foldb-testkit --features=programs --bin=foldb-sim -- --seeds 0..1500",
-        )]),
+        ),
     },
     Step {
         name: "traces",
         why: "a seed of the simulation is the same history natively and as WebAssembly",
+        seconds: 0,
+        needs: Some("install"),
         work: Work::Call(sim::traces),
     },
     Step {
         name: "mutants",
         why: "each of the bugs that can be planted in the store is noticed",
+        seconds: 0,
+        needs: None,
         work: Work::Call(crashes::mutants_step),
     },
     Step {
         name: "schedules",
         why: "whole stores under schedules that a test decides, and every schedule of their small protocols",
+        seconds: 0,
+        needs: None,
         work: Work::Call(schedules::share),
     },
     Step {
-        name: "benches",
-        why: "the benchmarks compile as they will be run",
-        work: Work::Cargo(&[cargo("check --workspace --benches")]),
+        name: "web-tools",
+        why: "wasm-bindgen, browsers and the driver of Chromium, where they are missing",
+        seconds: 0,
+        needs: Some("install"),
+        work: Work::Call(web::install),
+    },
+    Step {
+        name: "web-test",
+        why: "the tests that run in a worker of Chromium and of Firefox",
+        seconds: 0,
+        needs: Some("web-tools"),
+        work: Work::Call(web::test),
+    },
+    Step {
+        name: "web-package",
+        why: "the npm package as a user gets it: types, Node, Deno, Bun, pages of Chromium and Firefox",
+        seconds: 0,
+        needs: Some("web-tools"),
+        work: Work::Call(npm::test),
     },
 ];
-
-impl Cargo {
-    /// The command as a person types it.
-    fn line(&self) -> String {
-        let variable = self.environment.map(|(name, value)| format!("{name}={value:?} ")).unwrap_or_default();
-        format!("{variable}cargo {}", self.arguments)
-    }
-
-    /// The command, to be run by the cargo that runs this program.
-    fn process(&self, root: &Path) -> Command {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(self.arguments.split(' ')).envs(self.environment).current_dir(root);
-        command
-    }
-}
 
 /// Prints the steps.
 pub(crate) fn list() -> bool {
     for step in STEPS {
-        println!("{:<9}  {}", step.name, step.why);
-        if let Work::Cargo(commands) = step.work {
-            for command in commands {
-                println!("{:<9}  $ {}", "", command.line());
-            }
+        println!("{:<11}  {:>7}  {}", step.name, Usual(step.seconds).to_string(), step.why);
+        if let Work::Cargo(arguments) = step.work {
+            println!("{:<11}  {:>7}  $ cargo {arguments}", "", "");
         }
     }
+    let total = STEPS.iter().map(|step| step.seconds).sum();
+    println!("{:<11}  {:>7}  on two cores, where nothing is built yet", "all", Usual(total).to_string());
     true
 }
 
-/// Runs all steps, or those named, until one fails. Returns whether none did.
+/// Runs all steps, or those named. Returns whether none failed.
 pub(crate) fn run(root: &Path, only: &[String]) -> bool {
     if let Some(unknown) = only.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
         let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
@@ -167,61 +181,142 @@ pub(crate) fn run(root: &Path, only: &[String]) -> bool {
     }
     let wanted: Vec<&Step> =
         STEPS.iter().filter(|step| only.is_empty() || only.iter().any(|name| name == step.name)).collect();
-    let mut done: Vec<(&str, Duration)> = Vec::new();
-    let mut failure = None;
-    for step in &wanted {
-        println!("\n== {}: {}", step.name, step.why);
+    let outcomes = run_all(&wanted, &mut |step| {
+        println!("\n== {}: {} (usually {})", step.name, step.why, Usual(step.seconds));
         let begin = Instant::now();
-        let outcome = perform(root, &step.work);
-        done.push((step.name, begin.elapsed()));
-        if let Err(what) = outcome {
-            failure = Some(what);
-            break;
-        }
-        println!("== {}: ok, {:.1} s", step.name, begin.elapsed().as_secs_f64());
-    }
-    summarize(&wanted, &done, failure.as_deref());
-    failure.is_none()
-}
-
-fn summarize(wanted: &[&Step], done: &[(&str, Duration)], failure: Option<&str>) {
+        let failure = perform(root, &step.work).err();
+        let verdict = if failure.is_some() { "FAILED" } else { "ok" };
+        println!("== {}: {verdict}, {:.1} s", step.name, begin.elapsed().as_secs_f64());
+        (begin.elapsed(), failure)
+    });
     println!();
-    for (place, step) in wanted.iter().enumerate() {
-        let failed = failure.is_some() && place + 1 == done.len();
-        match done.get(place) {
-            Some((_, time)) => {
-                let verdict = if failed { "FAILED" } else { "ok" };
-                println!("{:<9}  {verdict:<7}  {:>6.1} s", step.name, time.as_secs_f64());
+    for line in summary(&outcomes) {
+        println!("{line}");
+    }
+    outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Done(_)))
+}
+
+/// What became of a step.
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Done(Duration),
+    /// With the command that failed.
+    Failed(Duration, String),
+    /// The step that it needs did not succeed.
+    KeptBack(&'static str),
+}
+
+/// Does one step after the other, but for those that need one that did not succeed.
+fn run_all<'s>(
+    steps: &[&'s Step],
+    perform: &mut dyn FnMut(&Step) -> (Duration, Option<String>),
+) -> Vec<(&'s Step, Outcome)> {
+    let mut outcomes: Vec<(&Step, Outcome)> = Vec::new();
+    for step in steps {
+        let succeeded = |needed: &str| {
+            outcomes.iter().all(|(done, outcome)| done.name != needed || matches!(outcome, Outcome::Done(_)))
+        };
+        let outcome = match step.needs {
+            // One that was not asked for has been done before, as far as anybody knows here.
+            Some(needed) if !succeeded(needed) => Outcome::KeptBack(needed),
+            _ => match perform(step) {
+                (time, None) => Outcome::Done(time),
+                (time, Some(command)) => Outcome::Failed(time, command),
+            },
+        };
+        outcomes.push((step, outcome));
+    }
+    outcomes
+}
+
+/// What became of all of them, and of each that failed how to see it again.
+fn summary(outcomes: &[(&Step, Outcome)]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut total = Duration::ZERO;
+    for (step, outcome) in outcomes {
+        let (verdict, time) = match outcome {
+            Outcome::Done(time) => ("ok", *time),
+            Outcome::Failed(time, _) => ("FAILED", *time),
+            Outcome::KeptBack(needed) => {
+                lines.push(format!("{:<11}  not run: it needs {needed}", step.name));
+                continue;
             }
-            None => println!("{:<9}  not run", step.name),
+        };
+        total += time;
+        lines.push(format!(
+            "{:<11}  {verdict:<6}  {:>6.1} s  (usually {})",
+            step.name,
+            time.as_secs_f64(),
+            Usual(step.seconds)
+        ));
+    }
+    lines.push(format!("{:<11}  {:<6}  {:>6.1} s", "total", "", total.as_secs_f64()));
+    for (step, outcome) in outcomes {
+        if let Outcome::Failed(_, command) = outcome {
+            lines.push(format!("\nFAILED: {}\n  this failed:      {command}", step.name));
+            lines.push(format!("  to see it again:  cargo xtask test --only {}", step.name));
         }
     }
-    let total: Duration = done.iter().map(|(_, time)| *time).sum();
-    println!("{:<9}  {:<7}  {:>6.1} s", "total", "", total.as_secs_f64());
-    if let Some(what) = failure {
-        eprintln!("\nfailed: {what}");
+    lines
+}
+
+/// A time to expect, for a person: seconds, or minutes where there are several.
+struct Usual(u64);
+
+impl fmt::Display for Usual {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            seconds @ 0..120 => write!(f, "{seconds} s"),
+            seconds => write!(f, "{} min", seconds.div_ceil(60)),
+        }
     }
 }
 
-/// Does the work; on failure, says what to run to see it again.
+/// Does the work. On failure, the command that failed.
 fn perform(root: &Path, work: &Work) -> Result<(), String> {
     match work {
-        Work::Install => install(root),
         Work::Tidy if report(&tidy::problems(root)) => Ok(()),
         Work::Tidy => Err("cargo xtask tidy".into()),
-        Work::Cargo(commands) => commands.iter().try_for_each(|command| {
-            let line = command.line();
+        Work::Cargo(arguments) => {
+            let line = format!("cargo {arguments}");
             println!("$ {line}");
-            if succeeds(&mut command.process(root)) { Ok(()) } else { Err(line) }
-        }),
+            if succeeds(&mut cargo(root, arguments)) { Ok(()) } else { Err(line) }
+        }
         Work::Call(work) => work(root),
+    }
+}
+
+/// A command of the cargo that runs this program.
+fn cargo(root: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments.split(' ')).current_dir(root);
+    command
+}
+
+/// Builds the documentation. What rustdoc warns of is an error by its flags; what cargo itself warns of, as of two crates whose pages
+/// have the same place, is only printed, so it is read.
+fn docs(root: &Path) -> Result<(), String> {
+    const ARGUMENTS: &str = "doc --workspace --no-deps";
+    let line = format!("RUSTDOCFLAGS=\"-D warnings\" cargo {ARGUMENTS}");
+    println!("$ {line}");
+    let mut command = cargo(root, ARGUMENTS);
+    let child = command.env("RUSTDOCFLAGS", "-D warnings").stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(|error| format!("{line} (it cannot be started: {error})"))?;
+    let mut warned = false;
+    for said in child.stderr.take().map(BufReader::new).into_iter().flat_map(BufReader::lines).map_while(Result::ok) {
+        warned |= said.starts_with("warning");
+        eprintln!("{said}");
+    }
+    match child.wait() {
+        Ok(status) if status.success() && !warned => Ok(()),
+        _ => Err(line),
     }
 }
 
 fn install(root: &Path) -> Result<(), String> {
     TARGETS.iter().try_for_each(|target| install_target(root, target))?;
     for (component, probe) in COMPONENTS {
-        if !succeeds(probe.process(root).stdout(Stdio::null()).stderr(Stdio::null())) {
+        if !succeeds(cargo(root, probe).stdout(Stdio::null()).stderr(Stdio::null())) {
             rustup(root, &["component", "add", component])?;
         }
     }
@@ -256,3 +351,7 @@ fn succeeds(command: &mut Command) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "steps_tests.rs"]
+mod tests;

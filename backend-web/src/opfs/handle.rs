@@ -11,9 +11,13 @@ use crate::pool::{AccessHandle, Failure};
 const SAFE_MAX: u64 = (1 << 53) - 1;
 const SAFE_MAX_F64: f64 = 9_007_199_254_740_991.0;
 
-/// What Chromium returns from a write for which the quota does not suffice, in place of a count and of an exception: its
-/// internal code for "no space", -8, as 32 bits without a sign.
-const CHROMIUM_NO_SPACE: f64 = 4_294_967_288.0;
+/// What Chromium returns in place of a count and of an exception where a file fails: the internal code of the failure, from -1 to
+/// -16, as 32 bits without a sign, or as 64 where a length was asked for.
+const CHROMIUM_CODES: f64 = 16.0;
+const TWO_POW_32: f64 = 4_294_967_296.0;
+const TWO_POW_64: f64 = 18_446_744_073_709_551_616.0;
+/// The code for "no space": the quota does not suffice.
+const CHROMIUM_NO_SPACE: f64 = 8.0;
 
 /// An exclusive handle of a file of OPFS.
 #[derive(Debug)]
@@ -36,7 +40,12 @@ impl OpfsHandle {
 
 impl AccessHandle for OpfsHandle {
     fn len(&self) -> Result<u64, Failure> {
-        from_number(self.handle.get_size().map_err(|thrown| failure(&thrown))?)
+        let size = self.handle.get_size().map_err(|thrown| failure(&thrown))?;
+        // At that size numbers are 2,048 apart, so the code itself is lost.
+        if size == TWO_POW_64 {
+            return Err(Failure::Lost("it gave a failure as the length".into()));
+        }
+        from_number(size)
     }
 
     fn read(&self, at: u64, buffer: &mut [u8]) -> Result<usize, Failure> {
@@ -51,9 +60,15 @@ impl AccessHandle for OpfsHandle {
     fn write(&self, at: u64, bytes: &[u8]) -> Result<usize, Failure> {
         let options = self.at(at)?;
         let written = self.handle.write_with_u8_array_and_options(bytes, options).map_err(|thrown| failure(&thrown))?;
-        // Taken for a count it would be a failure of the device, and a full disk would cost the store its writes.
-        if written == CHROMIUM_NO_SPACE && u32::try_from(bytes.len()).is_ok_and(|asked| f64::from(asked) < written) {
-            return Err(Failure::Full);
+        // Taken for a count, a full disk would cost the store its writes, and whatever else would be told in riddles.
+        if u32::try_from(bytes.len()).is_ok_and(|asked| f64::from(asked) < written) {
+            match TWO_POW_32 - written {
+                CHROMIUM_NO_SPACE => return Err(Failure::Full),
+                code if (1.0..=CHROMIUM_CODES).contains(&code) => {
+                    return Err(Failure::Lost(format!("it gave -{code} as the count of bytes that were written")));
+                }
+                _ => {}
+            }
         }
         count(written)
     }

@@ -3,6 +3,7 @@
 //! Invariant: nothing here decides anything about a store. Offsets reach the browser as `f64`, which holds every whole
 //! number up to 2^53, and never as `i32`.
 
+mod asked;
 mod directory;
 mod failure;
 mod handle;

@@ -4,11 +4,14 @@
 
 use foldb_core::{Error, Result, storage::StorageError};
 use wasm_bindgen::JsCast;
-use web_sys::{FileSystemDirectoryHandle, FileSystemGetDirectoryOptions, FileSystemRemoveOptions, WorkerGlobalScope};
+use web_sys::{
+    FileSystemDirectoryHandle, FileSystemGetDirectoryOptions, FileSystemRemoveOptions, StorageManager,
+    WorkerGlobalScope,
+};
 
 use super::{
-    directory::{OpfsDirectory, names, waited},
-    failure::failure,
+    asked::Asked,
+    directory::{OpfsDirectory, names},
 };
 use crate::{
     name::{check_store_name, decode, encode},
@@ -79,7 +82,7 @@ pub async fn destroy(name: &str) -> Result<bool> {
     pool::destroy(&OpfsDirectory::new(directory), name, DESTROY_WAIT_MILLIS).await?;
     let options = FileSystemRemoveOptions::new();
     options.set_recursive(true);
-    match waited(stores.remove_entry_with_options(&encoded, &options)).await {
+    match Asked::of(&stores, |stores| stores.remove_entry_with_options(&encoded, &options)).answer().await {
         // Somebody makes a new store of this name at this moment.
         Ok(_) | Err(Failure::Locked | Failure::Missing) => Ok(true),
         Err(failure) => Err(failure.into_error(name, "destroying").into()),
@@ -99,7 +102,8 @@ async fn stores(create: bool) -> Result<Option<FileSystemDirectoryHandle>> {
     if storage.is_undefined() {
         return Err(unsupported("it has no origin private file system; use a newer one"));
     }
-    let root = waited(storage.get_directory()).await.map_err(|failure| failure.into_error(ROOT, "opening"))?;
+    let root = Asked::of(&storage, StorageManager::get_directory).answer().await;
+    let root = root.map_err(|failure| failure.into_error(ROOT, "opening"))?;
     directory(&root.unchecked_into(), ROOT, create, ROOT).await
 }
 
@@ -111,12 +115,9 @@ async fn directory(
 ) -> Result<Option<FileSystemDirectoryHandle>> {
     let options = FileSystemGetDirectoryOptions::new();
     options.set_create(create);
-    let promise = parent.get_directory_handle_with_options(encoded, &options);
-    match wasm_bindgen_futures::JsFuture::from(promise).await {
+    match Asked::of(parent, |parent| parent.get_directory_handle_with_options(encoded, &options)).answer().await {
         Ok(handle) => Ok(Some(handle.unchecked_into())),
-        Err(thrown) => match failure(&thrown) {
-            Failure::Missing if !create => Ok(None),
-            failure => Err(failure.into_error(name, "opening").into()),
-        },
+        Err(Failure::Missing) if !create => Ok(None),
+        Err(failure) => Err(failure.into_error(name, "opening").into()),
     }
 }

@@ -31,8 +31,15 @@ export type Key = string | Uint8Array;
  * | `Map`, `Set` | map (tag 259 where it could pass for an object), tag 258 | a map, a tagged list |
  * | `Tagged` | any other tag | a tag |
  *
- * Refused with kind `Invalid`: `undefined` (also inside), functions, symbols, class instances, holes in arrays, invalid
- * dates, text with half a surrogate pair. In documents (`json`) a `number` that is an integer is stored as one.
+ * Refused with kind `Invalid`, and with the place and the number or name: `undefined` (also inside), functions, symbols, class
+ * instances, holes in arrays, invalid dates, text with half a surrogate pair, a `bigint` outside of its range. What extends
+ * one of these types is stored as that type, as a `Buffer` is as bytes. Of an object its own enumerable members are stored, of
+ * an array its items; what hangs on them besides (members under symbols, names on arrays, getters that are not enumerable) is
+ * no part of a value. A time of another program between two milliseconds, or a set with an item twice, comes as `Tagged`.
+ *
+ * In documents (`json`) a `number` that is an integer up to 2^53 - 1 is stored as one, and every other as a float, `-0` too; `NaN`
+ * and the infinities are refused. A `bigint` is an integer from -2^63 to 2^64 - 1. JSON text has larger ones: parse it with a
+ * reviver that looks at `context.source`, for `JSON.parse` rounds them without a word.
  */
 export type Value =
   | null
@@ -71,7 +78,8 @@ export interface U256 {
  *
  * Every call can throw (or reject with) a `FoldbError`. What stands with a call is what it adds to these:
  *
- * - any call: `Closed` and `Crashed`, and `Invalid` for an argument of the wrong type;
+ * - any call: `Closed` and `Crashed`, and `Invalid` for an argument of the wrong type, one that the call does not take (code
+ *   `Argument`; `undefined` says nothing), and an option that it does not have (code `Option`; the message has those that it has);
  * - any that reads: `Io`, and `Corrupt` where stored bytes are damaged;
  * - any that writes: `Invalid` for a value that cannot be stored, `Limit` for a key of more than 1,024 bytes, a value of more than 16
  *   MiB or nested more than 128 deep, and a transaction of more than 1 GiB, `RunEnded` in a run that has ended, `StorageFull`, `Poisoned` after an earlier
@@ -91,9 +99,12 @@ export type ErrorKind =
   | "NotFound"
   /** The run has ended and takes no more writes. */
   | "RunEnded"
-  /** Another tab, worker or process has the store. */
+  /** Another tab, worker, process or handle has the store. */
   | "Locked"
-  /** No room, or the quota is used up. Nothing was changed; free some and go on. */
+  /**
+   * No room on the disk, or the quota of the origin is used up. Nothing was changed, and reads go on. Deleting entries makes no room:
+   * the log keeps them. Room comes from elsewhere: from what else the origin or the disk holds, or a store that is destroyed.
+   */
   | "StorageFull"
   /** Browser: one turn of work has used up the files that were ready. Nothing was changed: `await db.ready()`, go on. */
   | "NotReady"

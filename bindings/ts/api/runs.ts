@@ -1,8 +1,8 @@
 // Runs: spaces with a life.
 
+import type { Receipt } from "./commits.js";
 import type { Mode, Out, Value } from "./common.js";
 import type { Space } from "./spaces.js";
-import type { Receipt } from "./transactions.js";
 
 /** How a run stands. An orphaned one was active when its process ended, and nobody has taken it up again. */
 export type RunStatus = "active" | "orphaned" | "completed" | "failed" | "cancelled";

@@ -1,11 +1,12 @@
 // Stores: how one is opened, and what an open one does.
 
+import type { Durability, Receipt } from "./commits.js";
 import type { Given, Mode, Out } from "./common.js";
 import type { Diff, Replay, View } from "./history.js";
 import type { Announcement, RecoveryReport, Stats, VerifyReport } from "./reports.js";
 import type { Runs } from "./runs.js";
 import type { Space } from "./spaces.js";
-import type { Durability, OpenTransaction, Receipt, Transaction, TransactionOptions } from "./transactions.js";
+import type { OpenTransaction, Transaction, TransactionOptions } from "./transactions.js";
 import type { WorkOptions } from "./work.js";
 
 /** How to open a store. Recovery is long work where there is much log to read. */
@@ -31,8 +32,9 @@ export interface OpenOptions extends WorkOptions {
   retries?: number;
   /**
    * Browser: whether `open` asks for persistent storage where it is not granted. By default once for an origin, at its first
-   * opening, because some browsers ask their user; `true` asks in each page, as after a click on "keep my data"; `false`
-   * never. `stats()` says what came of it. `openInWorker` refuses `true`: only pages may ask.
+   * opening, because some browsers ask their user; `true` asks in each page, and after each click on something like "keep my
+   * data", of a store that is open already too; `false` never. `stats()` says what came of it. `openInWorker` refuses
+   * `true`: only pages may ask.
    */
   persist?: boolean;
   /** Browser: how many milliseconds to wait for another owner of the store to let go, as after a reload. Default 2000. */
@@ -102,7 +104,11 @@ export interface Db<M extends Mode> extends Space<M> {
    * commits go on meanwhile. Throws `Cancelled`.
    */
   export(options?: WorkOptions): Promise<Blob>;
-  /** Syncs, writes a snapshot where it pays, and lets go of the store. It is closed even where that fails, as after a crash. */
+  /**
+   * Syncs, writes a snapshot where it pays, and lets go of the store. It is closed even where that fails, as after a crash. Throws with
+   * the code `TimedOut` where the browser does not answer: of kind `Io` where everything is on stable media and a file that was being
+   * made did not come, of kind `Crashed` where a worker stood still and was ended.
+   */
   close(): Promise<void>;
 }
 

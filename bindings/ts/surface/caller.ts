@@ -3,10 +3,11 @@
 // Invariant: nothing here knows an operation. `chain` goes on with either form of a result, so that each method is written once.
 
 import type * as api from "../api.js";
+import type { FoldbError } from "../errors.js";
 import type { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import type { Writer } from "../wire/writer.js";
-import type { Hold } from "./hold.js";
+import type { Place } from "./place.js";
 
 /** Either form of a result. */
 export type Now<T> = api.Out<api.Mode, T>;
@@ -15,18 +16,6 @@ export type Write = (out: Writer) => void;
 
 export type Read<T> = (answer: Reader) => T;
 
-/** What a request works on: the store, a transaction, or a view; and which run of it. */
-export interface Place {
-  /** 0 for the store, 1 for a transaction, 2 for a view or replay. */
-  readonly target: number;
-  readonly handle: number;
-  readonly run: string | undefined;
-  /** What all parts of a transaction, view or replay share; while one of them is held, it is not collected. */
-  readonly hold: Hold | undefined;
-}
-
-export const STORE: Place = { target: 0, handle: 0, run: undefined, hold: undefined };
-
 /** Whoever answers requests. */
 export interface Caller {
   readonly name: string;
@@ -34,6 +23,10 @@ export interface Caller {
   readonly async: boolean;
   /** Sends a request and gives what `read` makes of its answer. */
   call<T>(place: Place, operation: Operation, write: Write | undefined, read: Read<T>): Now<T>;
+  /** Answers what is not asked because it is wrong. Of its transaction nothing may be committed. */
+  refuse(place: Place, error: FoldbError): Now<never>;
+  /** Commits may be buffered from now on. */
+  buffers?(): void;
   /** A number for a handle that is not in use. */
   handle(): number;
   /** Waits before a transaction is run again. */

@@ -6,6 +6,7 @@ import { Operation } from "../operation.js";
 import { flag, number } from "./answers.js";
 import { chain, type Now, type Read, type Write } from "./caller.js";
 import { Entries } from "./entries.js";
+import { exact } from "./exact.js";
 
 type Key = api.Key;
 
@@ -79,3 +80,5 @@ export class Cells extends Entries implements api.Cells<api.Mode> {
     });
   }
 }
+
+exact(Cells);

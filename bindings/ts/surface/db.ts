@@ -5,12 +5,15 @@
 
 import type * as api from "../api.js";
 import { invalid } from "../errors.js";
+import { idHex, idText } from "../ids.js";
 import { Operation } from "../operation.js";
 import type { Writer } from "../wire/writer.js";
 import { number } from "./answers.js";
-import { chain, isPromise, STORE, type Caller, type Now } from "./caller.js";
+import { chain, isPromise, type Caller, type Now } from "./caller.js";
 import { differences } from "./diff.js";
+import { exact } from "./exact.js";
 import { endLater, held } from "./hold.js";
+import { STORE } from "./place.js";
 import { stats, verification, type Opened } from "./reports.js";
 import { Runs } from "./runs.js";
 import { Space } from "./space.js";
@@ -37,12 +40,12 @@ export class Db extends Space implements api.Db<api.Mode> {
     this.#retries = retries;
   }
 
-  transaction(work: (tx: any) => any, options: api.TransactionOptions = {}): Now<any> {
-    return chain(this.transactionWith(options, work), ({ value }) => value);
+  transaction(work: (tx: any) => any, options?: api.TransactionOptions): Now<any> {
+    return chain(this.transactionWith(options ?? {}, work), ({ value }) => value);
   }
 
   transactionWith(options: api.TransactionOptions, work: (tx: any) => any): Now<{ value: any; receipt: api.Receipt }> {
-    return transact(this.caller, { retries: this.#retries, ...options }, (place) => {
+    return transact(this.caller, options, this.#retries, (place) => {
       if (typeof work !== "function") throw invalid("Argument", "a transaction is given as a function");
       const value = work(new Transaction(this.caller, place));
       if (isPromise(value) && !this.caller.async) {
@@ -53,8 +56,8 @@ export class Db extends Space implements api.Db<api.Mode> {
     });
   }
 
-  beginTransaction(options: api.TransactionOptions = {}): Now<any> {
-    return chain(begin(this.caller, options), (place) => {
+  beginTransaction(options?: api.TransactionOptions): Now<any> {
+    return chain(begin(this.caller, options === undefined ? {} : options), (place) => {
       endLater(this.caller, place, Operation.TransactionRollback);
       return new Transaction(this.caller, place);
     });
@@ -90,7 +93,9 @@ export class Db extends Space implements api.Db<api.Mode> {
   }
 
   subscribe(run: string | undefined, listener: (commit: api.Announcement) => void): () => void {
-    return this.caller.subscribe(run, listener);
+    if (typeof listener !== "function") throw invalid("Argument", "a listener is a function");
+    // As announcements have it, however it was grouped.
+    return this.caller.subscribe(run === undefined ? undefined : idText(idHex(run).toLowerCase()), listener);
   }
 
   sync(): Now<number> {
@@ -113,9 +118,9 @@ export class Db extends Space implements api.Db<api.Mode> {
     }));
   }
 
-  verify(options: api.WorkOptions = {}): Now<api.VerifyReport> {
+  verify(options?: api.WorkOptions): Now<api.VerifyReport> {
     const work = this.caller.async ? inSteps : atOnce;
-    return work(this.caller, options, Operation.VerifyOpen, Operation.VerifyStep, verification);
+    return work(this.caller, "verify", options, Operation.VerifyOpen, Operation.VerifyStep, verification);
   }
 
   async stats(): Promise<api.Stats> {
@@ -126,7 +131,7 @@ export class Db extends Space implements api.Db<api.Mode> {
     return this.caller.ready();
   }
 
-  async export(options: api.WorkOptions = {}): Promise<Blob> {
+  async export(options?: api.WorkOptions): Promise<Blob> {
     return (await import("../archive.js")).exported(this.caller, options);
   }
 
@@ -135,3 +140,5 @@ export class Db extends Space implements api.Db<api.Mode> {
     return this.#closed;
   }
 }
+
+exact(Db);

@@ -4,8 +4,9 @@ import type * as api from "../api.js";
 import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import type { Writer } from "../wire/writer.js";
-import type { Caller, Now, Place } from "./caller.js";
+import type { Caller, Now } from "./caller.js";
 import { event } from "./events.js";
+import type { Place } from "./place.js";
 import { traceEntry } from "./trace.js";
 
 export function differences(caller: Caller, place: Place, older: string | undefined, newer: string | undefined): Now<api.Diff> {

@@ -1,11 +1,13 @@
 // JSON documents, and places in them.
 
 import type * as api from "../api.js";
+import { whole } from "../integers.js";
 import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import { flag, maybeDocument, nothing, number } from "./answers.js";
 import type { Now, Read } from "./caller.js";
-import { entries, Entries, scan } from "./entries.js";
+import { entries, Entries } from "./entries.js";
+import { exact } from "./exact.js";
 
 type Key = api.Key;
 
@@ -30,7 +32,7 @@ export class Documents extends Entries implements api.Documents<api.Mode> {
       (out) => {
         out.text(path);
         out.document(value);
-        scan(out, options);
+        out.scan(options);
       },
       (answer) => entries(answer, options, document),
     );
@@ -83,10 +85,7 @@ export class Documents extends Entries implements api.Documents<api.Mode> {
     return this.ask(
       Operation.JsonSetMany,
       (out) =>
-        out.list(documents, ([key, value]) => {
-          out.key(key);
-          out.document(value);
-        }),
+        out.pairs(documents, (document) => out.document(document)),
       nothing,
     );
   }
@@ -124,9 +123,20 @@ export class Documents extends Entries implements api.Documents<api.Mode> {
   }
 
   incrementAt(key: Key, path: string, by: number | bigint): Now<any> {
-    return this.#at(Operation.JsonIncrementAt, key, path, maybeDocument, by);
+    return this.ask(
+      Operation.JsonIncrementAt,
+      (out) => {
+        out.key(key);
+        out.text(path);
+        // A number of more than 2^53 would be a float, and make one of the integer that is there.
+        out.document(Number.isInteger(by) ? whole(by) : by);
+      },
+      maybeDocument,
+    );
   }
 }
+
+exact(Documents);
 
 function document(answer: Reader, key: any, version: number, length: number): any {
   return { key, document: answer.sized(length, true), version };

@@ -3,9 +3,9 @@
 import type * as api from "../api.js";
 import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
-import type { Writer } from "../wire/writer.js";
 import { flag, number } from "./answers.js";
 import type { Now, Read } from "./caller.js";
+import { exact } from "./exact.js";
 import { Part } from "./part.js";
 
 type Key = api.Key;
@@ -53,7 +53,7 @@ export class Entries extends Part {
       operation,
       (out) => {
         out.u8(this.family);
-        scan(out, options);
+        out.scan(options);
       },
       read,
     );
@@ -82,7 +82,4 @@ export function entries<T>(answer: Reader, options: api.ScanOptions | undefined,
   return answer.entries(keysAs(options), (key, version, length) => item(answer, key, version, length));
 }
 
-export function scan(out: Writer, options: api.ScanOptions | undefined): void {
-  out.range(options);
-  out.page(options?.limit, options?.reverse, options?.after);
-}
+exact(Entries, ["exists", "count", "keys"]);

@@ -1,15 +1,20 @@
 // Streams of events.
 
 import type * as api from "../api.js";
+import { checkOptions, choice } from "../given.js";
 import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import type { Writer } from "../wire/writer.js";
 import { flag, nothing, number, optionalNumber } from "./answers.js";
 import type { Now, Read, Write } from "./caller.js";
-import { keyOf, scan } from "./entries.js";
+import { keyOf } from "./entries.js";
+import { exact } from "./exact.js";
 import { Part } from "./part.js";
 
 type Key = api.Key;
+
+const RANGE = ["from", "to", "limit", "reverse"];
+const EVENT = ["kind", "payload"];
 
 export class Events extends Part implements api.Events<api.Mode> {
   #ask<T>(operation: Operation, stream: Key, read: Read<T>, write?: Write): Now<T> {
@@ -27,10 +32,11 @@ export class Events extends Part implements api.Events<api.Mode> {
     return this.#ask(Operation.EventGet, stream, (answer) => answer.list(() => event(answer))[0], (out) => out.number(seq));
   }
 
-  range(stream: Key, range: api.EventRange = {}): Now<any[]> {
+  range(stream: Key, range?: api.EventRange): Now<any[]> {
     const write = (out: Writer) => {
-      for (const bound of [range.from, range.to, range.limit]) out.optional(bound, (bound) => out.number(bound));
-      out.flag(range.reverse);
+      checkOptions("a range of events", range, RANGE);
+      for (const bound of [range?.from, range?.to, range?.limit]) out.optional(bound, (bound) => out.number(bound));
+      out.flag(choice("reverse", range?.reverse));
     };
     return this.#ask(Operation.EventRange, stream, (answer) => answer.list(() => event(answer)), write);
   }
@@ -54,7 +60,7 @@ export class Events extends Part implements api.Events<api.Mode> {
   streams(options?: api.ScanOptions): Now<any> {
     return this.ask(
       Operation.EventStreams,
-      (out) => scan(out, options),
+      (out) => out.scan(options),
       (answer) => {
         const key = keyOf(options, answer);
         return answer.list(() => summary(answer, key));
@@ -82,7 +88,9 @@ export class Events extends Part implements api.Events<api.Mode> {
   appendBatch(stream: Key, events: Iterable<api.NewEvent>): Now<number | undefined> {
     const read = this.place.target === 1 ? (nothing as Read<undefined>) : optionalNumber;
     return this.#ask(Operation.EventAppendBatch, stream, read, (out) =>
-      out.list(events, ({ kind, payload }) => {
+      out.list(events, (event) => {
+        const { kind, payload } = event;
+        checkOptions("an event", event, EVENT);
         out.text(kind);
         out.value(payload);
       }),
@@ -97,6 +105,8 @@ export class Events extends Part implements api.Events<api.Mode> {
     return this.#ask(Operation.EventDeleteStream, stream, flag);
   }
 }
+
+exact(Events);
 
 export function event(answer: Reader): api.StreamEvent {
   const seq = answer.number();

@@ -5,15 +5,8 @@
 
 import { invalid, type FoldbError } from "../errors.js";
 import type { Operation } from "../operation.js";
-import { settle, type Caller, type Now, type Place, type Read } from "./caller.js";
-
-/** The state of a transaction, view or replay, which all of its parts share. */
-export interface Hold {
-  /** Nothing can be asked of it any more. */
-  ended: boolean;
-  /** Why it must not be committed: the first request of it that could not be sent. */
-  failure: { error: unknown } | undefined;
-}
+import { settle, type Caller, type Now, type Read } from "./caller.js";
+import type { Place } from "./place.js";
 
 /** A place of its own for a transaction (1), or for a view or replay (2). */
 export function held(caller: Caller, target: 1 | 2): Place {

@@ -5,6 +5,7 @@ import { Operation } from "../operation.js";
 import { flag, maybe, nothing, number } from "./answers.js";
 import { chain, type Now, type Read, type Write } from "./caller.js";
 import { Entries } from "./entries.js";
+import { exact } from "./exact.js";
 
 type Key = api.Key;
 
@@ -55,11 +56,7 @@ export class Kv extends Entries implements api.Kv<api.Mode> {
   putMany(pairs: Iterable<readonly [Key, unknown]>): Now<void> {
     return this.ask(
       Operation.KvPutMany,
-      (out) =>
-        out.list(pairs, ([key, value]) => {
-          out.key(key);
-          out.value(value);
-        }),
+      (out) => out.pairs(pairs, (value) => out.value(value)),
       nothing,
     );
   }
@@ -162,3 +159,5 @@ export class Kv extends Entries implements api.Kv<api.Mode> {
     );
   }
 }
+
+exact(Kv);

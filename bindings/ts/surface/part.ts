@@ -1,7 +1,8 @@
 // What all parts of the surface have: where they are.
 
 import type { Operation } from "../operation.js";
-import { chain, type Caller, type Now, type Place, type Read, type Write } from "./caller.js";
+import { chain, type Caller, type Now, type Read, type Write } from "./caller.js";
+import type { Place } from "./place.js";
 import { transact } from "./transact.js";
 
 /** What all parts of the surface have: where they are. */
@@ -22,7 +23,7 @@ export class Part {
   protected atomically<T>(work: (place: Place) => Now<T>): Now<T> {
     if (this.place.target !== 0) return work(this.place);
     return chain(
-      transact(this.caller, {}, (place) => work({ ...place, run: this.place.run })),
+      transact(this.caller, {}, undefined, (place) => work({ ...place, run: this.place.run })),
       ({ value }) => value,
     );
   }

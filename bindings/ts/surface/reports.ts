@@ -3,7 +3,8 @@
 import type * as api from "../api.js";
 import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
-import { STORE, type Caller, type Now } from "./caller.js";
+import type { Caller, Now } from "./caller.js";
+import { STORE } from "./place.js";
 import type { Step } from "./steps.js";
 
 /** What the module says of an opening. */

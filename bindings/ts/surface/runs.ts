@@ -1,15 +1,22 @@
 // Runs: their life, what describes them, and lists of them.
 
 import type * as api from "../api.js";
+import { invalid } from "../errors.js";
+import { checkOptions, choice } from "../given.js";
 import { Operation } from "../operation.js";
+import { describe } from "../wire/cbor.js";
 import type { Reader } from "../wire/reader.js";
 import type { Writer } from "../wire/writer.js";
 import { optionalNumber } from "./answers.js";
-import { chain, STORE, type Now, type Read, type Write } from "./caller.js";
+import { chain, type Now, type Read, type Write } from "./caller.js";
+import { exact } from "./exact.js";
 import { Part } from "./part.js";
+import { STORE } from "./place.js";
 import { NamedSpace } from "./space.js";
 import { receipt } from "./transact.js";
 
+const OPTIONS = ["name", "id", "parent", "labels", "metadata"];
+const FILTER = ["status", "name", "parent", "labels", "after", "limit", "newestFirst"];
 const STATUSES: readonly api.RunStatus[] = ["active", "orphaned", "completed", "failed", "cancelled"];
 
 function runInfo(answer: Reader): api.RunInfo {
@@ -62,6 +69,7 @@ export class RunRequests extends Part {
     return this.ask(
       Operation.RunBegin,
       (out) => {
+        checkOptions("a run", options, OPTIONS);
         out.text(options.name);
         out.optional(options.id, (id) => out.id(id));
         out.optional(options.parent, (parent) => out.id(parent));
@@ -76,24 +84,34 @@ export class RunRequests extends Part {
     return this.change(Operation.RunInfo, id, runInfo);
   }
 
-  list(filter: api.RunFilter = {}): Now<api.RunInfo[]> {
+  list(filter?: api.RunFilter): Now<api.RunInfo[]> {
     return this.ask(
       Operation.RunList,
-      (out) => {
-        out.optional(filter.status, (status) => out.u8(STATUSES.indexOf(status) & 255));
-        out.optional(filter.name, (name) => out.text(name));
-        out.optional(filter.parent, (parent) => out.id(parent));
-        labels(out, filter.labels);
-        out.optional(filter.after, (after) => out.id(after));
-        out.optional(filter.limit, (limit) => out.number(limit));
-        out.flag(filter.newestFirst);
-      },
+      (out) => this.#filter(out, filter),
       (answer) => answer.list(() => runInfo(answer)),
     );
+  }
+
+  #filter(out: Writer, filter: api.RunFilter = {}): void {
+    checkOptions("a list of runs", filter, FILTER);
+    out.optional(filter.status, (status) => {
+      const place = STATUSES.indexOf(status);
+      if (place < 0) throw invalid("Argument", `${describe(status)} is not a status of a run: ${STATUSES.join(", ")}`);
+      out.u8(place);
+    });
+    out.optional(filter.name, (name) => out.text(name));
+    out.optional(filter.parent, (parent) => out.id(parent));
+    labels(out, filter.labels);
+    out.optional(filter.after, (after) => out.id(after));
+    out.optional(filter.limit, (limit) => out.number(limit));
+    out.flag(choice("newestFirst", filter.newestFirst));
   }
 }
 
 function labels(out: Writer, labels: Record<string, string> = {}): void {
+  const prototype: unknown = typeof labels === "object" && labels !== null ? Object.getPrototypeOf(labels) : undefined;
+  // Of a map, or a list, the entries are no labels.
+  if (prototype !== null && prototype !== Object.prototype) throw invalid("Argument", `labels are a plain object, not ${describe(labels)}`);
   out.list(Object.entries(labels), ([key, value]) => {
     out.text(key);
     out.text(value);
@@ -211,3 +229,5 @@ export class TransactionRuns extends Part implements api.TransactionRuns<api.Mod
     return this.#requests.info(id);
   }
 }
+
+for (const surface of [Run, Runs, TransactionRuns]) exact(surface);

@@ -1,11 +1,12 @@
 // The five primitives of a place: the default space, or a run.
 
-import type { Caller, Place } from "./caller.js";
+import type { Caller } from "./caller.js";
 import { Cells } from "./cells.js";
 import { Documents } from "./documents.js";
 import { Events } from "./events.js";
 import { Kv } from "./kv.js";
 import { Part } from "./part.js";
+import type { Place } from "./place.js";
 import { Trace } from "./trace.js";
 
 /** The five primitives of a place. */

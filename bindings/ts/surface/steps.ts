@@ -4,6 +4,7 @@
 // Invariant: what was begun is given back, however it ends.
 
 import type { Progress, WorkOptions } from "../api.js";
+import { checkWork } from "../given.js";
 import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import { breathe, check, tell } from "../work.js";
@@ -25,8 +26,9 @@ interface Work<T> {
   end(): void;
 }
 
-function begin<T>(caller: Caller, options: WorkOptions, open: Operation, step: Operation, read: (answer: Reader) => Step<T>): Work<T> {
-  check(options.signal);
+function begin<T>(caller: Caller, what: string, options: WorkOptions | undefined, open: Operation, step: Operation, read: (answer: Reader) => Step<T>): Work<T> {
+  checkWork(what, options);
+  check(options?.signal);
   const place = held(caller, 2);
   let next = open;
   return {
@@ -40,8 +42,8 @@ function begin<T>(caller: Caller, options: WorkOptions, open: Operation, step: O
 }
 
 /** Does all of it, and comes back when it is done. */
-export function atOnce<T>(caller: Caller, options: WorkOptions, open: Operation, step: Operation, read: (answer: Reader) => Step<T>): T {
-  const work = begin(caller, options, open, step, read);
+export function atOnce<T>(caller: Caller, what: string, options: WorkOptions = {}, open: Operation, step: Operation, read: (answer: Reader) => Step<T>): T {
+  const work = begin(caller, what, options, open, step, read);
   try {
     for (;;) {
       const { result, progress } = work.step() as Step<T>;
@@ -55,8 +57,8 @@ export function atOnce<T>(caller: Caller, options: WorkOptions, open: Operation,
 }
 
 /** Does all of it, and lets others do something between the steps. */
-export async function inSteps<T>(caller: Caller, options: WorkOptions, open: Operation, step: Operation, read: (answer: Reader) => Step<T>): Promise<T> {
-  const work = begin(caller, options, open, step, read);
+export async function inSteps<T>(caller: Caller, what: string, options: WorkOptions = {}, open: Operation, step: Operation, read: (answer: Reader) => Step<T>): Promise<T> {
+  const work = begin(caller, what, options, open, step, read);
   try {
     for (let steps = 1; ; steps++) {
       const { result, progress } = await work.step();

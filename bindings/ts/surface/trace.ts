@@ -1,11 +1,17 @@
 // Entries of a trace.
 
 import type * as api from "../api.js";
+import { checkOptions } from "../given.js";
 import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import { flag, number, optionalNumber } from "./answers.js";
 import type { Now, Write } from "./caller.js";
+import { exact } from "./exact.js";
 import { Part } from "./part.js";
+
+const LIST = ["limit", "reverse", "after"];
+const OUTCOME = ["data", "durationMicros"];
+const RECORD = ["kind", "name", "parent", "timeMicros", ...OUTCOME];
 
 export class Trace extends Part implements api.Trace<api.Mode> {
   get(id: string): Now<api.TraceEntry | undefined> {
@@ -20,17 +26,15 @@ export class Trace extends Part implements api.Trace<api.Mode> {
     return this.ask(Operation.TraceCount, undefined, number);
   }
 
-  #list(options: api.TraceOptions = {}, which: number, write?: Write): Now<api.TraceEntry[]> {
+  #list(options: api.TraceOptions | undefined, which: number, write?: Write): Now<api.TraceEntry[]> {
     return this.ask(
       Operation.TraceList,
       (out) => {
-        out.page(options.limit, options.reverse, undefined);
-        if (options.after !== undefined) {
-          out.at -= 1;
-          out.flag(true);
+        checkOptions("a list of trace entries", options, LIST);
+        out.page(options?.limit, options?.reverse, options?.after, (after) => {
           out.u32(16);
-          out.id(options.after);
-        }
+          out.id(after);
+        });
         out.u8(which);
         write?.(out);
       },
@@ -65,6 +69,7 @@ export class Trace extends Part implements api.Trace<api.Mode> {
     return this.ask(
       Operation.TraceRecord,
       (out) => {
+        checkOptions("a trace entry", record, RECORD);
         out.text(record.kind);
         out.text(record.name);
         out.value(record.data ?? null);
@@ -76,19 +81,22 @@ export class Trace extends Part implements api.Trace<api.Mode> {
     );
   }
 
-  finish(id: string, outcome: { data?: unknown; durationMicros?: number } = {}): Now<api.TraceEntry> {
+  finish(id: string, outcome?: { data?: unknown; durationMicros?: number }): Now<api.TraceEntry> {
     return this.ask(
       Operation.TraceFinish,
       (out) => {
+        checkOptions("the outcome of a trace entry", outcome, OUTCOME);
         out.id(id);
-        out.flag(outcome.data !== undefined);
-        if (outcome.data !== undefined) out.value(outcome.data);
-        out.optional(outcome.durationMicros, (micros) => out.number(micros));
+        out.flag(outcome?.data !== undefined);
+        if (outcome?.data !== undefined) out.value(outcome.data);
+        out.optional(outcome?.durationMicros, (micros) => out.number(micros));
       },
       traceEntry,
     );
   }
 }
+
+exact(Trace);
 
 export function traceEntry(answer: Reader): api.TraceEntry {
   return {

@@ -4,23 +4,29 @@
 
 import type * as api from "../api.js";
 import { FoldbError, invalid } from "../errors.js";
+import { checkOptions, checkRetries } from "../given.js";
 import { Operation } from "../operation.js";
+import { describe } from "../wire/cbor.js";
 import type { Reader } from "../wire/reader.js";
 import type { Writer } from "../wire/writer.js";
 import { nothing } from "./answers.js";
-import { chain, isPromise, settle, type Caller, type Now, type Place } from "./caller.js";
+import { chain, isPromise, settle, type Caller, type Now } from "./caller.js";
 import { end, held } from "./hold.js";
+import type { Place } from "./place.js";
 
 /** How often a closure runs again after a conflict, where nothing else is said. */
 export const DEFAULT_RETRIES = 64;
+
+const OPTIONS = ["durability", "idempotencyKey", "retries"];
 
 /** How a durability is written. */
 export function durability(out: Writer, durability: api.Durability): void {
   if (durability === "strict") return out.u8(0);
   if (durability === "inMemory") return out.u8(2);
   if (durability !== "buffered" && typeof durability !== "object") {
-    throw invalid("Argument", `${String(durability)} is not a durability`);
+    throw invalid("Argument", `${describe(durability)} is not a durability`);
   }
+  if (durability !== "buffered") checkOptions("a durability", durability, ["intervalMs", "bytes"]);
   const { intervalMs = 100, bytes = 1 << 20 } = durability === "buffered" ? {} : durability;
   out.u8(1);
   out.number(intervalMs);
@@ -33,7 +39,10 @@ export function receipt(answer: Reader): api.Receipt {
 
 export function begin(caller: Caller, options: api.TransactionOptions): Now<Place> {
   const place = held(caller, 1);
+  if (options?.durability !== undefined && options.durability !== "strict") caller.buffers?.();
   const write = (out: Writer) => {
+    checkOptions("a transaction", options, OPTIONS);
+    checkRetries(options.retries);
     out.optional(options.durability, (wanted) => durability(out, wanted));
     out.optional(options.idempotencyKey, (key) => out.key(key));
   };
@@ -52,18 +61,19 @@ export function rollback(caller: Caller, place: Place): Now<void> {
   return end(caller, place, Operation.TransactionRollback, () => undefined);
 }
 
-/** Runs `work` in a transaction and commits it, again after a conflict, as often as the options say. */
+/** Runs `work` in a transaction and commits it, again after a conflict, as often as the options say, or the store's own do. */
 export function transact<T>(
   caller: Caller,
   options: api.TransactionOptions,
+  ofStore: number | undefined,
   work: (place: Place) => T | PromiseLike<T>,
   attempt = 0,
 ): Now<{ value: T; receipt: api.Receipt }> {
-  const { retries = DEFAULT_RETRIES } = options;
+  const retries = options?.retries ?? ofStore ?? DEFAULT_RETRIES;
   return chain(begin(caller, options), (place) => {
     const failed = (error: unknown): any => {
       if (!(error instanceof FoldbError && error.kind === "Conflict" && attempt < retries)) throw error;
-      return chain(caller.pause(attempt), () => transact(caller, options, work, attempt + 1));
+      return chain(caller.pause(attempt), () => transact(caller, options, ofStore, work, attempt + 1));
     };
     const undo = (error: unknown): never => {
       // What failed is told; that the handle cannot be given back, because the store is gone, says nothing more.

@@ -5,9 +5,11 @@
 import type * as api from "../api.js";
 import { invalid } from "../errors.js";
 import { Operation } from "../operation.js";
-import type { Caller, Now, Place, Read } from "./caller.js";
+import type { Caller, Now, Read } from "./caller.js";
 import { diff, differences } from "./diff.js";
+import { exact } from "./exact.js";
 import { end, endLater } from "./hold.js";
+import type { Place } from "./place.js";
 import { RunRequests } from "./runs.js";
 import { NamedSpace, Space } from "./space.js";
 
@@ -72,3 +74,5 @@ export class Replay extends Held implements api.Replay<api.Mode> {
     return this.ask(Operation.Diff, (out) => out.u32(newer.place.handle), diff);
   }
 }
+
+for (const surface of [Held, View, Replay]) exact(surface);

@@ -3,6 +3,7 @@
 // Invariant: what comes out has the type that went in. A reader never reads past its answer.
 
 import { FoldbError, invalid } from "../errors.js";
+import { idText } from "../ids.js";
 import { Tagged, U256 } from "../values.js";
 import { DEPTH_MAX, describe, TAG_BIGNUM, TAG_MAP, TAG_SET, TAG_TIME } from "./cbor.js";
 
@@ -162,8 +163,7 @@ export class Reader {
   }
 
   id(): string {
-    const hex = hexOf(this.bytes, this.#take(16), 16);
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+    return idText(hexOf(this.bytes, this.#take(16), 16));
   }
 
   /** The rest as hex digits. */
@@ -274,10 +274,15 @@ export class Reader {
       return value instanceof Map ? value : new Map(Object.entries(value as object));
     }
     const value = this.#item(false, depth);
-    if (tag === TAG_SET && Array.isArray(value)) return new Set(value);
-    if (tag === TAG_TIME) {
-      const date = typeof value === "bigint" ? new Date(Number(value) * 1000) : typeof value === "number" ? new Date(Math.round(value * 1000)) : undefined;
-      if (date && !Number.isNaN(date.getTime())) return date;
+    if (tag === TAG_SET && Array.isArray(value)) {
+      const set = new Set(value);
+      // A list with an item twice is no set: it stays what it is.
+      if (set.size === value.length) return set;
+    }
+    if (tag === TAG_TIME && (typeof value === "bigint" || typeof value === "number")) {
+      // A time between two milliseconds, or too far away, is no date of JavaScript's.
+      const date = new Date(Math.round(Number(value) * 1000));
+      if (date.getTime() / 1000 === Number(value)) return date;
     }
     if (tag === TAG_BIGNUM && value instanceof Uint8Array && value.length <= 32 && value[0] !== 0) {
       return new U256(value.length ? BigInt(`0x${hexOf(value, 0, value.length)}`) : 0n);
@@ -287,7 +292,8 @@ export class Reader {
 }
 
 function integer(major: number, argument: number | bigint, json: boolean): number | bigint {
-  if (json && argument <= Number.MAX_SAFE_INTEGER - 1) {
+  // The lowest that a number holds exactly is -2^53 + 1, whose argument is one less.
+  if (json && argument <= Number.MAX_SAFE_INTEGER - major) {
     const number = Number(argument);
     return major ? -1 - number : number;
   }

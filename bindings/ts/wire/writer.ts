@@ -2,16 +2,22 @@
 //
 // Invariant: what comes out has the type that went in, or it does not go in.
 
-import type { Key, RangeOptions } from "../api.js";
+import type { Key, RangeOptions, ScanOptions } from "../api.js";
 import { FoldbError, invalid } from "../errors.js";
-import { INPUT_BYTES_MAX } from "../request.js";
+import { checkOptions, choice } from "../given.js";
+import { idHex } from "../ids.js";
+import { whole } from "../integers.js";
+import { isText } from "../text.js";
 import { Tagged, U256 } from "../values.js";
 import { DEPTH_MAX, describe, TAG_BIGNUM, TAG_MAP, TAG_SET, TAG_TIME } from "./cbor.js";
+import { INPUT_BYTES_MAX } from "./limits.js";
 
 const encoder = new TextEncoder();
 
 const scratch = new DataView(new ArrayBuffer(8));
-const half = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+
+const RANGE = ["prefix", "from", "to"];
+const SCAN = [...RANGE, "limit", "reverse", "after", "keys"];
 
 /** Writes one request after the other into a buffer that grows. */
 export class Writer {
@@ -153,7 +159,7 @@ export class Writer {
 
   #long(text: string, start: number): number {
     // An encoder would put a question mark in its place, and another key, or another value, would be stored.
-    if (half.test(text)) throw invalid("Text", "text with half of a surrogate pair cannot be stored");
+    if (!isText(text)) throw invalid("Text", "text with half of a surrogate pair cannot be stored");
     return encoder.encodeInto(text, this.bytes.subarray(start)).written;
   }
 
@@ -164,7 +170,10 @@ export class Writer {
 
   /** A count, and what `write` writes for each. */
   list<T>(items: Iterable<T>, write: (item: T) => void): void {
-    if (typeof (items as Iterable<T> | undefined)?.[Symbol.iterator] !== "function") throw invalid("Argument", `expected a list, found ${describe(items)}`);
+    // Text is a list of characters, which nobody means.
+    if (typeof items === "string" || typeof (items as Iterable<T> | undefined)?.[Symbol.iterator] !== "function") {
+      throw invalid("Argument", `expected a list, found ${describe(items)}`);
+    }
     const at = this.at;
     let count = 0;
     this.u32(0);
@@ -175,23 +184,40 @@ export class Writer {
     this.patch(at, count);
   }
 
-  range(range: RangeOptions | undefined | null): void {
+  /** Keys, each with what `write` writes of its value. */
+  pairs(pairs: Iterable<readonly [Key, unknown]>, write: (value: unknown) => void): void {
+    this.list(pairs, (pair) => {
+      if (!Array.isArray(pair) || pair.length !== 2) throw invalid("Argument", `expected a pair of a key and a value, found ${describe(pair)}`);
+      this.key(pair[0] as Key);
+      write(pair[1]);
+    });
+  }
+
+  range(range: RangeOptions | undefined | null, names: readonly string[] = RANGE): void {
+    checkOptions("a range of keys", range ?? undefined, names);
     const key = (key: Key) => this.key(key);
     this.optional(range?.prefix, key);
     this.optional(range?.from, key);
     this.optional(range?.to, key);
   }
 
-  page(limit: number | undefined, reverse: boolean | undefined, after: Key | undefined): void {
+  /** Which entries of a range, in which order. */
+  scan(options: ScanOptions | undefined | null): void {
+    this.range(options, SCAN);
+    const { keys = "text" } = options ?? {};
+    if (keys !== "text" && keys !== "bytes") throw invalid("Argument", `keys come as "text" or as "bytes", not as ${describe(keys)}`);
+    this.page(options?.limit, options?.reverse, options?.after, (after) => this.key(after));
+  }
+
+  page<T>(limit: number | undefined, reverse: boolean | undefined, after: T | undefined, write: (after: T) => void): void {
     this.optional(limit, (limit) => this.number(limit));
-    this.flag(reverse);
-    this.optional(after, (after) => this.key(after));
+    this.flag(choice("reverse", reverse));
+    this.optional(after, write);
   }
 
   /** A run's or a trace entry's id. */
   id(id: string): void {
-    const hex = typeof id === "string" ? id.replaceAll("-", "") : "";
-    if (!/^[0-9a-fA-F]{32}$/.test(hex)) throw invalid("Id", `${describe(id)} is not an id: 32 hex digits, as in a UUID`);
+    const hex = idHex(id);
     this.room(16);
     for (let i = 0; i < 32; i += 2) this.bytes[this.at++] = parseInt(hex.slice(i, i + 2), 16);
   }
@@ -282,7 +308,7 @@ export class Writer {
         return;
       }
     }
-    if (half.test(text)) throw refused(path, "text with half of a surrogate pair cannot be stored");
+    if (!isText(text)) throw refused(path, "text with half of a surrogate pair cannot be stored");
     const bytes = encoder.encode(text);
     this.#head(3, bytes.length);
     this.raw(bytes);
@@ -436,11 +462,4 @@ type Path = (string | number)[];
 function refused(path: Path, why: string): FoldbError {
   const place = path.map((step) => `[${JSON.stringify(step)}]`).join("");
   return invalid("Value", place ? `${why} (at ${place} of the value)` : why);
-}
-
-/** An integer that is given as either of JavaScript's numbers. */
-function whole(number: bigint | number): bigint {
-  if (typeof number === "bigint") return number;
-  if (Number.isSafeInteger(number)) return BigInt(number);
-  throw invalid("Argument", `${describe(number)} is not an integer that a number holds exactly; use a bigint`);
 }

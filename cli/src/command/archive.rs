@@ -17,7 +17,7 @@ use foldb_archive::{ArchiveError, ClosedStore, Exported, Imported, export, impor
 use serde_json::{Value, json};
 
 use crate::{
-    command::Context,
+    context::Context,
     failure::{Failure, Result, Status},
     progress::Progress,
     store, text,
@@ -51,10 +51,15 @@ const DASH: &str = "-";
 
 /// `foldb export`
 pub(crate) fn export_store(args: &ExportArgs, context: &mut Context) -> Result<()> {
-    store::check_there(&args.source)?;
+    store::check_there(&args.source).map_err(|failure| failure.hint("STORE is the directory of a store"))?;
     let to_stdout = args.file.as_os_str() == DASH;
     if to_stdout && io::stdout().is_terminal() {
         return Err(Failure::usage("an archive is nothing for a terminal").hint("name a file, or pipe it somewhere"));
+    }
+    if !to_stdout && args.file.is_dir() {
+        return Err(
+            Failure::usage(format!("{} is a directory", args.file.display())).hint("FILE is the archive to write")
+        );
     }
     if !to_stdout && !args.force && args.file.exists() {
         let message = format!("{} exists already", args.file.display());
@@ -132,10 +137,15 @@ pub(crate) fn import_store(args: &ImportStoreArgs, context: &mut Context) -> Res
     let reader: Box<dyn Read> = if from_stdin {
         Box::new(io::stdin().lock())
     } else {
+        if args.file.is_dir() {
+            let message = format!("{} is a directory, not an archive", args.file.display());
+            return Err(Failure::usage(message).hint("`foldb export STORE FILE` makes an archive of a store"));
+        }
         let file = File::open(&args.file).map_err(|error| Failure::io("opening", &args.file, &error))?;
         Box::new(BufReader::with_capacity(1 << 20, file))
     };
     let length = fs::metadata(&args.file).ok().filter(|_| !from_stdin).map_or(0, |metadata| metadata.len());
+    store::leads_somewhere(&args.target)?;
     let storage = FsStorage::open(&args.target, true)?;
     let bar = Progress::bytes("archive");
     let (imported, storage) = import(storage, reader, &mut |mut progress| {

@@ -7,13 +7,14 @@ use foldb::{
     replay::{Diff, DocumentChange, EntryChange},
     value::Value,
 };
-use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::{
-    command::Context,
+    context::Context,
     failure::{Failure, Result},
+    option,
     output::{Column, Listing, Output},
+    report::Counts,
     store, text, value,
 };
 
@@ -25,8 +26,8 @@ pub(crate) struct DiffArgs {
     /// The newer one
     newer: String,
     /// Print at most so many differences; the counts are always whole [default: 100, with --json all]
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = option::whole, allow_negative_numbers = true)]
+    limit: Option<u64>,
 }
 
 /// `foldb diff`
@@ -42,10 +43,10 @@ pub(crate) fn run(args: &DiffArgs, context: &mut Context) -> Result<()> {
         record["older"] = json!(older.id.to_string());
         record["newer"] = json!(newer.id.to_string());
         record["equal"] = json!(diff.is_empty());
-        record["changes"] = differences.iter().take(args.limit.unwrap_or(usize::MAX)).map(Difference::record).collect();
+        record["changes"] = differences.iter().take(shown(args.limit, usize::MAX)).map(Difference::record).collect();
         context.output.record(&record)?;
     } else {
-        print(&differences, &counts, args.limit.unwrap_or(SHOWN), &mut context.output)?;
+        print(&differences, &counts, shown(args.limit, SHOWN), &mut context.output)?;
     }
     if diff.is_empty() { Ok(()) } else { Err(Failure::Negative) }
 }
@@ -73,75 +74,6 @@ fn print(differences: &[Difference], counts: &Counts, limit: usize, output: &mut
     }
     output.line("")?;
     output.line(counts.sentence())
-}
-
-/// How many entries of each primitive differ.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Counts {
-    kv: Count,
-    json: Count,
-    events: Count,
-    state: Count,
-    trace: Count,
-}
-
-/// How many entries of one primitive differ.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-struct Count {
-    added: u64,
-    removed: u64,
-    changed: u64,
-}
-
-impl Counts {
-    pub(crate) fn of(diff: &Diff) -> Self {
-        let mut counts = Self::default();
-        diff.kv.iter().for_each(|pair| counts.kv.entry(&pair.change));
-        diff.state.iter().for_each(|cell| counts.state.entry(&cell.change));
-        diff.trace.iter().for_each(|(_, change)| counts.trace.entry(change));
-        diff.events.iter().flat_map(|stream| &stream.events).for_each(|(_, change)| counts.events.entry(change));
-        for document in &diff.json {
-            match &document.change {
-                DocumentChange::Added(_) => counts.json.added += 1,
-                DocumentChange::Removed(_) => counts.json.removed += 1,
-                DocumentChange::Changed(_) => counts.json.changed += 1,
-            }
-        }
-        counts
-    }
-
-    /// For a person; primitives without differences are left out.
-    pub(crate) fn sentence(&self) -> String {
-        let primitives = [
-            ("pairs", &self.kv),
-            ("documents", &self.json),
-            ("events", &self.events),
-            ("cells", &self.state),
-            ("trace entries", &self.trace),
-        ];
-        let differing: Vec<String> = primitives
-            .into_iter()
-            .filter(|(_, count)| **count != Count::default())
-            .map(|(name, count)| format!("{name}: {}", count.words()))
-            .collect();
-        if differing.is_empty() { String::from("no differences") } else { differing.join("; ") }
-    }
-}
-
-impl Count {
-    fn entry<T>(&mut self, change: &EntryChange<T>) {
-        match change {
-            EntryChange::Added(_) => self.added += 1,
-            EntryChange::Removed(_) => self.removed += 1,
-            EntryChange::Changed { .. } => self.changed += 1,
-        }
-    }
-
-    fn words(&self) -> String {
-        let words = [(self.added, "added"), (self.removed, "removed"), (self.changed, "changed")];
-        let words = words.into_iter().filter(|(number, _)| *number > 0);
-        words.map(|(number, word)| format!("{} {word}", text::count(number))).collect::<Vec<_>>().join(", ")
-    }
 }
 
 /// One thing that differs, of whichever primitive.
@@ -284,6 +216,11 @@ fn path_record(path: &PathChange) -> Json {
         Change::Removed(from) => json!({ "path": path.path, "change": "removed", "from": from }),
         Change::Changed { from, to } => json!({ "path": path.path, "change": "changed", "from": from, "to": to }),
     }
+}
+
+/// How many differences are printed.
+fn shown(limit: Option<u64>, otherwise: usize) -> usize {
+    limit.map_or(otherwise, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 /// How many differences a person is shown who did not ask for more.

@@ -11,9 +11,9 @@ use foldb::{
 use serde_json::json;
 
 use crate::{
-    cli::InRun,
-    command::{Context, kv::VALUE_WIDTH},
+    context::{Context, InRun},
     failure::{Failure, Result},
+    option,
     output::{Column, Listing},
     store::{self, on_space},
     text, value,
@@ -49,13 +49,13 @@ enum Action {
         /// The stream
         stream: String,
         /// Begin with this seq (with --reverse: end with it)
-        #[arg(long, value_name = "SEQ")]
+        #[arg(long, value_name = "SEQ", value_parser = option::whole, allow_negative_numbers = true)]
         from: Option<u64>,
         /// From the newest to the oldest
         #[arg(long)]
         reverse: bool,
         /// At most so many
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = option::whole, allow_negative_numbers = true)]
         limit: Option<u64>,
         #[command(flatten)]
         space: InRun,
@@ -96,7 +96,7 @@ fn append(
     space: &InRun,
     context: &mut Context,
 ) -> Result<()> {
-    let payload = value::parse(payload, json_value)?;
+    let payload = value::parse("PAYLOAD", payload, json_value)?;
     let store = context.store.open_to_write(space.run.as_deref())?;
     let space = store::space(&store, space.run.as_deref())?;
     let seq = on_space!(&space, events, |events| events.append(stream, kind, &payload))?;
@@ -153,7 +153,7 @@ fn record(event: &Event) -> serde_json::Value {
 }
 
 fn row(event: &Event) -> Vec<String> {
-    let payload = text::shortened(&value::to_text(&event.payload), VALUE_WIDTH);
+    let payload = text::shortened(&value::to_text(&event.payload), text::VALUE_WIDTH);
     vec![event.seq.to_string(), text::time(event.time_micros), event.kind.clone(), payload]
 }
 

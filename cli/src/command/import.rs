@@ -10,15 +10,17 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use foldb::{
-    Durability, FsStorage, OsHost, Run, RunId, RunOptions, RunStatus, Store, TransactionOptions, primitive::EventBatch,
+    Durability, FsStorage, OsHost, Run, RunId, RunOptions, RunStatus, Store, TransactionOptions, limits::KEY_BYTES_MAX,
+    primitive::EventBatch,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    command::Context,
+    context::Context,
     failure::{Failure, Result, Status},
     jsonl::Lines,
+    option,
     progress::Progress,
     store, text, value,
 };
@@ -37,12 +39,13 @@ pub(crate) struct ImportArgs {
     /// What sort of event they are
     #[arg(long, default_value = "record")]
     kind: String,
-    /// Set a document for each line too, under the value of this field: a name (id) or a JSON Pointer (/meta/id)
+    /// Set a document for each line too, under the value of this field, which is text or a whole number: a name (id) or a
+    /// JSON Pointer (/meta/id)
     #[arg(long, value_name = "FIELD")]
     key: Option<String>,
-    /// Lines in a transaction
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    batch: u32,
+    /// Lines in a transaction, fewer where they are long
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = option::between(1, 100_000), allow_negative_numbers = true)]
+    batch: u64,
     /// Go on with a run whose import was interrupted or failed, with the stream, kind and key that it began with
     #[arg(long, value_name = "RUN")]
     resume: Option<String>,
@@ -94,7 +97,8 @@ struct Imported {
 
 /// `foldb import`
 pub(crate) fn run(args: &ImportArgs, context: &mut Context) -> Result<()> {
-    // The input first: a mistyped file name should leave no store behind.
+    // The input first: a mistyped file name, or a file of something else, should leave no store and no run behind.
+    check_first_record(args)?;
     let mut lines = Lines::open(&args.file)?;
     let store = context.store.open_or_create_with(args.durability.durability())?;
     let result = import(args, &store, &mut lines);
@@ -102,6 +106,15 @@ pub(crate) fn run(args: &ImportArgs, context: &mut Context) -> Result<()> {
     store::close(store)?;
     let imported = result?;
     context.output.answer(&imported, imported.sentence())
+}
+
+/// Fails where the first line of a file is nothing that can be imported. What comes through a pipe is read once, later.
+fn check_first_record(args: &ImportArgs) -> Result<()> {
+    if args.resume.is_some() || !args.file.is_file() {
+        return Ok(());
+    }
+    let mut lines = Lines::open(&args.file)?;
+    Batch::default().read(&mut lines, &args.kind, args.key.as_deref()).map(drop)
 }
 
 fn import(args: &ImportArgs, store: &Store, lines: &mut Lines) -> Result<Imported> {
@@ -113,7 +126,7 @@ fn import(args: &ImportArgs, store: &Store, lines: &mut Lines) -> Result<Importe
     let skipped_lines = position.line;
     let mut importer = Importer { store, run: run.id(), position, imported: 0, transactions: 0 };
     if let Err(failure) = importer.import_all(lines, args.batch) {
-        return Err(stopped(&run, failure));
+        return Err(stopped(&run, importer.position.line, failure));
     }
     run.end()?;
     let info = run.info()?;
@@ -186,14 +199,15 @@ fn resume<'a>(run: &str, store: &'a Store, lines: &mut Lines) -> Result<(Run<'a,
 }
 
 /// The run gets to know why its import has stopped; what was imported stays.
-fn stopped(run: &Run<'_, FsStorage>, failure: Failure) -> Failure {
+fn stopped(run: &Run<'_, FsStorage>, line: u64, failure: Failure) -> Failure {
     let message = failure.message().unwrap_or("the import was interrupted");
     // The store may be what has failed. Then the run stays open, and shows as orphaned.
     let _ = run.fail(message);
-    failure.hint(format!(
-        "what is before it is imported; once the input is right, go on with `foldb import FILE --resume {}`",
-        run.id()
-    ))
+    let imported = match line {
+        0 => String::from("nothing is imported yet"),
+        line => format!("{} imported", text::counted(line, "line is", "lines are")),
+    };
+    failure.hint(format!("{imported}; once the input is right, go on with `foldb import FILE --resume {}`", run.id()))
 }
 
 /// An import on its way.
@@ -207,17 +221,13 @@ struct Importer<'a> {
 
 impl Importer<'_> {
     /// Imports line after line. Where the input ends, or a line cannot be read, what is before it is committed first.
-    fn import_all(&mut self, lines: &mut Lines, batch: u32) -> Result<()> {
+    fn import_all(&mut self, lines: &mut Lines, most: u64) -> Result<()> {
         let progress = Progress::new("importing", None);
-        let most = usize::try_from(batch).unwrap_or(usize::MAX);
-        let mut batch = Vec::new();
+        let mut batch = Batch::default();
         loop {
-            match self.next_record(lines) {
-                Ok(Some(record)) => {
-                    batch.push(record);
-                    self.position.line = lines.line();
-                    self.position.fingerprint = Some(lines.fingerprint());
-                    if batch.len() < most {
+            match batch.read(lines, &self.position.kind, self.position.key.as_deref()) {
+                Ok(true) => {
+                    if batch.events.len() < most && batch.events.encoded_bytes() < BATCH_BYTES_MAX {
                         continue;
                     }
                     self.commit(&mut batch)?;
@@ -231,63 +241,91 @@ impl Importer<'_> {
         }
     }
 
-    /// The next line's value and the key of its document.
-    fn next_record(&self, lines: &mut Lines) -> Result<Option<Record>> {
-        let Some(json) = lines.next_value()? else { return Ok(None) };
-        let key = match &self.position.key {
-            None => None,
-            Some(field) => Some(key_of(&json, field).map_err(|why| lines.failure(why))?),
-        };
-        Ok(Some(Record { key, json }))
-    }
-
     /// One transaction: an event for each record, its document, and the position behind them.
-    fn commit(&mut self, batch: &mut Vec<Record>) -> Result<()> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.position.records += u64::try_from(batch.len()).unwrap_or(u64::MAX);
-        let mut events = EventBatch::new();
-        for record in &*batch {
-            events.push(&self.position.kind, value::from_json(&record.json))?;
-        }
-        let position = self.position.to_value()?;
+    fn commit(&mut self, batch: &mut Batch) -> Result<()> {
+        let Some((line, fingerprint)) = batch.end else { return Ok(()) };
+        let mut position = self.position.clone();
+        position.line = line;
+        position.fingerprint = Some(fingerprint);
+        position.records += batch.events.len();
+        let cell = position.to_value()?;
         // Committed twice, by whatever accident, the batch still counts once.
-        let once = format!("import {} up to line {}", self.run, self.position.line);
+        let once = format!("import {} up to line {line}", self.run);
         let options = TransactionOptions::new().idempotency_key(once);
         self.store.transaction_with(&options, |transaction| {
             let run = transaction.run(self.run)?;
-            run.events().append_encoded(&self.position.stream, &events)?;
-            for Record { key, json } in &*batch {
-                if let Some(key) = key {
-                    run.json().set(key, json)?;
-                }
+            run.events().append_encoded(&position.stream, &batch.events)?;
+            for (key, json) in &batch.documents {
+                run.json().set(key, json)?;
             }
-            run.state().set(POSITION_CELL, &position).map(drop)
+            run.state().set(POSITION_CELL, &cell).map(drop)
         })?;
-        self.imported += events.len();
+        self.position = position;
+        self.imported += batch.events.len();
         self.transactions += 1;
         batch.clear();
         Ok(())
     }
 }
 
-/// A line of the input.
-struct Record {
-    /// Key of its document, if it becomes one.
-    key: Option<String>,
-    json: Value,
+/// Encoded events with which a batch is committed, however few lines they are: a batch is held in memory.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// What the lines of a transaction come to. Whatever is in it can be committed: a line of which that is not known is refused
+/// when it is read, by its number.
+#[derive(Default)]
+struct Batch {
+    events: EventBatch,
+    documents: Vec<(String, Value)>,
+    /// The last line, and [`Lines::fingerprint`] up to it.
+    end: Option<(u64, u64)>,
 }
 
-/// The text of a record's key field: the member of that name, or what a JSON Pointer points at.
+impl Batch {
+    /// Adds the next record; whether there was one.
+    fn read(&mut self, lines: &mut Lines, kind: &str, key: Option<&str>) -> Result<bool> {
+        let Some(json) = lines.next_value()? else { return Ok(false) };
+        let key = key.map(|field| key_of(&json, field)).transpose();
+        let key = key.map_err(|why| lines.located(Failure::usage(why)))?;
+        // The bytes of a document are those of the value, so one that an event takes can be set as well.
+        let pushed = value::from_json(&json).and_then(|value| self.events.push(kind, &value));
+        pushed.map_err(|error| lines.located(error))?;
+        if let Some(key) = key {
+            self.documents.push((key, json));
+        }
+        self.end = Some((lines.line(), lines.fingerprint()));
+        Ok(true)
+    }
+
+    fn clear(&mut self) {
+        self.events.clear();
+        self.documents.clear();
+        self.end = None;
+    }
+}
+
+/// The text of a record's key field: the member of that name, or what a JSON Pointer points at. A whole number is its digits; of
+/// one with a fraction there are several ways to write it, which would be several keys.
 fn key_of(record: &Value, field: &str) -> Result<String, String> {
     let found = if field.starts_with('/') { record.pointer(field) } else { record.get(field) };
-    match found {
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(Value::Number(number)) => Ok(number.to_string()),
-        Some(other) => Err(format!("the key field {field} holds {}, not text or a number", json_type(other))),
-        None => Err(format!("the record has no key field {field}")),
+    let key = match found {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) if number.is_u64() || number.is_i64() => number.to_string(),
+        Some(Value::Number(number)) => {
+            return Err(format!(
+                "the key field {field} holds {number}, a number with a fraction or exponent; a key is text or a whole number"
+            ));
+        }
+        Some(other) => {
+            return Err(format!("the key field {field} holds {}, not text or a whole number", json_type(other)));
+        }
+        None => return Err(format!("the record has no key field {field}")),
+    };
+    if key.len() > KEY_BYTES_MAX {
+        let bytes = key.len();
+        return Err(format!("the key field {field} holds {bytes} bytes; a key has at most {KEY_BYTES_MAX}"));
     }
+    Ok(key)
 }
 
 const fn json_type(json: &Value) -> &'static str {
@@ -305,7 +343,7 @@ impl Position {
     fn to_value(&self) -> Result<foldb::value::Value> {
         let json = serde_json::to_value(self)
             .map_err(|error| Failure::new(Status::System, "output", format!("the position of the import: {error}")))?;
-        Ok(value::from_json(&json))
+        Ok(value::from_json(&json)?)
     }
 
     fn from_value(value: &foldb::value::Value) -> Option<Self> {

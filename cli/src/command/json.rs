@@ -1,16 +1,13 @@
 //! `json`: documents, whole or at a path.
-#![allow(rustdoc::broken_intra_doc_links, reason = "the help texts show paths such as $.a.b[0] as they are typed")]
-
-use std::{fs, io::Read as _, path::Path};
 
 use clap::{Args, Subcommand};
 use foldb::primitive::{DocumentEntry, ScanOptions};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::InRun,
-    command::{Context, kv::VALUE_WIDTH},
-    failure::{Failure, Result, Status},
+    context::{Context, InRun},
+    failure::{Failure, Result},
+    option,
     output::{Column, Listing},
     store::{self, on_space},
     text, value,
@@ -63,7 +60,7 @@ enum Action {
         /// Only keys that begin like this
         prefix: Option<String>,
         /// At most so many
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = option::whole, allow_negative_numbers = true)]
         limit: Option<u64>,
         #[command(flatten)]
         space: InRun,
@@ -120,7 +117,7 @@ fn get(key: &str, path: Option<&str>, space: &InRun, context: &mut Context) -> R
 }
 
 fn set(key: &str, document: &str, path: Option<&str>, space: &InRun, context: &mut Context) -> Result<()> {
-    let new = argument("JSON", document)?;
+    let new = value::json_argument("JSON", document)?;
     let store = context.store.open_to_write(space.run.as_deref())?;
     let space = store::space(&store, space.run.as_deref())?;
     match path {
@@ -162,7 +159,7 @@ fn list(prefix: &str, limit: Option<u64>, space: &InRun, context: &mut Context) 
         for DocumentEntry { key, document, .. } in &page {
             let record = json!({ "key": value::key_to_json(key), "value": document });
             listing.push(&mut context.output, &record, || {
-                vec![text::bytes(key), text::shortened(&document.to_string(), VALUE_WIDTH)]
+                vec![text::bytes(key), text::shortened(&document.to_string(), text::VALUE_WIDTH)]
             })?;
         }
     }
@@ -173,7 +170,7 @@ fn list(prefix: &str, limit: Option<u64>, space: &InRun, context: &mut Context) 
 const PAGE: u64 = 500;
 
 fn merge(key: &str, patch: &str, path: Option<&str>, space: &InRun, context: &mut Context) -> Result<()> {
-    let patch = argument("PATCH", patch)?;
+    let patch = value::json_argument("PATCH", patch)?;
     let store = context.store.open_existing()?;
     let space = store::space(&store, space.run.as_deref())?;
     on_space!(&space, json, |documents| documents.merge_at(key, path.unwrap_or_default(), &patch))?;
@@ -182,29 +179,12 @@ fn merge(key: &str, patch: &str, path: Option<&str>, space: &InRun, context: &mu
 }
 
 fn patch(key: &str, operations: &str, space: &InRun, context: &mut Context) -> Result<()> {
-    let operations = argument("OPERATIONS", operations)?;
+    let operations = value::json_argument("OPERATIONS", operations)?;
     let store = context.store.open_existing()?;
     let space = store::space(&store, space.run.as_deref())?;
     on_space!(&space, json, |documents| documents.patch(key, &operations))?;
     store::close(store)?;
     context.output.answer(&json!({ "key": key, "patched": true }), format_args!("patched {key}"))
-}
-
-/// JSON from the argument itself, from standard input or from a file.
-fn argument(what: &str, text: &str) -> Result<Value> {
-    if text == "-" {
-        let mut input = String::new();
-        std::io::stdin()
-            .read_to_string(&mut input)
-            .map_err(|error| Failure::new(Status::System, "io", format!("reading standard input: {error}")))?;
-        return value::parse_json("standard input", &input);
-    }
-    if let Some(path) = text.strip_prefix('@') {
-        let path = Path::new(path);
-        let input = fs::read_to_string(path).map_err(|error| Failure::io("reading", path, &error))?;
-        return value::parse_json(&path.display().to_string(), &input);
-    }
-    value::parse_json(what, text)
 }
 
 /// A document that is not there has nothing at any path: an answer, not an error.

@@ -1,6 +1,6 @@
 //! `get`, `put`, `delete`, `scan`: keys and values.
 
-use std::{io::Read as _, ops::Bound};
+use std::ops::Bound;
 
 use clap::Args;
 use foldb::{
@@ -11,9 +11,9 @@ use foldb::{
 use serde_json::json;
 
 use crate::{
-    cli::InRun,
-    command::Context,
-    failure::{Failure, Result, Status},
+    context::{Context, InRun},
+    failure::{Failure, Result},
+    input, option,
     output::{Column, Listing},
     store::{self, on_space},
     text, value,
@@ -43,7 +43,7 @@ pub(crate) struct GetArgs {
 pub(crate) struct PutArgs {
     #[command(flatten)]
     key: Key,
-    /// The value; `-` reads it from standard input
+    /// The value; `-` reads it from standard input, as text if it is UTF-8, else as bytes
     #[arg(allow_hyphen_values = true)]
     value: String,
     /// VALUE is JSON rather than text
@@ -80,7 +80,7 @@ pub(crate) struct ScanArgs {
     #[arg(long)]
     reverse: bool,
     /// At most so many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = option::whole, allow_negative_numbers = true)]
     limit: Option<u64>,
     /// Only how many there are
     #[arg(long, conflicts_with_all = ["limit", "reverse"])]
@@ -145,7 +145,7 @@ pub(crate) fn delete(args: &DeleteArgs, context: &mut Context) -> Result<()> {
 pub(crate) fn scan(args: &ScanArgs, context: &mut Context) -> Result<()> {
     let store = context.store.open_existing()?;
     let space = store::space(&store, args.space.run.as_deref())?;
-    let range = range(args);
+    let range = range(args)?;
     if args.count {
         let count: u64 = on_space!(&space, kv, |kv| kv.count(&range))?;
         return context.output.answer(&json!({ "count": count }), count);
@@ -162,15 +162,12 @@ pub(crate) fn scan(args: &ScanArgs, context: &mut Context) -> Result<()> {
         for Pair { key, value: found, .. } in &page {
             let record = json!({ "key": value::key_to_json(key), "value": value::to_json(found) });
             listing.push(&mut context.output, &record, || {
-                vec![text::bytes(key), text::shortened(&value::to_text(found), VALUE_WIDTH)]
+                vec![text::bytes(key), text::shortened(&value::to_text(found), text::VALUE_WIDTH)]
             })?;
         }
     }
     listing.finish(&mut context.output, "no keys").map(drop)
 }
-
-/// How much of a value a table shows.
-pub(crate) const VALUE_WIDTH: usize = 100;
 
 /// Pairs fetched at a time: a reader that stops early costs one page.
 const SCAN_PAGE: u64 = 1000;
@@ -184,30 +181,33 @@ fn scan_options(range: &KeyRange, reverse: bool, left: u64, after: Option<Vec<u8
     }
 }
 
-fn range(args: &ScanArgs) -> KeyRange {
+fn range(args: &ScanArgs) -> Result<KeyRange> {
     if let Some(prefix) = &args.prefix {
-        return KeyRange::prefix(prefix.as_bytes());
+        return Ok(KeyRange::prefix(prefix.as_bytes()));
+    }
+    if let (Some(from), Some(to)) = (&args.from, &args.to)
+        && from > to
+    {
+        return Err(Failure::usage(format!("--from {from:?} is behind --to {to:?}: nothing lies between")));
     }
     let key = |text: &String| text.clone().into_bytes();
     let start = args.from.as_ref().map_or(Bound::Unbounded, |from| Bound::Included(key(from)));
     let end = args.to.as_ref().map_or(Bound::Unbounded, |to| Bound::Excluded(key(to)));
-    KeyRange::new(start, end)
+    Ok(KeyRange::new(start, end))
 }
 
 /// The value to put: the argument, or standard input as text if it is UTF-8, else as bytes.
 fn new_value(args: &PutArgs) -> Result<Value> {
     if args.value != "-" {
-        return value::parse(&args.value, args.json_value);
+        return value::parse("VALUE", &args.value, args.json_value);
     }
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .read_to_end(&mut bytes)
-        .map_err(|error| Failure::new(Status::System, "io", format!("reading standard input: {error}")))?;
-    match String::from_utf8(bytes) {
-        Ok(text) => value::parse(&text, args.json_value),
-        Err(_) if args.json_value => Err(Failure::usage("standard input is not UTF-8, so it is not JSON")),
-        Err(not_text) => Ok(Value::Bytes(not_text.into_bytes())),
+    if args.json_value {
+        return value::from_argument("VALUE", &args.value);
     }
+    Ok(match String::from_utf8(input::standard_input()?) {
+        Ok(text) => Value::Text(text),
+        Err(not_text) => Value::Bytes(not_text.into_bytes()),
+    })
 }
 
 fn absent(key: &[u8]) -> Failure {

@@ -1,12 +1,14 @@
 //! `replay`: the history of a run, folded again from the log and from nothing else.
 
 use clap::Args;
-use foldb::{FsStorage, Replay, Store, primitive::ScanOptions, tree::KeyRange};
+use foldb::Store;
 use serde::Serialize;
 
 use crate::{
-    command::Context,
+    context::Context,
     failure::{Failure, Result},
+    option,
+    report::Contents,
     store, text,
 };
 
@@ -16,7 +18,7 @@ pub(crate) struct ReplayArgs {
     /// The run, by id, by the beginning of its id, or by name; without it, the default space
     run: Option<String>,
     /// Only up to the commit with this seq
-    #[arg(long, value_name = "SEQ", requires = "run")]
+    #[arg(long, value_name = "SEQ", requires = "run", value_parser = option::whole, allow_negative_numbers = true)]
     at: Option<u64>,
 }
 
@@ -31,32 +33,6 @@ struct Replayed {
     digest: String,
     /// Whether the live state has the same content; `None` where a part of the history was replayed.
     equals_live: Option<bool>,
-}
-
-/// How much there is in a space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Contents {
-    pub(crate) pairs: u64,
-    pub(crate) documents: u64,
-    pub(crate) streams: u64,
-    pub(crate) events: u64,
-    pub(crate) cells: u64,
-    pub(crate) trace_entries: u64,
-}
-
-impl Contents {
-    /// For a person.
-    pub(crate) fn sentence(&self) -> String {
-        format!(
-            "{}, {}, {} in {}, {}, {}",
-            text::counted(self.pairs, "pair", "pairs"),
-            text::counted(self.documents, "document", "documents"),
-            text::counted(self.events, "event", "events"),
-            text::counted(self.streams, "stream", "streams"),
-            text::counted(self.cells, "cell", "cells"),
-            text::counted(self.trace_entries, "trace entry", "trace entries"),
-        )
-    }
 }
 
 /// `foldb replay`
@@ -108,21 +84,8 @@ fn replay(args: &ReplayArgs, store: &Store) -> Result<Replayed> {
     Ok(Replayed {
         run: id.map(|id| id.to_string()),
         transactions: replay.transactions(),
-        contents: contents(&replay)?,
+        contents: Contents::of(&replay)?,
         digest: digest.to_string(),
         equals_live: args.at.is_none().then_some(live == digest),
-    })
-}
-
-/// Counts what a replayed space holds.
-pub(crate) fn contents(replay: &Replay<'_, FsStorage>) -> Result<Contents> {
-    let streams = replay.events().streams(&ScanOptions::all())?;
-    Ok(Contents {
-        pairs: replay.kv().count(&KeyRange::all())?,
-        documents: replay.json().count(&KeyRange::all())?,
-        streams: u64::try_from(streams.len()).unwrap_or(u64::MAX),
-        events: streams.iter().map(|stream| stream.events).sum(),
-        cells: replay.state().count(&KeyRange::all())?,
-        trace_entries: replay.trace().count()?,
     })
 }

@@ -5,8 +5,9 @@ use foldb::{FsStorage, Run, RunFilter, RunInfo, RunOptions, RunStatus};
 use serde_json::json;
 
 use crate::{
-    command::Context,
+    context::Context,
     failure::Result,
+    option,
     output::{Column, Listing},
     store, text, value,
 };
@@ -33,8 +34,8 @@ struct Filter {
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
     /// At most so many, the newest first
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = option::whole, allow_negative_numbers = true)]
+    limit: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -145,7 +146,7 @@ impl Filter {
             wanted = wanted.name(name);
         }
         if let Some(limit) = self.limit {
-            wanted = wanted.limit(limit);
+            wanted = wanted.limit(usize::try_from(limit).unwrap_or(usize::MAX));
         }
         self.labels.iter().fold(wanted, |wanted, (key, value)| wanted.label(key, value))
     }

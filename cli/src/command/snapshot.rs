@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use clap::Args;
 use serde_json::json;
 
-use crate::{command::Context, failure::Result, progress::Progress, store, text};
+use crate::{context::Context, failure::Result, progress::Progress, store, text};
 
 /// Arguments of `foldb snapshot`.
 #[derive(Debug, Args)]

@@ -8,8 +8,7 @@ use foldb::{
 use serde_json::json;
 
 use crate::{
-    cli::InRun,
-    command::{Context, kv::VALUE_WIDTH},
+    context::{Context, InRun},
     failure::{Failure, Result},
     output::{Column, Listing},
     store::{self, on_space},
@@ -39,7 +38,7 @@ pub(crate) fn run(args: &StateArgs, context: &mut Context) -> Result<()> {
     let mut listing = Listing::new(&[Column::Left("key"), Column::Right("counter"), Column::Left("value")]);
     for entry in &cells {
         listing.push(&mut context.output, &record(entry), || {
-            let shown = text::shortened(&value::to_text(&entry.cell.value), VALUE_WIDTH);
+            let shown = text::shortened(&value::to_text(&entry.cell.value), text::VALUE_WIDTH);
             vec![text::bytes(&entry.key), entry.cell.counter.to_string(), shown]
         })?;
     }

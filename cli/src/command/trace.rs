@@ -5,9 +5,9 @@ use foldb::primitive::{ScanOptions, TraceEntry, TraceKind};
 use serde_json::json;
 
 use crate::{
-    cli::InRun,
-    command::{Context, kv::VALUE_WIDTH},
+    context::{Context, InRun},
     failure::Result,
+    option,
     output::{Column, Listing},
     store::{self, on_space},
     text, value,
@@ -23,7 +23,7 @@ pub(crate) struct TraceArgs {
     #[arg(long)]
     reverse: bool,
     /// At most so many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = option::whole, allow_negative_numbers = true)]
     limit: Option<u64>,
     #[command(flatten)]
     space: InRun,
@@ -81,6 +81,6 @@ fn row(entry: &TraceEntry) -> Vec<String> {
         entry.kind.name().to_owned(),
         text::shortened(&entry.name, 40),
         took.unwrap_or_default(),
-        text::shortened(&value::to_text(&entry.data), VALUE_WIDTH),
+        text::shortened(&value::to_text(&entry.data), text::VALUE_WIDTH),
     ]
 }

@@ -3,11 +3,13 @@
 use std::ops::ControlFlow;
 
 use clap::Args;
+use foldb::{FsStorage, Store, Verification, VerifyReport};
 use serde_json::json;
 
 use crate::{
-    command::Context,
+    context::Context,
     failure::{Failure, Result},
+    output::Output,
     progress::Progress,
     text,
 };
@@ -19,12 +21,18 @@ pub(crate) struct VerifyArgs {}
 /// `foldb verify`
 pub(crate) fn run(_: &VerifyArgs, context: &mut Context) -> Result<()> {
     let store = context.store.open_existing()?;
-    let bar = Progress::new("verifying", Some(0));
-    let report = store.verify(&mut |progress| {
-        bar.show(&progress);
-        ControlFlow::Continue(())
-    })?;
-    drop(bar);
+    let mut verification = store.begin_verification()?;
+    let verified = verify(&store, &mut verification);
+    let report = verification.into_report();
+    if let Err(failure) = verified {
+        // Whoever has to find out what is wrong with a machine wants to know what was found before it failed.
+        if !context.output.is_json() {
+            violations(&report, &mut context.output)?;
+        }
+        return Err(failure.hint(
+            "this says nothing about the store: the system did not let all of it be read; mend that and verify again",
+        ));
+    }
     if context.output.is_json() {
         let mut record = json!(report);
         record["ok"] = json!(report.is_ok());
@@ -52,10 +60,26 @@ pub(crate) fn run(_: &VerifyArgs, context: &mut Context) -> Result<()> {
             ("values in the log", text::count(report.values)),
             ("chained events", text::count(report.events)),
         ])?;
-        for violation in &report.violations {
-            context.output.line(format_args!("! {}: {}", violation.place, violation.what))?;
-        }
+        violations(&report, &mut context.output)?;
         context.output.line(if report.is_ok() { "nothing is wrong" } else { "the store is damaged" })?;
     }
     if report.is_ok() { Ok(()) } else { Err(Failure::Negative) }
+}
+
+fn verify(store: &Store, verification: &mut Verification<FsStorage>) -> Result<()> {
+    let bar = Progress::new("verifying", Some(0));
+    while verification.next_step().is_some() {
+        store.verify_step(verification, &mut |progress| {
+            bar.show(&progress);
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(())
+}
+
+fn violations(report: &VerifyReport, output: &mut Output) -> Result<()> {
+    report
+        .violations
+        .iter()
+        .try_for_each(|violation| output.line(format_args!("! {}: {}", violation.place, violation.what)))
 }

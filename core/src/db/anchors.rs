@@ -5,7 +5,10 @@
 //! the slot that may be in the page cache only, and an anchor's file is written over in place only by the opening that has
 //! made it.
 
-use super::shared::{Core, Shared};
+use super::{
+    segments::check_number,
+    shared::{Core, Shared},
+};
 use crate::{
     Result,
     log::{ANCHOR_BYTES, Anchor, AnchorSlot, parse_snapshot_name},
@@ -30,10 +33,18 @@ impl<S: Storage> Shared<S> {
             oldest_segment: 0,
             newest_snapshot: None,
             proven_seq: 0,
+            end: None,
         });
         anchor.counter += 1;
+        check_number("anchors of this store", anchor.counter)?;
         anchor.proven_seq = engine.durable_seq();
         change(&mut anchor);
+        anchor.end = match engine.settled_end() {
+            Some((segment, end)) if segment == anchor.newest_segment => end,
+            // Nothing was written to the log by this opening: it ends where it ended before.
+            None if core.anchor.is_some_and(|before| before.newest_segment == anchor.newest_segment) => anchor.end,
+            _ => None,
+        };
         if core.anchor.is_none() {
             // The first segment need not be number 1: numbers of interrupted creations are not used again.
             anchor.oldest_segment = anchor.newest_segment;
@@ -51,9 +62,12 @@ impl<S: Storage> Shared<S> {
         if let Err(error) = written {
             // Torn, or with a name that is in the cache only: whoever tries again makes it anew.
             core.own_anchors.retain(|own| *own != core.anchor_slot);
+            core.anchors[core.anchor_slot.index()] = None;
             return Err(error.into());
         }
+        core.ticks_without_anchor = 0;
         core.anchor = Some(anchor);
+        core.anchors[core.anchor_slot.index()] = Some(anchor);
         if !planted::active(Planted::AnchorSlotStuck) {
             core.anchor_slot = core.anchor_slot.other();
         }
@@ -64,13 +78,40 @@ impl<S: Storage> Shared<S> {
         Ok(())
     }
 
+    /// Writes an anchor if one of the two does not say what there is: how far the log is durable and where it ends. Returns
+    /// whether one was written. After two calls both do.
+    ///
+    /// What proves that the newest segment was longer must not lie in that segment. And it must lie in both anchors, or it
+    /// would go with the newer of them.
+    pub(crate) fn settle_anchor(&self, core: &mut Core) -> Result<bool> {
+        let Some((segment, end)) = core.engine.settled_end().filter(|_| !planted::active(Planted::IdleWithoutAnchor))
+        else {
+            return Ok(false);
+        };
+        let proven_seq = core.engine.durable_seq();
+        let newest = core.anchor.map(|anchor| Anchor { newest_segment: segment, proven_seq, end, ..anchor });
+        let says_so = |anchor: &Option<Anchor>| match (anchor, newest) {
+            (Some(anchor), Some(newest)) => Anchor { counter: newest.counter, ..*anchor } == newest,
+            _ => false,
+        };
+        if core.anchors.iter().all(says_so) {
+            return Ok(false);
+        }
+        self.write_anchor(core, |_| {}).map(|()| true)
+    }
+
+    /// Sees to it that both anchors say what there is.
+    pub(crate) fn settle_anchors(&self, core: &mut Core) -> Result<()> {
+        AnchorSlot::BOTH.iter().try_for_each(|_| self.settle_anchor(core).map(drop))
+    }
+
     /// The file that the next anchor goes into, made anew where it is not this opening's own.
     fn anchor_file(&self, core: &mut Core) -> Result<S::File> {
         let slot = core.anchor_slot;
         if core.own_anchors.contains(&slot) {
             return Ok(self.files.with_handle(|| self.storage.open(slot.name()))?);
         }
-        let file = self.renew_anchor(slot)?;
+        let file = self.renew_anchor(core, slot)?;
         core.own_anchors.push(slot);
         Ok(file)
     }
@@ -81,7 +122,8 @@ impl<S: Storage> Shared<S> {
     ///
     /// It is emptied, whatever it seems to hold, before it is removed: a removed file may come back, and the snapshot that
     /// it names is garbage by then for an opening that did not see it.
-    fn renew_anchor(&self, slot: AnchorSlot) -> Result<S::File> {
+    fn renew_anchor(&self, core: &mut Core, slot: AnchorSlot) -> Result<S::File> {
+        core.anchors[slot.index()] = None;
         match self.files.with_handle(|| self.storage.open(slot.name())) {
             Err(StorageError::Missing { .. }) => {}
             Ok(file) if !planted::active(Planted::AnchorNotEmptied) => {

@@ -191,7 +191,7 @@ impl<S: Storage> core::fmt::Debug for Checkpoint<S> {
 }
 
 impl<S: Storage> Shared<S> {
-    /// The lock, with everything durable, marked, and nothing under way.
+    /// The lock, with everything durable, log and anchors saying so, and nothing under way.
     fn settle(&self) -> Result<MutexGuard<'_, Core>> {
         self.check_process()?;
         let mut core = self.lock();
@@ -204,6 +204,7 @@ impl<S: Storage> Shared<S> {
             } else if !core.engine.is_marked() {
                 core = self.mark(core)?;
             } else {
+                self.settle_anchors(&mut core)?;
                 return Ok(core);
             }
         }

@@ -10,7 +10,7 @@
 use alloc::{string::ToString, sync::Arc, vec::Vec};
 
 use super::{
-    Durability,
+    Attempts, Durability,
     shared::{Core, Shared},
 };
 use crate::{
@@ -36,26 +36,36 @@ pub struct Receipt {
 }
 
 /// A transaction on its way to the engine.
-pub(crate) struct Request<'a> {
+pub(crate) struct Request<'a, 't> {
     pub(crate) base: Option<Arc<State>>,
     pub(crate) reads: &'a ReadSet,
     pub(crate) writes: &'a WriteSet,
     pub(crate) durability: Durability,
+    /// Of a closure that may run again.
+    pub(crate) attempts: Option<&'a mut Attempts<'t>>,
 }
 
 /// From so many writes on a strict transaction is applied after its sync instead of before.
 const DEFERRED_WRITES_MIN: usize = 64;
+
+/// So many calls of the timer may go by without an anchor while there are commits: what an anchor does not speak of yet has its
+/// only witnesses in the segment that it is in.
+const BUSY_TICKS_MAX: u32 = 16;
 
 /// How much more than `bytes` may be buffered before a committer has to hand it over itself.
 const BACKPRESSURE: usize = 8;
 
 impl<S: Storage> Shared<S> {
     /// Commits, and waits for stable media where the durability asks for it.
-    pub(crate) fn commit(&self, request: Request<'_>) -> Result<(Receipt, Vec<Appended>)> {
+    pub(crate) fn commit(&self, request: Request<'_, '_>) -> Result<(Receipt, Vec<Appended>)> {
         self.check_process()?;
         let strict = request.durability == Durability::Strict && !self.is_in_memory();
         let now = self.host.now_micros();
         let deferred = strict && request.writes.writes().len() >= DEFERRED_WRITES_MIN;
+        let mut attempts = request.attempts;
+        if !attempts.as_ref().is_some_and(|attempts| attempts.has_turn()) {
+            self.turns.pass_gate();
+        }
         let mut core = self.lock();
         let mut prepared =
             Prepared { base: request.base, reads: request.reads, writes: request.writes, strict, deferred };
@@ -73,17 +83,24 @@ impl<S: Storage> Shared<S> {
                 Ok(outcome) => break outcome,
                 Err(error) => {
                     self.metrics.failed_commit(&error);
-                    if error.kind() == ErrorKind::Conflict {
+                    let runs_again = attempts.is_some_and(|attempts| attempts.has_next());
+                    if error.kind() == ErrorKind::Conflict && !runs_again {
                         self.wait_until_all_shows(core);
                     }
                     return Err(error);
                 }
             }
         };
+        if let Some(attempts) = attempts.as_mut().filter(|_| !matches!(outcome, Outcome::Deferred { .. })) {
+            attempts.end_turn();
+        }
         let (seq, appended, deduplicated) = match outcome {
             Outcome::Committed { seq, appended } => (seq, appended, false),
             Outcome::Deduplicated { seq } => (seq, Vec::new(), true),
-            Outcome::Empty { seq } => return Ok((self.receipt(&core, seq, false), Vec::new())),
+            Outcome::Empty { seq } => {
+                let core = self.wait_until_shown_locked(core, seq)?;
+                return Ok((self.receipt(&core, seq, false), Vec::new()));
+            }
             Outcome::Deferred { seq } => return self.commit_deferred(core, seq),
             Outcome::Needs(_) => return Err(super::closed()),
         };
@@ -95,7 +112,9 @@ impl<S: Storage> Shared<S> {
             self.wait_durable_locked(core, seq)?
         } else {
             // It is applied and buffered already: what fails now leaves it open whether it survives.
-            self.hand_over_if_much(core).map_err(|error| Error::OutcomeUnknown { seq, cause: error.to_string() })?
+            let unknown = |error: Error| Error::OutcomeUnknown { seq, cause: error.to_string() };
+            let core = self.sync_if_due(core, now, request.durability).map_err(unknown)?;
+            self.hand_over_if_much(core).map_err(unknown)?
         };
         Ok((self.answer(core, seq, deduplicated), appended))
     }
@@ -108,13 +127,33 @@ impl<S: Storage> Shared<S> {
         drop(self.wait_durable_locked(core, hidden));
     }
 
+    /// Waits until readers may see a version, which a closure that has run again may have seen before.
+    pub(crate) fn wait_until_shown(&self, seq: u64) -> Result<()> {
+        self.wait_until_shown_locked(self.lock(), seq).map(drop)
+    }
+
+    fn wait_until_shown_locked<'a>(&'a self, core: MutexGuard<'a, Core>, seq: u64) -> Result<MutexGuard<'a, Core>> {
+        // Everything up to the last strict commit shows when that is durable.
+        let hidden = core.engine.strict_seq().min(seq);
+        if planted::active(Planted::AnsweredBeforeItShows) {
+            return Ok(core);
+        }
+        if self.is_in_memory() || hidden <= core.engine.durable_seq() {
+            Ok(core)
+        } else {
+            self.wait_durable_locked(core, hidden)
+        }
+    }
+
     /// Writes and syncs a large strict transaction first and applies it afterwards. Applied before, it would have to
     /// leave alone every node that readers may still see, and copy it; applied after, it changes them in place. Nobody
     /// else commits meanwhile: they would not see it.
     fn commit_deferred(&self, mut core: MutexGuard<'_, Core>, seq: u64) -> Result<(Receipt, Vec<Appended>)> {
         core.exclusive = !planted::active(Planted::NotExclusive);
         core.flushing = true;
+        core.sync_due = None;
         let batch = core.engine.take_pending();
+        let end = core.engine.handed_out();
         drop(core);
 
         let written = match &batch {
@@ -137,7 +176,7 @@ impl<S: Storage> Shared<S> {
         let appended = core.engine.apply_deferred(&batch, self).map_err(unknown)?;
         core.log_bytes += batch.bytes.len() as u64;
         core.engine.wrote(batch);
-        core.engine.synced(seq);
+        core.engine.synced(seq, end);
         self.after_sync(&core, None);
         self.metrics.commits.fetch_add(1, Ordering::Relaxed);
         Ok((self.answer(core, seq, false), appended))
@@ -159,6 +198,30 @@ impl<S: Storage> Shared<S> {
         Receipt { seq, durable, deduplicated }
     }
 
+    /// After a buffered commit at `now`: syncs where the oldest of them has waited for as long as its durability allows. A
+    /// timer comes earlier where it gets to run; an event loop that is kept busy, or a thread that is starved, would let
+    /// commits wait for ever.
+    fn sync_if_due<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core>,
+        now: u64,
+        durability: Durability,
+    ) -> Result<MutexGuard<'a, Core>> {
+        let Durability::Buffered { interval, .. } = durability else { return Ok(core) };
+        if self.is_in_memory() || !core.engine.is_dirty() {
+            return Ok(core);
+        }
+        let own = now.saturating_add(u64::try_from(interval.as_micros()).unwrap_or(u64::MAX));
+        match core.sync_due {
+            Some(due) if due <= now && !core.flushing => self.flush(core, true),
+            // The earlier one: also where the clock was set back meanwhile.
+            due => {
+                core.sync_due = Some(due.map_or(own, |due| due.min(own)));
+                Ok(core)
+            }
+        }
+    }
+
     /// Buffered mode: hands the buffer to the system when enough has come together. The timer does it earlier.
     fn hand_over_if_much<'a>(&'a self, core: MutexGuard<'a, Core>) -> Result<MutexGuard<'a, Core>> {
         let limit = match self.options.durability {
@@ -174,6 +237,8 @@ impl<S: Storage> Shared<S> {
         while core.flushing {
             core = self.wait(core);
         }
+        // Whoever flushed may have failed: then this commit stays in the buffer for ever.
+        core.engine.check_usable()?;
         if core.engine.pending_bytes() < limit {
             return Ok(core);
         }
@@ -210,8 +275,11 @@ impl<S: Storage> Shared<S> {
         core.engine.check_usable()?;
         let Some((segment, _)) = core.engine.active_segment() else { return Ok(core) };
         core.flushing = true;
+        if sync {
+            core.sync_due = None;
+        }
         let batch = core.engine.take_pending();
-        let seq = core.engine.logged_seq();
+        let (seq, end) = (core.engine.logged_seq(), core.engine.handed_out());
         let state = (core.engine.strict_seq() > core.engine.durable_seq()).then(|| core.engine.working_state().clone());
         drop(core);
 
@@ -232,7 +300,7 @@ impl<S: Storage> Shared<S> {
                     core.engine.wrote(batch);
                 }
                 if sync || planted::active(Planted::HandedOverCountsAsDurable) {
-                    core.engine.synced(seq);
+                    core.engine.synced(seq, end);
                     self.after_sync(&core, state);
                 }
             }
@@ -240,6 +308,12 @@ impl<S: Storage> Shared<S> {
         }
         self.wake_all();
         result.map(|()| core)
+    }
+
+    /// [`flush`](Self::flush) with a sync, where an error of it is one of whatever was committed last.
+    pub(crate) fn flush_everything<'a>(&'a self, core: MutexGuard<'a, Core>) -> Result<MutexGuard<'a, Core>> {
+        let seq = core.engine.working_state().seq();
+        self.flush(core, true).map_err(|error| Error::OutcomeUnknown { seq, cause: error.to_string() })
     }
 
     fn write_batch(&self, segment: u64, batch: Option<&Batch>, sync: bool) -> Result<()> {
@@ -276,8 +350,8 @@ impl<S: Storage> Shared<S> {
         self.wait_durable_locked(core, seq).map(|_| seq)
     }
 
-    /// What the timer calls: syncs what is buffered, and writes a mark once everything is durable and the store idle.
-    /// Returns whether there was anything to do. A failure poisons the store and shows at the next commit.
+    /// What the timer calls: syncs what is buffered, and, once everything is durable and nothing was committed since the last
+    /// call, says so in the log and in the anchors. Returns whether there was anything to do.
     pub(crate) fn tick(&self) -> Result<bool> {
         self.check_process()?;
         let is_over = |core: &Core| core.closed || core.engine.check_usable().is_err();
@@ -285,17 +359,29 @@ impl<S: Storage> Shared<S> {
             return Ok(false);
         }
         self.check_place()?;
-        let core = self.lock();
+        let mut core = self.lock();
         if is_over(&core) || core.flushing {
             return Ok(false);
         }
-        if core.engine.is_dirty() {
-            return self.flush(core, !planted::active(Planted::TimerWithoutSync)).map(|_| true);
+        core.ticks_without_anchor += 1;
+        if core.engine.is_dirty() || core.engine.pending_bytes() > 0 {
+            core = self.flush(core, !planted::active(Planted::TimerWithoutSync))?;
+        } else if !core.engine.is_marked() {
+            core = self.mark(core)?;
+        } else {
+            return self.settle_in_passing(&mut core);
         }
-        if core.engine.is_marked() {
-            return Ok(false);
+        // A store that is never idle must say how far it is, too.
+        if core.ticks_without_anchor >= BUSY_TICKS_MAX {
+            self.settle_anchor(&mut core)?;
         }
-        self.mark(core).map(|_| true)
+        Ok(true)
+    }
+    /// An anchor costs a sync under the lock: where somebody commits all the time, one is written now and then.
+    fn settle_in_passing(&self, core: &mut Core) -> Result<bool> {
+        let seq = core.engine.durable_seq();
+        let is_idle = core::mem::replace(&mut core.seq_at_tick, seq) == seq;
+        if is_idle || core.ticks_without_anchor >= BUSY_TICKS_MAX { self.settle_anchor(core) } else { Ok(true) }
     }
 
     /// Writes a mark frame and syncs it. Everything is durable already: the mark only says so.

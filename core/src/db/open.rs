@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Error, Result, StoreId,
-    engine::{Engine, LogWriter, MEMORY_SEGMENT},
+    engine::{Engine, LogWriter, MEMORY_SEGMENT, Resumable},
     host::{Host, SteppedHost},
     limits::NUMBER_MAX,
     log::{FrameType, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name},
@@ -99,7 +99,7 @@ fn check_numbers(survey: &Survey) -> Result<()> {
         ("its next segment", survey.next_segment),
         ("its newest snapshot", generation),
     ];
-    match numbers.into_iter().find(|(_, number)| *number > NUMBER_MAX) {
+    match numbers.into_iter().find(|(_, number)| *number >= NUMBER_MAX) {
         Some((what, size)) => Err(Error::Limit { what, size, limit: NUMBER_MAX }),
         None => Ok(()),
     }
@@ -129,14 +129,14 @@ fn assemble<S: Storage>(
         true => survey.next_segment.saturating_sub(1).max(1),
         false => survey.next_segment,
     };
-    let mut log = LogWriter::new(store, epoch, options.segment_bytes, next_segment, outcome.continuation);
-    if planted::active(Planted::AppendedToRecovered)
-        && outcome.tail.is_empty()
-        && let (Some(newest), Some(end)) = (survey.newest(), outcome.continuation)
-    {
-        log.resume(&newest.header, end, newest.len);
-        files.handed_over.advance(newest.number, end.valid_len);
-    }
+    let resumable = outcome.resumable.zip(survey.newest()).map(|(end, newest)| Resumable {
+        number: newest.number,
+        salt: newest.header.salt,
+        end,
+        len: newest.len,
+    });
+    let log = LogWriter::new(store, epoch, options.segment_bytes, next_segment, outcome.continuation)
+        .with_resumable(resumable);
     let tail = Tail {
         records: outcome.tail,
         unanchored: survey.newest().filter(|_| !survey.newest_is_anchored).map(|newest| newest.header.clone()),
@@ -150,12 +150,18 @@ fn assemble<S: Storage>(
         flushing: false,
         exclusive: false,
         snapshotting: false,
+        sync_due: None,
         anchor: survey.anchor.map(|(_, anchor)| anchor),
+        anchors: survey.anchors,
         anchor_slot: survey.next_anchor_slot(outcome.any_frame),
         own_anchors: Vec::new(),
         log_bytes_at_snapshot: 0,
+        snapshot_seq: loaded.as_ref().map_or(0, |meta| meta.seq),
         log_bytes: outcome.report.bytes,
         next_generation: survey.snapshots.last().map_or(1, |newest| newest.saturating_add(1)),
+        seq_at_tick: 0,
+        ticks_without_anchor: 0,
+        found: survey.newest().map(|newest| (newest.number, outcome.used)).filter(|(_, used)| *used > 0),
         garbage: survey.garbage,
         closed: false,
     };
@@ -208,8 +214,14 @@ impl<S: Storage> Shared<S> {
     }
 
     /// Writes the tail into a new segment.
+    ///
+    /// Its header says that what is not proven does not count where it was. An anchor that proves it, or a snapshot of it, may
+    /// be on the disk in a slot that the page cache shows empty: that slot is emptied first.
     fn carry_tail(&self, tail: &Tail) -> Result<()> {
         let mut core = self.lock();
+        if !planted::active(Planted::UnseenAnchorLeft) {
+            self.make_room_for_anchor(&mut core)?;
+        }
         let mut header = SegmentHeader {
             store: core.engine.store(),
             segment: tail.next_segment,
@@ -249,10 +261,12 @@ impl<S: Storage> Shared<S> {
             self.files.insert_segment(header.segment, file);
             self.files.handed_over.advance(header.segment, end);
             core.engine.extended(end);
-            core.engine.synced(batch.seq);
+            core.engine.synced(batch.seq, end);
             core.engine.wrote(batch);
         }
-        self.write_anchor(&mut core, |anchor| anchor.newest_segment = header.segment)
+        self.write_anchor(&mut core, |anchor| anchor.newest_segment = header.segment)?;
+        self.release_found(&mut core);
+        Ok(())
     }
 }
 

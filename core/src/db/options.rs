@@ -23,7 +23,9 @@ pub enum Durability {
     InMemory,
     /// Commits are buffered, handed to the system when `bytes` of them have come together, and synced every `interval`.
     Buffered {
-        /// Longest time until a commit is on stable media. Needs a timer: the file-system backend has one.
+        /// Longest time until the sync begins that brings a commit to stable media. Every commit looks whether the oldest
+        /// one has waited for so long, and syncs then; for the last ones before a pause a timer is needed, which stores on
+        /// the file system have (see [`Ticker`](crate::Ticker)).
         interval: Duration,
         /// How many buffered bytes are handed to the system at once.
         bytes: usize,
@@ -147,7 +149,7 @@ impl Options {
     }
 
     /// Whether [`Db::close`](crate::Db::close) writes a snapshot when more than 4 MiB of log have come since the last
-    /// one (default), so that the next opening reads no log.
+    /// one, or a thousand commits of a small store (default), so that the next opening reads little log.
     #[must_use]
     pub fn snapshot_on_close(mut self, snapshot: bool) -> Self {
         self.snapshot_on_close = snapshot;

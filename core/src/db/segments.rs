@@ -11,6 +11,7 @@ use super::shared::{Core, Shared};
 use crate::{
     Error, ErrorKind, Result,
     engine::SpaceNeeded,
+    limits::NUMBER_MAX,
     log::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name},
     planted::{self, Planted},
     storage::{Storage, StorageError, StorageFile},
@@ -34,8 +35,29 @@ impl<S: Storage> Shared<S> {
         }
         match needed {
             SpaceNeeded::Extend { segment, write_end, len } => self.extend(core, *segment, *write_end, *len),
+            SpaceNeeded::Resume { segment, write_end, len } => self.resume(core, *segment, *write_end, *len),
             SpaceNeeded::Rotate { header, write_end, len } => self.rotate(core, header, *write_end, *len),
         }
+    }
+
+    /// Goes on in the segment that an earlier opening has ended cleanly. Nothing is written yet: what says so goes to the
+    /// storage with the first commit.
+    fn resume<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core>,
+        segment: u64,
+        write_end: u64,
+        len: u64,
+    ) -> Result<MutexGuard<'a, Core>> {
+        let file = self.files.segment(&self.storage, segment)?;
+        if len > file.len()?
+            && let Err(error) = self.reserve(&file, write_end, len)
+        {
+            return Err(self.full_or_poison(&mut core, error));
+        }
+        core.engine.resumed(len)?;
+        self.files.handed_over.advance(segment, core.engine.handed_out());
+        Ok(core)
     }
 
     fn extend<'a>(
@@ -96,6 +118,7 @@ impl<S: Storage> Shared<S> {
         }
         // Before a file of that name is made anew: it may be another owner's by now.
         self.check_place_locked(&mut core)?;
+        check_number("segments of this store", header.segment)?;
         let mut header = header.clone();
         self.host.fill_random(&mut header.salt);
         let file = match self.make_room_for_segment(&mut core, &header, write_end, len) {
@@ -103,8 +126,9 @@ impl<S: Storage> Shared<S> {
             Err(error) => return Err(self.full_or_poison(&mut core, error)),
         };
         // Only now: where there is no room for the new segment, smaller commits still count on what the old one has reserved.
-        if let Some((_, end)) = core.engine.active_segment() {
-            self.release_unused(&core, end);
+        match core.engine.active_segment() {
+            Some((_, end)) => self.release_unused(&core, end),
+            None => self.release_found(&mut core),
         }
         // From here on the new segment may be on the disk, and its header says where the old one ends. Whatever fails
         // now, nothing may be appended to the old one any more: it would be cut off there.
@@ -152,7 +176,12 @@ impl<S: Storage> Shared<S> {
         if planted::active(Planted::RotationWithoutAnchor) && core.anchor.is_some() {
             return Ok(());
         }
-        self.write_anchor(core, |anchor| anchor.newest_segment = header.segment)
+        self.write_anchor(core, |anchor| anchor.newest_segment = header.segment)?;
+        // Both, as soon as there is a file for the second: the newer anchor and the newest segment could be lost together.
+        if core.own_anchors.contains(&core.anchor_slot) && core.anchors.iter().all(Option::is_some) {
+            self.write_anchor(core, |anchor| anchor.newest_segment = header.segment)?;
+        }
+        Ok(())
     }
 
     /// Gives back what a complete segment has reserved beyond its end. It only saves space: a failure is ignored.
@@ -162,6 +191,17 @@ impl<S: Storage> Shared<S> {
             && file.len().is_ok_and(|len| len > end)
         {
             let _ = file.set_len(if planted::active(Planted::SegmentTrimmedTooShort) { end - 8 } else { end });
+        }
+    }
+
+    /// Gives back what a process that died had reserved and never used. What it has written stays, also where it does not
+    /// count: it is the evidence.
+    pub(crate) fn release_found(&self, core: &mut Core) {
+        if let Some((segment, used)) = core.found.take()
+            && let Ok(file) = self.files.segment(&self.storage, segment)
+            && file.len().is_ok_and(|len| len > used)
+        {
+            let _ = file.set_len(used);
         }
     }
 
@@ -175,4 +215,9 @@ impl<S: Storage> Shared<S> {
             created => Ok(created?),
         }
     }
+}
+
+/// Fails where a number is so high that nobody could count on from it (rule F-2).
+pub(crate) fn check_number(what: &'static str, number: u64) -> Result<()> {
+    if number > NUMBER_MAX { Err(Error::Limit { what, size: number, limit: NUMBER_MAX }) } else { Ok(()) }
 }

@@ -13,6 +13,7 @@ use super::{
     metrics::Metrics,
     open_files::OpenFiles,
     published::{Published, Version},
+    turns::Turns,
 };
 use crate::{
     Error, Result,
@@ -45,6 +46,8 @@ pub(crate) struct Shared<S: Storage> {
     pub(crate) metrics: Metrics,
     /// How often the log was synced: the place of the store is looked at every so many times.
     pub(crate) syncs: AtomicU64,
+    /// Who goes next among transactions that were lost.
+    pub(crate) turns: Turns,
 }
 
 /// What only the holder of the lock may touch.
@@ -56,18 +59,31 @@ pub(crate) struct Core {
     pub(crate) exclusive: bool,
     /// Whether somebody writes a snapshot.
     pub(crate) snapshotting: bool,
+    /// When the oldest commit that no sync has begun for has to be on stable media, in microseconds of the host's clock.
+    pub(crate) sync_due: Option<u64>,
     /// The newest anchor, as written.
     pub(crate) anchor: Option<Anchor>,
+    /// What each slot holds, as far as it is known to be valid.
+    pub(crate) anchors: [Option<Anchor>; 2],
     /// Where the next one goes.
     pub(crate) anchor_slot: AnchorSlot,
     /// The slots whose files this opening has made: they are written over in place. The others are made anew first.
     pub(crate) own_anchors: Vec<AnchorSlot>,
     /// Bytes of log when the newest snapshot was taken.
     pub(crate) log_bytes_at_snapshot: u64,
+    /// Seq of the newest snapshot.
+    pub(crate) snapshot_seq: u64,
     /// Bytes that were ever given to the log by this process.
     pub(crate) log_bytes: u64,
     /// The generation that the next snapshot gets.
     pub(crate) next_generation: u64,
+    /// Seq of the newest durable commit when the timer last found nothing else to do.
+    pub(crate) seq_at_tick: u64,
+    /// How often the timer has called since an anchor was written.
+    pub(crate) ticks_without_anchor: u32,
+    /// The newest segment that this opening found, and how much of the file was ever used: the rest is given back as soon as
+    /// the log goes on in another one.
+    pub(crate) found: Option<(u64, u64)>,
     /// Files that nothing needs; they go once an anchor was written by this process.
     pub(crate) garbage: Vec<String>,
     pub(crate) closed: bool,
@@ -171,6 +187,7 @@ impl<S: Storage> Shared<S> {
             files,
             metrics: Metrics::default(),
             syncs: AtomicU64::new(0),
+            turns: Turns::new(),
         }
     }
 
@@ -221,6 +238,11 @@ impl<S: Storage> Shared<S> {
     fn publish(&self) -> Arc<State> {
         let core = self.lock();
         self.published.publish(core.engine.working_state())
+    }
+
+    /// The state with every commit in it, also those that readers may not see yet.
+    pub(crate) fn working_state(&self) -> Arc<State> {
+        Arc::new(self.lock().engine.working_state().clone())
     }
 
     /// Before the working state changes; `hidden` where the change must not show before it is durable.

@@ -10,6 +10,7 @@ use core::ops::ControlFlow;
 
 use super::{
     Db,
+    segments::check_number,
     shared::{Core, Shared},
 };
 pub use crate::snapshot::SnapshotInfo;
@@ -18,13 +19,20 @@ use crate::{
     log::{LogPosition, parse_snapshot_name, snapshot_name},
     planted::{self, Planted},
     snapshot::{self, SnapshotMeta},
-    storage::{Storage, StorageError},
+    storage::{Storage, StorageError, StorageFile},
     sync::MutexGuard,
 };
 
 /// At a clean close a snapshot pays once this much log has come since the last one: reading it would take longer than
 /// opening from the snapshot.
 const CLOSING_SNAPSHOT_LOG_BYTES: u64 = 4 << 20;
+
+/// Many small commits take longer to fold than as many bytes of large ones: so many of them take about a millisecond or two.
+const CLOSING_SNAPSHOT_COMMITS: u64 = 1_000;
+
+/// For the sake of commits alone a snapshot at a close is written only where it is no larger than so many times the log that it
+/// stands for: a large store that is opened for a handful of commits must not be written anew each time.
+const CLOSING_SNAPSHOT_SIZE: u64 = 4;
 
 /// How many snapshots are kept. The older one costs space and saves the day when the newer one is damaged.
 const KEPT: usize = 2;
@@ -63,7 +71,19 @@ impl<S: Storage> Shared<S> {
     }
 
     pub(crate) fn is_closing_snapshot_due(&self, core: &Core) -> bool {
-        self.options.snapshot_on_close && core.log_bytes - core.log_bytes_at_snapshot >= CLOSING_SNAPSHOT_LOG_BYTES
+        let log = core.log_bytes - core.log_bytes_at_snapshot;
+        let commits = core.engine.working_state().seq().saturating_sub(core.snapshot_seq);
+        let pays = || {
+            commits >= CLOSING_SNAPSHOT_COMMITS && log.saturating_mul(CLOSING_SNAPSHOT_SIZE) >= self.newest_size(core)
+        };
+        self.options.snapshot_on_close && (log >= CLOSING_SNAPSHOT_LOG_BYTES || pays())
+    }
+
+    /// Bytes of the newest snapshot; 0 where there is none, or where it cannot be looked at.
+    fn newest_size(&self, core: &Core) -> u64 {
+        let newest = core.anchor.and_then(|anchor| anchor.newest_snapshot);
+        let file = newest.and_then(|generation| self.files.snapshot(&self.storage, generation).ok());
+        file.and_then(|file| file.len().ok()).unwrap_or(0)
     }
 
     /// A snapshot that nobody asked for by name. It may fail (for want of space, say) without harm to the commit that
@@ -112,9 +132,14 @@ impl<S: Storage> Shared<S> {
         mut core: MutexGuard<'a, Core>,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<SnapshotInfo> {
-        // The log must have what the snapshot has, or a crash would leave a snapshot from the future.
+        // The log must have what the snapshot has, or a crash would leave a snapshot from the future. Each wait lets others
+        // write, rotate and fail: a flush that failed meanwhile leaves frames in the log that are not in the state, and a
+        // snapshot that names a place behind them has lost them for good.
         loop {
-            if core.flushing {
+            if !planted::active(Planted::FailureNotSeenBySnapshot) {
+                core.engine.check_usable()?;
+            }
+            if core.flushing || core.exclusive {
                 core = self.wait(core);
             } else if core.engine.is_dirty() && !planted::active(Planted::SnapshotOfTheFuture) {
                 let seq = core.engine.working_state().seq();
@@ -131,6 +156,7 @@ impl<S: Storage> Shared<S> {
             core.engine.previous_segment().map(|last| LogPosition { segment: last.segment, offset: last.valid_len })
         });
         let generation = core.next_generation;
+        check_number("snapshots of this store", generation)?;
         core.next_generation += 1;
         let log_bytes = core.log_bytes;
         let meta = SnapshotMeta {
@@ -158,24 +184,41 @@ impl<S: Storage> Shared<S> {
         // Writing it took a while, and the anchor goes over one that somebody else may rely on by now.
         self.check_place()?;
         let mut core = self.lock();
-        if let Err(error) = self.make_room_for_anchor(&mut core) {
-            // No anchor names it, so it is no snapshot either.
-            let _ = self.storage.remove(&name);
+        let ready = match planted::active(Planted::FailureNotSeenBySnapshot) {
+            true => Ok(()),
+            // A store that has failed meanwhile writes no more.
+            false => core.engine.check_usable(),
+        };
+        if let Err(error) = ready.and_then(|()| self.make_room_for_anchor(&mut core)) {
+            drop(core);
+            self.discard_snapshot(&name);
             return Err(error);
         }
-        if !planted::active(Planted::SnapshotWithoutAnchor) {
-            self.write_anchor(&mut core, |anchor| {
-                anchor.newest_snapshot = Some(generation);
-                if planted::active(Planted::LogKeptFromNewerSnapshot) {
-                    anchor.oldest_segment = log.map_or(anchor.oldest_segment, |log| log.segment);
-                }
-            })?;
+        let named = self.name_snapshot(&mut core, generation, log);
+        if named.is_err() && !planted::active(Planted::UnnamedSnapshotKept) {
+            // It is whole, and perhaps an anchor that names it has reached the disk after all: it goes when the next anchor
+            // is written, behind the emptying of that slot.
+            core.garbage.push(name);
         }
+        named?;
         self.remove_log_before(&core);
-        core.log_bytes_at_snapshot = log_bytes;
+        (core.log_bytes_at_snapshot, core.snapshot_seq) = (log_bytes, meta.seq);
         drop(core);
         self.remove_old_snapshots();
         Ok(info)
+    }
+
+    /// Writes the anchor that makes a snapshot count.
+    fn name_snapshot(&self, core: &mut Core, generation: u64, log: Option<LogPosition>) -> Result<()> {
+        if planted::active(Planted::SnapshotWithoutAnchor) {
+            return Ok(());
+        }
+        self.write_anchor(core, |anchor| {
+            anchor.newest_snapshot = Some(generation);
+            if planted::active(Planted::LogKeptFromNewerSnapshot) {
+                anchor.oldest_segment = log.map_or(anchor.oldest_segment, |log| log.segment);
+            }
+        })
     }
 
     /// Removes all but the two newest snapshots, oldest first, but for those that the present state or a checkpoint reads.
@@ -232,7 +275,7 @@ impl<S: Storage> Shared<S> {
         }
     }
 
-    /// A snapshot could not be written: what there is of it goes at once, because the disk may be full. Where not even that
+    /// A snapshot could not be written or named: what there is of it goes at once, because the disk may be full. Where not even that
     /// is possible, it goes before the next anchor.
     fn discard_snapshot(&self, name: &str) {
         if self.wipe_snapshot(name).is_err() {

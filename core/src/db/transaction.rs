@@ -10,7 +10,7 @@ use core::{
 };
 
 use super::{
-    Durability, Receipt,
+    Attempts, Durability, Receipt,
     commit::Request,
     shared::Shared,
     view::{visit_tree, with_tree_key},
@@ -112,6 +112,30 @@ impl<'db, S: Storage> Transaction<'db, S> {
         })
     }
 
+    /// One attempt of a closure. One that was lost before reads the newest version that there is, on stable media or not: what
+    /// is read then is what the commit is validated against, and it shares the sync of the commits before it. Neither its
+    /// commit nor its error is told to anybody before what it rests on is durable.
+    pub(crate) fn attempt(
+        shared: &'db Shared<S>,
+        options: &TransactionOptions,
+        attempts: &Attempts<'_>,
+    ) -> Result<Self> {
+        let transaction = Self::new(shared, options)?;
+        if attempts.is_retry() {
+            // It was just made, and has no version yet.
+            let _ = transaction.base.set(shared.working_state());
+        }
+        Ok(transaction)
+    }
+
+    /// Waits until the version that was read is one that anybody may read.
+    pub(crate) fn wait_until_base_shows(&self) -> Result<()> {
+        match self.base.get() {
+            Some(base) => self.shared.wait_until_shown(base.seq()),
+            None => Ok(()),
+        }
+    }
+
     fn base(&self) -> &Arc<State> {
         self.base.get_or_init(|| self.shared.state())
     }
@@ -165,12 +189,22 @@ impl<'db, S: Storage> Transaction<'db, S> {
     }
 
     pub(crate) fn commit_with_seqs(self) -> Result<(Receipt, Vec<Appended>)> {
+        self.commit_as(None)
+    }
+
+    /// Commits one attempt of a closure; its turn ends where it is applied.
+    pub(crate) fn commit_attempt(self, attempts: &mut Attempts<'_>) -> Result<(Receipt, Vec<Appended>)> {
+        self.commit_as(Some(attempts))
+    }
+
+    fn commit_as(self, attempts: Option<&mut Attempts<'_>>) -> Result<(Receipt, Vec<Appended>)> {
         let (reads, writes) = (self.reads.into_inner(), self.writes.into_inner());
         self.shared.commit(Request {
             base: self.base.into_inner(),
             reads: &reads,
             writes: &writes,
             durability: self.durability,
+            attempts,
         })
     }
 

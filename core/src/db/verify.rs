@@ -1,6 +1,9 @@
 //! Verification: everything that the store says of itself is checked against its bytes.
 //!
-//! Invariant: verifying changes nothing. What is wrong is collected, not only the first of it.
+//! Invariants:
+//! - Verifying changes nothing. What is wrong is collected, not only the first of it.
+//! - A finding is about the bytes of the store. Where the system does not let them be looked at, nothing is said about them:
+//!   the verification fails with what the system said. Somebody would else restore a backup over a store that is whole.
 
 use alloc::{
     format,
@@ -12,13 +15,13 @@ use core::ops::ControlFlow;
 use super::{Db, DetachedView, SpaceView, View, shared::Shared, view::StateReads};
 use crate::{
     Error, Result, RunId,
-    log::LogPosition,
+    log::{LogPosition, parse_snapshot_name},
     primitive::{Events, ScanOptions, access::Through, check_entry},
     recovery::{Progress, verify_log},
     replay::{Diff, Digest, Replayed, digest_space, replay},
     snapshot,
     state::{DEFAULT_SPACE, SpaceNumber, entry_kind, readable_tree_key},
-    storage::Storage,
+    storage::{Storage, StorageError},
     tree::{Direction, KeyRange},
 };
 
@@ -64,9 +67,26 @@ impl VerifyReport {
         self.violations.push(Violation { place: place.into(), what: what.into() });
     }
 
-    /// An error becomes a finding.
-    fn check<T>(&mut self, place: &str, result: Result<T>) -> Option<T> {
-        result.map_err(|error| self.note(place, error.to_string())).ok()
+    /// What is wrong with the store becomes a finding; what the system failed at is an error, and no word about the store.
+    fn check<T>(&mut self, place: &str, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_of_the_system(&error) => Err(error),
+            Err(error) => {
+                self.note(place, error.to_string());
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Whether an error says something about the machine, the store's handle or the caller, and nothing about stored bytes. A file
+/// that is not there is a finding: the store had it, and somebody has removed it.
+fn is_of_the_system(error: &Error) -> bool {
+    match error {
+        Error::Storage(StorageError::Missing { .. } | StorageError::Name { .. }) => false,
+        Error::Storage(_) | Error::Poisoned { .. } | Error::OutcomeUnknown { .. } | Error::Cancelled { .. } => true,
+        _ => false,
     }
 }
 
@@ -74,8 +94,9 @@ impl<S: Storage> Db<S> {
     /// Checks every checksum of the log and the snapshots, every pointer, every chain of events, and that replaying each
     /// space from the log gives exactly the live state. Reads everything; commits go on meanwhile.
     ///
-    /// Fails only where `progress` says stop ([`Error::Cancelled`]) or the log cannot be synced first; what is wrong
-    /// with the store is in the report.
+    /// What is wrong with the store is in the report. Fails where `progress` says stop ([`Error::Cancelled`]), where the log
+    /// cannot be synced first, and where the system does not let the files be read ([`Error::Storage`]: no handle left, no
+    /// permission, a device that fails): that says nothing about what is in them.
     pub fn verify(&self, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<VerifyReport> {
         let mut verification = self.begin_verification()?;
         while verification.next_step().is_some() {
@@ -118,27 +139,30 @@ impl<S: Storage> Db<S> {
     /// Does the next step of a verification, which may take as long as it takes to read a whole log or run; nothing where
     /// there is none.
     ///
-    /// Fails where `progress` says stop ([`Error::Cancelled`]; the step can be done again), and with [`Error::Invalid`]
-    /// for a verification of another store.
+    /// Fails where `progress` says stop ([`Error::Cancelled`]) and where the system does not let the files be read
+    /// ([`Error::Storage`]): the step can be done again, and what earlier ones found is kept. Fails with [`Error::Invalid`] for
+    /// a verification of another store.
     pub fn verify_step(
         &self,
         verification: &mut Verification<S>,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<()> {
         let view = self.attach_view(&verification.view)?;
-        let report = &mut verification.report;
+        // A step that fails and is done again counts once.
+        let mut report = verification.report.clone();
         match verification.step {
-            0 => verify_log_of(self.shared(), report, progress)?,
-            1 => self.shared().verify_snapshots(report),
+            0 => verify_log_of(self.shared(), &mut report, progress)?,
+            1 => self.shared().verify_snapshots(&mut report)?,
             step => {
                 let Some(space) = verification.spaces.get(step - 2) else { return Ok(()) };
                 let total = verification.spaces.len() as u64;
                 if progress(Progress { phase: "replaying", done: step as u64 - 2, total }).is_break() {
                     return Err(Error::Cancelled { what: "verification" });
                 }
-                verify_space(&view, *space, report);
+                verify_space(&view, *space, &mut report)?;
             }
         }
+        verification.report = report;
         verification.step += 1;
         Ok(())
     }
@@ -211,13 +235,9 @@ fn verify_log_of<S: Storage>(
     report: &mut VerifyReport,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<()> {
-    match shared.still().and_then(|log| verify_log(&log, progress)) {
-        Ok(log) => {
-            report.segments = log.segments;
-            report.records = log.records;
-        }
-        Err(error @ Error::Cancelled { .. }) => return Err(error),
-        Err(error) => report.note("log", error.to_string()),
+    if let Some(log) = report.check("log", shared.still().and_then(|log| verify_log(&log, progress)))? {
+        report.segments = log.segments;
+        report.records = log.records;
     }
     Ok(())
 }
@@ -269,56 +289,68 @@ impl<'db, S: Storage> Replay<'db, S> {
     super::primitive_handles!(&View<'db, S>, |replay| &replay.view, |replay| replay.space);
 }
 
-fn verify_space<S: Storage>(view: &View<'_, S>, space: SpaceNumber, report: &mut VerifyReport) {
+fn verify_space<S: Storage>(view: &View<'_, S>, space: SpaceNumber, report: &mut VerifyReport) -> Result<()> {
     let name = match space {
         DEFAULT_SPACE => String::from("default space"),
         number => format!("run {number}"),
     };
     report.spaces += 1;
-    let Some(live) = view.folded().space(space) else { return };
-    verify_values(view, space, &name, report);
+    let Some(live) = view.folded().space(space) else { return Ok(()) };
+    verify_values(view, space, &name, report)?;
     let reads = view.reads();
     let events = Events::new(Through(&reads), space);
-    if let Some(streams) = report.check(&name, events.streams(&ScanOptions::all())) {
+    if let Some(streams) = report.check(&name, events.streams(&ScanOptions::all()))? {
         for summary in streams {
-            if let Some(chain) = report.check(&name, events.verify_chain(&summary.stream)) {
+            if let Some(chain) = report.check(&name, events.verify_chain(&summary.stream))? {
                 report.events += chain.events;
             }
         }
     }
     let replayed = replay(space, live.last_position, u64::MAX, view.source());
-    let Some(replayed) = report.check(&name, replayed) else { return };
+    let Some(replayed) = report.check(&name, replayed)? else { return Ok(()) };
     report.transactions += replayed.transactions;
-    let Some(again) = replayed.state.space(space) else { return };
+    let Some(again) = replayed.state.space(space) else { return Ok(()) };
     let mut different = None;
     let compared = live.tree().diff(again.tree(), &KeyRange::all(), view.source(), &mut |key, _, _| {
         different = Some(readable_tree_key(key));
         ControlFlow::Break(())
     });
-    report.check(&name, compared);
+    report.check(&name, compared)?;
     if let Some(key) = different {
         report.note(name, format!("replay differs from the live state at {key}"));
     }
+    Ok(())
 }
 
 /// Reads every value that lives in the log.
-fn verify_values<S: Storage>(view: &View<'_, S>, space: SpaceNumber, name: &str, report: &mut VerifyReport) {
-    let Some(live) = view.folded().space(space) else { return };
-    let (mut entries, mut values, mut damaged) = (0, 0, Vec::new());
+fn verify_values<S: Storage>(
+    view: &View<'_, S>,
+    space: SpaceNumber,
+    name: &str,
+    report: &mut VerifyReport,
+) -> Result<()> {
+    let Some(live) = view.folded().space(space) else { return Ok(()) };
+    let (mut entries, mut values, mut damaged, mut failure) = (0, 0, Vec::new(), Ok(()));
     let visited = live.tree().visit(&KeyRange::all(), Direction::Forward, view.source(), &mut |key, entry| {
         entries += 1;
         match check_entry(live.tree(), key, &entry, view.source()) {
             Ok(()) => values += u64::from(entry.kind == entry_kind::POINTER),
+            Err(error) if is_of_the_system(&error) => {
+                failure = Err(error);
+                return ControlFlow::Break(());
+            }
             Err(error) => damaged.push(format!("{}: {error}", readable_tree_key(key))),
         }
         ControlFlow::Continue(())
     });
-    report.check(name, visited);
+    failure?;
+    report.check(name, visited)?;
     report.entries += entries;
     report.values += values;
     for what in damaged {
         report.note(name, what);
     }
+    Ok(())
 }
 
 impl<S: Storage> View<'_, S> {
@@ -329,26 +361,25 @@ impl<S: Storage> View<'_, S> {
 
 impl<S: Storage> Shared<S> {
     /// Verifies the snapshots that count, while none comes or goes.
-    fn verify_snapshots(&self, report: &mut VerifyReport) {
+    fn verify_snapshots(&self, report: &mut VerifyReport) -> Result<()> {
         self.with_snapshot_turn(|core| {
             let newest = core.anchor.and_then(|anchor| anchor.newest_snapshot).unwrap_or(0);
             drop(core);
-            let Some(names) = report.check("storage", self.storage.list().map_err(Error::from)) else { return };
-            // A newer one was being written when a process died: it never will count. Nor does an older one that was never
-            // finished.
-            let counts = |name: &&String| {
-                crate::log::parse_snapshot_name(name)
-                    .is_some_and(|number| number == newest || (number < newest && !self.is_unfinished(number)))
-            };
-            for name in names.iter().filter(counts) {
-                let verified = match self.storage.open(name) {
-                    Ok(file) => snapshot::verify(&file, name).map(|_| ()),
-                    Err(error) => Err(error.into()),
+            for name in self.storage.list()? {
+                // A newer one was being written when a process died: it never will count.
+                let Some(generation) = parse_snapshot_name(&name).filter(|generation| *generation <= newest) else {
+                    continue;
                 };
-                if report.check(name, verified).is_some() {
-                    report.snapshots += 1;
-                }
+                let verified = self.storage.open(&name).map_err(Error::from).and_then(|file| {
+                    // Nor does an older one that was never finished.
+                    if generation < newest && snapshot::has_no_header(&file)? {
+                        return Ok(0);
+                    }
+                    snapshot::verify(&file, &name).map(|_| 1)
+                });
+                report.snapshots += report.check(&name, verified)?.unwrap_or(0);
             }
-        });
+            Ok(())
+        })
     }
 }

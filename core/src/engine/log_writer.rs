@@ -9,13 +9,16 @@ use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
     Result, StoreId,
-    log::{FrameSeal, Previous, SEGMENT_HEADER_BYTES, SegmentHeader, write_mark},
+    log::{FrameSeal, LogEnd, Previous, SEGMENT_HEADER_BYTES, SegmentHeader, write_mark, write_opening},
 };
 
 /// How much more than needed is reserved when a segment grows, at least and at most. Growing in steps keeps a small
 /// store small and the time that a step takes bounded.
 const RESERVE_BYTES_MIN: u64 = 64 << 10;
 const RESERVE_BYTES_MAX: u64 = 1 << 20;
+
+/// Upper bound of a frame that says that an opening goes on in a segment.
+const OPENING_BYTES_MAX: u64 = 40;
 
 /// Bytes to write at an offset of a segment, and the seq that they reach.
 #[derive(Clone, Debug)]
@@ -42,6 +45,15 @@ pub enum SpaceNeeded {
         /// The length to reserve.
         len: u64,
     },
+    /// Reserve more of the segment that an earlier opening has ended cleanly: the log goes on there.
+    Resume {
+        /// The segment.
+        segment: u64,
+        /// How far the waiting commit itself will write.
+        write_end: u64,
+        /// The length to reserve; where that is the file's length, it is reserved already.
+        len: u64,
+    },
     /// Hand over and sync everything, then create the next segment with this header and reserve this much of it.
     Rotate {
         /// The new segment's header, complete but for its salt, which is random and comes from the host.
@@ -53,6 +65,17 @@ pub enum SpaceNeeded {
     },
 }
 
+/// A segment in which the log can go on (rule F-25).
+#[derive(Clone, Debug)]
+pub(crate) struct Resumable {
+    pub(crate) number: u64,
+    pub(crate) salt: [u8; 16],
+    /// Where its last frame ends.
+    pub(crate) end: LogEnd,
+    /// How long the file is. Behind the end there are zeros.
+    pub(crate) len: u64,
+}
+
 #[derive(Debug)]
 pub(crate) struct LogWriter {
     store: StoreId,
@@ -62,6 +85,8 @@ pub(crate) struct LogWriter {
     next_segment: u64,
     /// What the next segment's header says about the newest segment.
     previous: Option<Previous>,
+    /// The segment that an earlier opening has ended cleanly, until the log goes on in it or in the next.
+    resumable: Option<Resumable>,
     pub(crate) active: Option<Active>,
 }
 
@@ -82,6 +107,8 @@ pub(crate) struct Active {
     pub(crate) last_crc: u32,
     /// Where the last transaction ends, or the header where there is none: marks behind it do not count.
     pub(crate) transactions_end: u64,
+    /// How far the segment is on stable media.
+    pub(crate) synced: u64,
 }
 
 impl LogWriter {
@@ -92,7 +119,13 @@ impl LogWriter {
         next_segment: u64,
         previous: Option<Previous>,
     ) -> Self {
-        LogWriter { store, epoch, segment_bytes, next_segment, previous, active: None }
+        LogWriter { store, epoch, segment_bytes, next_segment, previous, resumable: None, active: None }
+    }
+
+    /// The log may go on in this segment.
+    pub(crate) fn with_resumable(mut self, resumable: Option<Resumable>) -> Self {
+        self.resumable = resumable;
+        self
     }
 
     pub(crate) fn store(&self) -> StoreId {
@@ -114,6 +147,13 @@ impl LogWriter {
             if write_end <= self.segment_bytes || active.end() <= SEGMENT_HEADER_BYTES {
                 let len = self.reserve(write_end);
                 return Some(SpaceNeeded::Extend { segment: active.number, write_end, len });
+            }
+        }
+        if let Some(resumable) = self.resumable.as_ref().filter(|_| self.active.is_none()) {
+            let write_end = resumable.end.offset + OPENING_BYTES_MAX + bytes;
+            if write_end <= self.segment_bytes {
+                let len = if write_end <= resumable.len { resumable.len } else { self.reserve(write_end) };
+                return Some(SpaceNeeded::Resume { segment: resumable.number, write_end, len });
             }
         }
         let write_end = SEGMENT_HEADER_BYTES + bytes;
@@ -165,6 +205,29 @@ impl LogWriter {
         Ok(())
     }
 
+    /// The segment that was ended cleanly has `reserved` bytes now, and takes what comes from now on. The first frame says
+    /// that this opening goes on there, behind the transactions up to `seq`.
+    pub(crate) fn resumed(&mut self, reserved: u64, seq: u64) -> Result<()> {
+        let Some(Resumable { number, salt, end, .. }) = self.resumable.take() else { return Ok(()) };
+        let mut active = Active {
+            number,
+            seal: FrameSeal::new(&salt, number),
+            reserved,
+            pending: Vec::new(),
+            pending_offset: end.offset,
+            in_flight: None,
+            spare: Vec::new(),
+            last_seq: seq,
+            last_crc: end.crc,
+            // Where folding goes on behind the last transaction: the same place as behind the marks that follow it.
+            transactions_end: end.offset,
+            synced: end.offset,
+        };
+        active.last_crc = write_opening(&mut active.pending, &active.seal, end.offset, seq, self.epoch)?;
+        self.active = Some(active);
+        Ok(())
+    }
+
     /// A new segment is there, with `reserved` bytes, and takes what comes from now on.
     pub(crate) fn rotated(&mut self, header: &SegmentHeader, reserved: u64) {
         debug_assert!(
@@ -184,18 +247,9 @@ impl LogWriter {
             last_seq: header.first_seq.saturating_sub(1),
             last_crc: 0,
             transactions_end: SEGMENT_HEADER_BYTES,
+            synced: SEGMENT_HEADER_BYTES,
         });
-    }
-}
-
-impl LogWriter {
-    /// What [`Planted::AppendedToRecovered`](crate::planted::Planted::AppendedToRecovered) does.
-    pub(crate) fn resume(&mut self, header: &SegmentHeader, end: Previous, len: u64) {
-        self.rotated(header, len);
-        if let Some(active) = &mut self.active {
-            (active.pending_offset, active.transactions_end) = (end.valid_len, end.valid_len);
-            (active.last_seq, active.last_crc) = (end.last_seq, end.last_crc);
-        }
+        self.resumable = None;
     }
 }
 
@@ -203,6 +257,16 @@ impl Active {
     /// Where the next frame begins.
     pub(crate) fn end(&self) -> u64 {
         self.pending_offset + self.pending.len() as u64
+    }
+
+    /// How far what was handed out reaches.
+    pub(crate) fn handed_out(&self) -> u64 {
+        self.pending_offset
+    }
+
+    /// Where the segment ends, if all of it is on stable media.
+    pub(crate) fn durable_end(&self) -> Option<LogEnd> {
+        (self.synced == self.end()).then_some(LogEnd { offset: self.end(), crc: self.last_crc })
     }
 
     /// Whether the storage has everything.

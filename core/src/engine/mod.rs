@@ -20,18 +20,20 @@ mod tests;
 
 use alloc::{string::ToString, sync::Arc, vec::Vec};
 
-pub(crate) use self::log_writer::LogWriter;
 pub use self::log_writer::{Batch, SpaceNeeded};
+pub(crate) use self::log_writer::{LogWriter, Resumable};
 use self::{
     check::check,
     encode::{Encoded, Plan},
+    log_writer::Active,
 };
 use crate::{
     Error, Result, StoreId,
     error::check_limit,
     limits::{IDEMPOTENCY_KEY_BYTES_MAX, INLINE_VALUE_BYTES_MAX, SEQ_MAX},
     log::{
-        FrameType, FrameWriter, LogPosition, Previous, RecordHeader, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader,
+        FrameType, FrameWriter, LogEnd, LogPosition, Previous, RecordHeader, RecordView, SEGMENT_HEADER_BYTES,
+        SegmentHeader,
     },
     planted::{self, Planted},
     state::{Appended, LoggedTransaction, State},
@@ -390,6 +392,11 @@ impl Engine {
         self.log.extended(len);
     }
 
+    /// The log goes on in the segment that an earlier opening has ended cleanly, which has this length now.
+    pub(crate) fn resumed(&mut self, len: u64) -> Result<()> {
+        self.log.resumed(len, self.state.seq())
+    }
+
     /// A new segment was created, with this length.
     pub(crate) fn rotated(&mut self, header: &SegmentHeader, len: u64) {
         self.log.rotated(header, len);
@@ -411,9 +418,25 @@ impl Engine {
         }
     }
 
-    /// Everything up to this seq is on stable media.
-    pub(crate) fn synced(&mut self, seq: u64) {
+    /// How far the active segment was handed out: where the batch that is on its way ends.
+    pub(crate) fn handed_out(&self) -> u64 {
+        self.log.active.as_ref().map_or(0, Active::handed_out)
+    }
+
+    /// Everything up to this seq is on stable media, and the active segment up to this offset.
+    pub(crate) fn synced(&mut self, seq: u64, end: u64) {
         self.durable_seq = self.durable_seq.max(seq);
+        if let Some(active) = &mut self.log.active {
+            active.synced = active.synced.max(end);
+        }
+    }
+
+    /// The active segment and where it ends, if all of it is on stable media and says so itself (rule F-20): what an anchor
+    /// can say of it. `None` for the end where something is on its way.
+    pub(crate) fn settled_end(&self) -> Option<(u64, Option<LogEnd>)> {
+        let active = self.log.active.as_ref().filter(|_| self.memory.is_none())?;
+        let end = active.durable_end().filter(|_| self.is_marked() && !self.is_dirty());
+        Some((active.number, end))
     }
 
     /// A write or a sync failed: from now on nothing is accepted. The first cause is kept.

@@ -1,15 +1,15 @@
 //! Documents to bytes and back.
 
-use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, string::String, vec::Vec};
 
 use serde_json::{Map, Number, Value as Json};
 
 use crate::{
     Error, Result,
     value::{
-        Decode, Encode, Integer,
+        Decode, Encode, Exact,
         cbor::{self, Head, Reader, major},
-        integer_to_number,
+        exact, integer_to_number, refused_number,
     },
 };
 
@@ -18,7 +18,8 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::Limit`] if the encoding is over [`VALUE_BYTES_MAX`](crate::limits::VALUE_BYTES_MAX) or the nesting over
-/// [`VALUE_DEPTH_MAX`](crate::limits::VALUE_DEPTH_MAX); `out` is then as it was.
+/// [`VALUE_DEPTH_MAX`](crate::limits::VALUE_DEPTH_MAX); [`Error::Invalid`] with its place for a number of more digits than a value
+/// keeps, which there is with serde_json's feature `arbitrary_precision` only. `out` is then as it was.
 ///
 /// ```
 /// use foldb_core::json::{decode_document, encode_document};
@@ -32,11 +33,10 @@ use crate::{
 /// ```
 pub fn encode_document(document: &Json, out: &mut Vec<u8>) -> Result<()> {
     let start = out.len();
-    let result = write(document, out, start, 0);
-    if result.is_err() {
+    write(document, out, start, 0).map_err(|error| {
         out.truncate(start);
-    }
-    result
+        refused_number(document).unwrap_or(error)
+    })
 }
 
 fn write(value: &Json, out: &mut Vec<u8>, start: usize, depth: usize) -> Result<()> {
@@ -75,12 +75,9 @@ pub(super) fn sorted(members: &Map<String, Json>) -> Vec<(&String, &Json)> {
 }
 
 fn write_number(number: &Number, out: &mut Vec<u8>) -> Result<()> {
-    match (number.as_u64(), number.as_i64(), number.as_f64()) {
-        (Some(value), _, _) => cbor::write_integer(out, Integer::from(value)),
-        (None, Some(value), _) => cbor::write_integer(out, Integer::from(value)),
-        (None, None, Some(value)) if value.is_finite() => cbor::write_float(out, value),
-        // Only with serde_json's arbitrary precision.
-        _ => return Err(Error::Invalid { what: "number", why: format!("{number} does not fit u64, i64 or f64") }),
+    match exact(number)? {
+        Exact::Integer(value) => cbor::write_integer(out, value),
+        Exact::Float(value) => cbor::write_float(out, value),
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! [patch](Patch) is applied whole or not at all. Results depend on the arguments only: member order, which serde_json
 //! decides by a feature that any crate of a program may turn on, never shows in stored bytes, keys or diffs.
 //!
-//! Places in a document are [`Path`]s. No function here makes a document deeper than
+//! [`parse`] reads JSON text and alters nothing of it. Places in a document are [`Path`]s. No function here makes a document deeper than
 //! [`VALUE_DEPTH_MAX`](crate::limits::VALUE_DEPTH_MAX); its size is checked when it is encoded.
 
 mod codec;
@@ -13,6 +13,7 @@ mod edit;
 mod number;
 mod patch;
 mod path;
+mod text;
 
 #[cfg(test)]
 mod tests;
@@ -25,3 +26,4 @@ pub use edit::{
 };
 pub use patch::{Operation, Patch};
 pub use path::Path;
+pub use text::{TextError, parse};

@@ -5,20 +5,10 @@ use alloc::{borrow::ToOwned, format, string::String};
 use serde_json::{Number, Value as Json};
 
 use super::codec::sorted;
-use crate::{Error, Result, value::Integer};
-
-enum Numeric {
-    Integer(Integer),
-    Float(f64),
-}
-
-fn numeric(number: &Number) -> Option<Numeric> {
-    match (number.as_u64(), number.as_i64()) {
-        (Some(value), _) => Some(Numeric::Integer(Integer::from(value))),
-        (None, Some(value)) => Some(Numeric::Integer(Integer::from(value))),
-        (None, None) => number.as_f64().map(Numeric::Float),
-    }
-}
+use crate::{
+    Error, Result,
+    value::{Exact, Integer, exact},
+};
 
 /// The float that is exactly this integer, if there is one: if at most 53 bits of it matter.
 fn exact_float(value: Integer) -> Option<f64> {
@@ -37,14 +27,14 @@ fn exact_float(value: Integer) -> Option<f64> {
 
 /// Whether two numbers have the same numerical value: `1` and `1.0` do.
 fn same_number(a: &Number, b: &Number) -> bool {
-    match (numeric(a), numeric(b)) {
-        (Some(Numeric::Integer(a)), Some(Numeric::Integer(b))) => a == b,
-        (Some(Numeric::Float(a)), Some(Numeric::Float(b))) => a == b,
-        (Some(Numeric::Integer(a)), Some(Numeric::Float(b))) | (Some(Numeric::Float(b)), Some(Numeric::Integer(a))) => {
+    match (exact(a), exact(b)) {
+        (Ok(Exact::Integer(a)), Ok(Exact::Integer(b))) => a == b,
+        (Ok(Exact::Float(a)), Ok(Exact::Float(b))) => a == b,
+        (Ok(Exact::Integer(a)), Ok(Exact::Float(b))) | (Ok(Exact::Float(b)), Ok(Exact::Integer(a))) => {
             exact_float(a) == Some(b)
         }
-        // Only with serde_json's arbitrary precision.
-        (None, _) | (_, None) => a == b,
+        // What no value keeps is nowhere in a store.
+        (Err(_), _) | (_, Err(_)) => a == b,
     }
 }
 
@@ -67,7 +57,7 @@ pub(super) fn same(a: &Json, b: &Json) -> bool {
 /// The sum. Two integers give an integer, and anything else a float.
 ///
 /// `at` is for errors: [`Error::CounterOverflow`] if the sum is outside `i64` and `u64`, or not finite;
-/// [`Error::Invalid`] if an integer would have to be rounded to be added to a float.
+/// [`Error::Invalid`] if an integer would have to be rounded to be added to a float, and for a number that no value keeps.
 pub(super) fn add(at: &str, value: &Number, by: &Number) -> Result<Number> {
     let overflow = |kind| Error::CounterOverflow { key: at.to_owned(), kind };
     let rounded = || Error::Invalid {
@@ -75,18 +65,16 @@ pub(super) fn add(at: &str, value: &Number, by: &Number) -> Result<Number> {
         why: format!("{value} + {by} at {at} mixes an integer that is no exact f64 with a float"),
     };
     let float = |a: f64, b: f64| Number::from_f64(a + b).ok_or_else(|| overflow("f64"));
-    let unknown =
-        |number: &Number| Error::Invalid { what: "number", why: format!("{number} does not fit u64, i64 or f64") };
-    match (numeric(value).ok_or_else(|| unknown(value))?, numeric(by).ok_or_else(|| unknown(by))?) {
-        (Numeric::Integer(a), Numeric::Integer(b)) => {
+    match (exact(value)?, exact(by)?) {
+        (Exact::Integer(a), Exact::Integer(b)) => {
             // Both are of 65 bits at most.
             let sum = a.as_i128() + b.as_i128();
             let kind = if sum < 0 { "i64" } else { "u64" };
             integer_number(sum).ok_or_else(|| overflow(kind))
         }
-        (Numeric::Float(a), Numeric::Float(b)) => float(a, b),
-        (Numeric::Integer(a), Numeric::Float(b)) => float(exact_float(a).ok_or_else(rounded)?, b),
-        (Numeric::Float(a), Numeric::Integer(b)) => float(a, exact_float(b).ok_or_else(rounded)?),
+        (Exact::Float(a), Exact::Float(b)) => float(a, b),
+        (Exact::Integer(a), Exact::Float(b)) => float(exact_float(a).ok_or_else(rounded)?, b),
+        (Exact::Float(a), Exact::Integer(b)) => float(a, exact_float(b).ok_or_else(rounded)?),
     }
 }
 

@@ -1,10 +1,6 @@
 //! [`Path`]: a place in a document.
 
-use alloc::{
-    borrow::Cow,
-    format,
-    string::{String, ToString},
-};
+use alloc::{borrow::Cow, format, string::String};
 use core::{fmt, iter::Peekable, str::CharIndices, str::FromStr};
 
 use jsonptr::{Pointer, PointerBuf, Token};
@@ -72,7 +68,8 @@ impl Path {
     pub fn from_pointer(pointer: &str) -> Result<Self> {
         match Pointer::parse(pointer) {
             Ok(pointer) => Ok(Self(pointer.to_buf())),
-            Err(error) => Err(invalid(pointer, &error.to_string())),
+            Err(_) if pointer.starts_with('/') => Err(invalid(pointer, "a '~' that neither 0 nor 1 follows")),
+            Err(_) => Err(invalid(pointer, "it begins neither with '/' nor with '$'")),
         }
     }
 

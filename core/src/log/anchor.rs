@@ -7,8 +7,9 @@ use alloc::format;
 
 use super::{
     fields::{array, put, u32_at, u64_at, wide},
+    frame::FRAME_ALIGNMENT,
     names::ANCHOR_NAMES,
-    segment::FORMAT_VERSION,
+    segment::{FORMAT_VERSION, SEGMENT_HEADER_BYTES},
 };
 use crate::{
     Error, Result, StoreId,
@@ -32,7 +33,9 @@ mod at {
     pub(super) const OLDEST_SEGMENT: usize = 48;
     pub(super) const NEWEST_SNAPSHOT: usize = 56;
     pub(super) const PROVEN_SEQ: usize = 64;
-    pub(super) const RESERVED: usize = 72;
+    pub(super) const END_OFFSET: usize = 72;
+    pub(super) const END_CHECKSUM: usize = 80;
+    pub(super) const RESERVED: usize = 84;
     pub(super) const CHECKSUM: usize = 92;
 }
 const _: () = assert!(at::CHECKSUM + 4 == ANCHOR_BYTES);
@@ -55,6 +58,14 @@ impl AnchorSlot {
         match self {
             AnchorSlot::A => ANCHOR_NAMES[0],
             AnchorSlot::B => ANCHOR_NAMES[1],
+        }
+    }
+
+    /// Its place in [`AnchorSlot::BOTH`].
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            AnchorSlot::A => 0,
+            AnchorSlot::B => 1,
         }
     }
 
@@ -82,6 +93,18 @@ pub struct Anchor {
     pub newest_snapshot: Option<u64>,
     /// All commits up to this seq were on stable media when the anchor was written; 0 for none.
     pub proven_seq: u64,
+    /// Where the newest segment ended when the anchor was written, if all of it was on stable media and nothing was on its
+    /// way: at a clean close, and when the store is idle.
+    pub end: Option<LogEnd>,
+}
+
+/// Where a segment ends: behind its last frame, whatever that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogEnd {
+    /// Offset behind the frame.
+    pub offset: u64,
+    /// Checksum of the frame; 0 where there is none.
+    pub crc: u32,
 }
 
 impl Anchor {
@@ -96,6 +119,9 @@ impl Anchor {
         put::<{ at::OLDEST_SEGMENT }, _, _>(&mut bytes, self.oldest_segment.to_le_bytes());
         put::<{ at::NEWEST_SNAPSHOT }, _, _>(&mut bytes, self.newest_snapshot.unwrap_or(0).to_le_bytes());
         put::<{ at::PROVEN_SEQ }, _, _>(&mut bytes, self.proven_seq.to_le_bytes());
+        let end = self.end.unwrap_or(LogEnd { offset: 0, crc: 0 });
+        put::<{ at::END_OFFSET }, _, _>(&mut bytes, end.offset.to_le_bytes());
+        put::<{ at::END_CHECKSUM }, _, _>(&mut bytes, end.crc.to_le_bytes());
         let checksum = crate::checksum::hash(&bytes[..at::CHECKSUM]);
         put::<{ at::CHECKSUM }, _, _>(&mut bytes, checksum.to_le_bytes());
         bytes
@@ -136,6 +162,11 @@ impl Anchor {
             oldest_segment: u64_at::<{ at::OLDEST_SEGMENT }, _>(bytes),
             newest_snapshot: Some(u64_at::<{ at::NEWEST_SNAPSHOT }, _>(bytes)).filter(|generation| *generation != 0),
             proven_seq: u64_at::<{ at::PROVEN_SEQ }, _>(bytes),
+            end: Some(LogEnd {
+                offset: u64_at::<{ at::END_OFFSET }, _>(bytes),
+                crc: u32_at::<{ at::END_CHECKSUM }, _>(bytes),
+            })
+            .filter(|end| end.offset != 0),
         }
     }
 
@@ -160,6 +191,12 @@ impl Anchor {
         }
         if self.proven_seq > SEQ_MAX {
             return corrupt(at::PROVEN_SEQ, format!("proven seq {} is out of range", self.proven_seq));
+        }
+        let is_place = |end: &LogEnd| end.offset >= SEGMENT_HEADER_BYTES && end.offset.is_multiple_of(FRAME_ALIGNMENT);
+        let has_checksum = bytes[at::END_CHECKSUM..at::RESERVED].iter().any(|byte| *byte != 0);
+        if !self.end.as_ref().map_or(!has_checksum, is_place) {
+            let offset = self.end.map_or(0, |end| end.offset);
+            return corrupt(at::END_OFFSET, format!("no frame ends at offset {offset}"));
         }
         Ok(())
     }

@@ -39,6 +39,8 @@ pub enum FrameType {
     Commit = 3,
     /// No transaction: how far the log was durable, and how far it had been written.
     Mark = 4,
+    /// No transaction: an opening goes on in this segment, with an epoch of its own.
+    Opening = 5,
 }
 
 impl FrameType {
@@ -50,6 +52,7 @@ impl FrameType {
             2 => FrameType::Part,
             3 => FrameType::Commit,
             4 => FrameType::Mark,
+            5 => FrameType::Opening,
             _ => return None,
         })
     }
@@ -253,7 +256,7 @@ pub fn read_frame<'a>(bytes: &'a [u8], offset: u64, seal: &FrameSeal) -> FrameOu
         Some(frame_type) => {
             FrameOutcome::Frame(Frame { frame_type, payload, next: offset.saturating_add(wide(total)), crc })
         }
-        None => FrameOutcome::Newer { what: "frame type", found: *frame_type, supported: FrameType::Mark.to_byte() },
+        None => FrameOutcome::Newer { what: "frame type", found: *frame_type, supported: FrameType::Opening.to_byte() },
     }
 }
 

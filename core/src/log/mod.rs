@@ -19,7 +19,7 @@ mod resync;
 mod segment;
 pub mod varint;
 
-pub use anchor::{ANCHOR_BYTES, Anchor, AnchorSlot};
+pub use anchor::{ANCHOR_BYTES, Anchor, AnchorSlot, LogEnd};
 pub(crate) use fields::wide;
 pub use frame::{
     FRAME_ALIGNMENT, FRAME_HEADER_BYTES, FRAME_OVERHEAD_BYTES, FRAME_VERSION, Frame, FrameOutcome, FrameSeal,
@@ -29,9 +29,9 @@ pub(crate) use frame::{is_zero, without_zeros_behind};
 pub use names::{ANCHOR_NAMES, parse_segment_name, parse_snapshot_name, segment_name, snapshot_name};
 pub use op::{Op, OpCode};
 pub use pointer::{LOG_POINTER_BYTES, LogPointer, LogPosition};
-pub use record::{RecordHeader, RecordWriter, write_mark};
+pub use record::{RecordHeader, RecordWriter, write_mark, write_opening};
 pub(crate) use record_view::read_mark;
-pub use record_view::{GroupView, Groups, Ops, RecordView, peek_seq_and_mark};
+pub use record_view::{GroupView, Groups, Ops, RecordView, peek_seq_and_mark, read_opening};
 pub(crate) use resync::looks_like_frame;
 pub use resync::{Found, Resync, resync};
 pub use segment::{FORMAT_VERSION, Previous, SEGMENT_HEADER_BYTES, SegmentHeader};

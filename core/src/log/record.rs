@@ -169,3 +169,13 @@ pub fn write_mark(buffer: &mut Vec<u8>, seal: &FrameSeal, offset: u64, seq: u64,
     varint::write(buffer, seq.saturating_sub(mark));
     frame.finish(buffer, seal, offset)
 }
+
+/// Appends a whole [`FrameType::Opening`] frame: the opening of this epoch goes on in the segment, behind the transactions up
+/// to `seq`, all of which are on stable media. Returns its checksum. Fails as [`FrameWriter::finish`] does. Rule F-20.
+pub fn write_opening(buffer: &mut Vec<u8>, seal: &FrameSeal, offset: u64, seq: u64, epoch: u64) -> Result<u32> {
+    let frame = FrameWriter::begin(buffer, FrameType::Opening);
+    varint::write(buffer, seq);
+    varint::write(buffer, 0);
+    varint::write(buffer, epoch);
+    frame.finish(buffer, seal, offset)
+}

@@ -190,10 +190,31 @@ fn read_seq_and_mark(reader: &mut Reader<'_>) -> Result<(u64, u64), Fault> {
 
 /// Reads the payload of a [`FrameType::Mark`] that begins at `at`: seq and mark.
 pub(crate) fn read_mark(payload: &[u8], at: LogPosition) -> Result<(u64, u64)> {
+    read_whole(payload, at, read_seq_and_mark)
+}
+
+/// Reads the payload of a [`FrameType::Opening`] frame that begins at `at`: the seq of the last transaction before it, and the
+/// epoch of the opening. Fails with [`Error::Corrupt`](crate::Error::Corrupt) where it breaks rule F-20.
+pub fn read_opening(payload: &[u8], at: LogPosition) -> Result<(u64, u64)> {
+    read_whole(payload, at, |reader| {
+        let (seq, mark) = read_seq_and_mark(reader)?;
+        let epoch = reader.varint()?;
+        if mark != seq || epoch == 0 || epoch == u64::MAX {
+            return Err(Fault::Rule("F-20", "an opening goes on behind what is not durable, or has no epoch"));
+        }
+        Ok((seq, epoch))
+    })
+}
+
+/// Reads a payload that holds this and nothing else.
+fn read_whole<'a, T>(
+    payload: &'a [u8],
+    at: LogPosition,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, Fault>,
+) -> Result<T> {
     let mut reader = Reader::new(payload);
-    let read = read_seq_and_mark(&mut reader);
-    let read = read.and_then(|mark| {
-        if reader.is_empty() { Ok(mark) } else { Err(Fault::Rule("F-20", "bytes are left behind the mark")) }
+    let read = read(&mut reader).and_then(|found| {
+        if reader.is_empty() { Ok(found) } else { Err(Fault::Rule("F-20", "bytes are left behind it")) }
     });
     read.map_err(|fault| fault.at(at.payload_offset(wide(payload.len() - reader.remaining())), at.segment))
 }
@@ -221,7 +242,7 @@ fn read_header<'a>(reader: &mut Reader<'a>, frame_type: FrameType) -> Result<Rec
             let part = reader.varint()?;
             Some(u32::try_from(part).map_err(|_| Fault::Rule("F-19", "the number of a part is over the limit"))?)
         }
-        FrameType::Mark => return Err(Fault::Rule("F-13", "a mark is not a record")),
+        FrameType::Mark | FrameType::Opening => return Err(Fault::Rule("F-13", "this frame holds no record")),
     };
     Ok(RecordHeader { seq, mark, time_micros, idempotency_key, part })
 }

@@ -90,10 +90,11 @@ pub(crate) fn decoded<T: Decode>(key: &[u8], bytes: &[u8]) -> Result<T> {
     T::decode(bytes).map_err(|error| named(error, key))
 }
 
-/// The same error, with the key in the place of the word "value".
+/// The same error, with the key: in the place of the word "value", or behind what is wrong.
 pub(crate) fn named(error: Error, key: &[u8]) -> Error {
     match error {
         Error::Type { expected, found, .. } => Error::Type { what: readable(key), expected, found },
+        Error::Invalid { what, why } => Error::Invalid { what, why: format!("{why} (under key {})", readable(key)) },
         other => other,
     }
 }

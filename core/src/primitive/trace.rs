@@ -184,8 +184,9 @@ impl<A: AccessMut> Trace<A> {
     ///
     /// ```
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::{TraceKind, TraceRecord};
-    /// let call = TraceRecord::new(TraceKind::ToolCall, "search").data(serde_json::json!({"query": "tea"}));
+    /// use foldb_core::{primitive::{TraceKind, TraceRecord}, value::Value};
+    /// let query = Value::try_from(serde_json::json!({"query": "tea"}))?;
+    /// let call = TraceRecord::new(TraceKind::ToolCall, "search").data(query);
     /// let id = db.trace().record(call)?;
     /// db.trace().finish(id, None, None)?;
     /// # Ok::<(), foldb_core::Error>(())

@@ -112,6 +112,8 @@ pub fn recover<S: Storage>(
         }
     };
     check_nothing_is_missing(&survey, loaded.as_ref(), &state, &outcome, mode)?;
+    // An opening that went on in a segment has noted its epoch behind the header, and perhaps before the snapshot.
+    survey.epoch = survey.epoch.max(outcome.epoch).max(loaded.as_ref().map_or(0, |meta| meta.epoch));
     report.snapshot = loaded.as_ref().map(|meta| (meta.generation, meta.seq));
     report.log = outcome.report.clone();
     report.damage = survey.damage.clone();

@@ -132,7 +132,9 @@ impl<'a> FrameReader<'a> {
             match frame_type {
                 FrameType::Transaction | FrameType::Commit => return Ok(StoredTransaction { at, frames }),
                 FrameType::Part => next.offset = end,
-                FrameType::Mark => return Err(corrupt(next, "F-19", "a mark inside a transaction")),
+                FrameType::Mark | FrameType::Opening => {
+                    return Err(corrupt(next, "F-19", "a mark inside a transaction"));
+                }
             }
         }
     }
@@ -170,7 +172,7 @@ impl<'a> FrameReader<'a> {
 /// into the middle of a transaction would have its end read once for each of its parts.
 fn check_part(payload: &[u8], frame_type: FrameType, at: LogPosition, before: usize) -> Result<()> {
     let number = match frame_type {
-        FrameType::Mark => return Ok(()),
+        FrameType::Mark | FrameType::Opening => return Ok(()),
         FrameType::Transaction => Some(0),
         FrameType::Part | FrameType::Commit => {
             let part = RecordView::parse(payload, frame_type, at)?.header().part;

@@ -131,8 +131,14 @@ pub(super) struct Header {
 /// Whether a file has no header and so never became a snapshot. Where that cannot be read, it counts as one: better a
 /// file too many than a snapshot too few.
 pub fn is_unfinished(file: &impl StorageFile) -> bool {
+    has_no_header(file).unwrap_or(false)
+}
+
+/// [`is_unfinished`], for who can say that the file could not be read.
+pub(crate) fn has_no_header(file: &impl StorageFile) -> Result<bool> {
     let mut magic = [0; MAGIC.len()];
-    file.read_at(0, &mut magic).is_ok() && magic.iter().all(|byte| *byte == 0)
+    file.read_at(0, &mut magic)?;
+    Ok(magic.iter().all(|byte| *byte == 0))
 }
 
 /// Makes a file that was never named as a snapshot look like one that was never finished, for good. Rule F-51.

@@ -27,6 +27,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use layout::has_no_header;
 pub(crate) use layout::wipe;
 pub use layout::{SNAPSHOT_VERSION, is_unfinished};
 pub use open::{load_resident, open};

@@ -16,8 +16,13 @@ mod names {
     pub(crate) use core::sync::atomic::AtomicU64;
     pub(crate) use std::{
         sync::{Condvar, Mutex, MutexGuard, OnceLock, RwLock},
-        thread::yield_now,
+        thread::ThreadId,
     };
+
+    /// The thread that asks.
+    pub(crate) fn current_thread() -> ThreadId {
+        std::thread::current().id()
+    }
 
     /// A value that readers take without touching a lock or a counter that threads share.
     pub(crate) type SharedOption<T> = arc_swap::ArcSwapOption<T>;
@@ -29,22 +34,32 @@ mod names {
 mod names {
     pub(crate) use shuttle::{
         sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64},
-        thread::yield_now,
+        thread::ThreadId,
     };
 
     pub(crate) use super::stand_ins::{Loaded, OnceLock, SharedOption};
+
+    pub(crate) fn current_thread() -> ThreadId {
+        shuttle::thread::current().id()
+    }
 }
 
 #[cfg(all(foldb_loom, not(foldb_shuttle)))]
 mod names {
     pub(crate) use loom::{
         sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64},
-        thread::yield_now,
+        thread::ThreadId,
     };
 
     pub(crate) use super::stand_ins::{Loaded, OnceLock, SharedOption};
+
+    pub(crate) fn current_thread() -> ThreadId {
+        loom::thread::current().id()
+    }
 }
 
 pub(crate) use core::sync::atomic::Ordering;
 
-pub(crate) use names::{AtomicU64, Condvar, Loaded, Mutex, MutexGuard, OnceLock, RwLock, SharedOption, yield_now};
+pub(crate) use names::{
+    AtomicU64, Condvar, Loaded, Mutex, MutexGuard, OnceLock, RwLock, SharedOption, ThreadId, current_thread,
+};

@@ -142,12 +142,16 @@ macro_rules! from_narrower {
 
 from_narrower!(u8 => u64, u16 => u64, u32 => u64, i8 => i64, i16 => i64, i32 => i64);
 
-/// That an integer is outside the range of a type.
-pub(crate) fn does_not_fit(value: impl fmt::Display, kind: &str) -> Error {
-    Error::Invalid { what: "integer", why: alloc::format!("{value} does not fit {kind}") }
+/// That an integer is outside the range of a type. The range is said, and not what a compiler calls the type: whoever reads this
+/// may have a form of a program before them.
+fn does_not_fit(value: impl fmt::Display, low: impl fmt::Display, high: impl fmt::Display) -> Error {
+    Error::Invalid { what: "integer", why: alloc::format!("{value} is not a whole number from {low} to {high}") }
 }
 
-const RANGE: &str = "a value (-2^64 to 2^64 - 1)";
+/// That an integer is outside the range of all values.
+fn is_no_value(value: impl fmt::Display) -> Error {
+    does_not_fit(value, "-2^64", "2^64 - 1")
+}
 
 impl TryFrom<i128> for Integer {
     type Error = Error;
@@ -156,7 +160,7 @@ impl TryFrom<i128> for Integer {
         let negative = value < 0;
         match u64::try_from(if negative { !value } else { value }) {
             Ok(distance) => Ok(Self { negative, distance }),
-            Err(_) => Err(does_not_fit(value, RANGE)),
+            Err(_) => Err(is_no_value(value)),
         }
     }
 }
@@ -165,7 +169,7 @@ impl TryFrom<u128> for Integer {
     type Error = Error;
 
     fn try_from(value: u128) -> Result<Self> {
-        u64::try_from(value).map(Self::from).map_err(|_| does_not_fit(value, RANGE))
+        u64::try_from(value).map(Self::from).map_err(|_| is_no_value(value))
     }
 }
 
@@ -173,7 +177,7 @@ impl TryFrom<usize> for Integer {
     type Error = Error;
 
     fn try_from(value: usize) -> Result<Self> {
-        u64::try_from(value).map(Self::from).map_err(|_| does_not_fit(value, RANGE))
+        u64::try_from(value).map(Self::from).map_err(|_| is_no_value(value))
     }
 }
 
@@ -181,7 +185,7 @@ impl TryFrom<isize> for Integer {
     type Error = Error;
 
     fn try_from(value: isize) -> Result<Self> {
-        i64::try_from(value).map(Self::from).map_err(|_| does_not_fit(value, RANGE))
+        i64::try_from(value).map(Self::from).map_err(|_| is_no_value(value))
     }
 }
 
@@ -195,7 +199,7 @@ macro_rules! try_into {
                     (false, distance) => $target::try_from(distance).ok(),
                     (true, _) => value.as_i64().and_then(|value| $target::try_from(value).ok()),
                 };
-                narrowed.ok_or_else(|| does_not_fit(value, stringify!($target)))
+                narrowed.ok_or_else(|| does_not_fit(value, $target::MIN, $target::MAX))
             }
         }
     )+};
@@ -213,6 +217,6 @@ impl TryFrom<Integer> for u128 {
     type Error = Error;
 
     fn try_from(value: Integer) -> Result<Self> {
-        value.as_u64().map(u128::from).ok_or_else(|| does_not_fit(value, "u128"))
+        value.as_u64().map(u128::from).ok_or_else(|| does_not_fit(value, u128::MIN, u128::MAX))
     }
 }

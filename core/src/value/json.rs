@@ -7,46 +7,54 @@ use alloc::{
 
 use serde_json::{Map, Number, Value as Json};
 
-use super::{Integer, Value};
+use super::{Exact, Integer, Value, exact, refused_number};
 use crate::{Error, Result};
 
 /// Objects become maps with text keys, in the object's order. Numbers are integers if they are written without a
-/// fraction or exponent and fit, else floats.
+/// fraction or exponent, else floats.
+///
+/// Fails with [`Error::Invalid`], which names the number and its place, where serde_json's feature `arbitrary_precision` is on
+/// and a number has more digits than a value keeps. Without the feature it cannot fail, but `serde_json::from_str` has rounded
+/// such numbers before anybody could see them: [`json::parse`](crate::json::parse) reads JSON text and rounds nothing.
 ///
 /// ```
 /// use foldb_core::value::Value;
-/// let value = Value::from(serde_json::json!({"a": [1, 2.5, null]}));
+/// let value = Value::try_from(serde_json::json!({"a": [1, 2.5, null]}))?;
 /// assert_eq!(value.to_string(), r#"{"a": [1, 2.5, null]}"#);
+/// # Ok::<(), foldb_core::Error>(())
 /// ```
-impl From<Json> for Value {
-    fn from(json: Json) -> Self {
-        match json {
-            Json::Null => Value::Null,
-            Json::Bool(value) => Value::Bool(value),
-            Json::Number(number) => from_number(&number),
-            Json::String(text) => Value::Text(text),
-            Json::Array(items) => Value::List(items.into_iter().map(Value::from).collect()),
-            Json::Object(members) => {
-                Value::Map(members.into_iter().map(|(key, value)| (Value::Text(key), Value::from(value))).collect())
-            }
+impl TryFrom<Json> for Value {
+    type Error = Error;
+
+    fn try_from(json: Json) -> Result<Self> {
+        Value::try_from(&json)
+    }
+}
+
+/// As of the document itself.
+impl TryFrom<&Json> for Value {
+    type Error = Error;
+
+    fn try_from(json: &Json) -> Result<Self> {
+        from_json(json).map_err(|error| refused_number(json).unwrap_or(error))
+    }
+}
+
+fn from_json(json: &Json) -> Result<Value> {
+    Ok(match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => match exact(number)? {
+            Exact::Integer(value) => Value::Integer(value),
+            Exact::Float(value) => Value::Float(value),
+        },
+        Json::String(text) => Value::Text(text.clone()),
+        Json::Array(items) => Value::List(items.iter().map(from_json).collect::<Result<_>>()?),
+        Json::Object(members) => {
+            let pairs = members.iter().map(|(key, value)| Ok((Value::Text(key.clone()), from_json(value)?)));
+            Value::Map(pairs.collect::<Result<_>>()?)
         }
-    }
-}
-
-impl From<&Json> for Value {
-    fn from(json: &Json) -> Self {
-        Value::from(json.clone())
-    }
-}
-
-fn from_number(number: &Number) -> Value {
-    match (number.as_u64(), number.as_i64(), number.as_f64()) {
-        (Some(value), _, _) => Value::from(value),
-        (None, Some(value), _) => Value::from(value),
-        (None, None, Some(value)) => Value::Float(value),
-        // Only with serde_json's arbitrary precision: the nearest float, as it would be without.
-        (None, None, None) => Value::Float(number.to_string().parse().unwrap_or(f64::NAN)),
-    }
+    })
 }
 
 fn no_json(what: impl core::fmt::Display) -> Error {

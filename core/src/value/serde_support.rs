@@ -187,8 +187,9 @@ impl Serialize for Value {
 }
 
 /// From ciborium, and from self-describing formats for people, such as JSON. Of other binary formats nothing is
-/// promised: tags need ciborium's way of showing them. Where serde_json's feature `arbitrary_precision` is on, its
-/// parser shows floats as maps; read JSON as [`serde_json::Value`] there and convert.
+/// promised: tags need ciborium's way of showing them. serde_json's own parser rounds integers beyond 64 bits before this type
+/// sees them, and shows floats as maps where its feature `arbitrary_precision` is on: read JSON text by
+/// [`json::parse`](crate::json::parse), which does neither, and convert.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {

@@ -54,8 +54,8 @@ pub trait Encode {
 /// use foldb_core::{Error, value::Decode};
 ///
 /// assert_eq!(String::decode(b"\x62hi")?, "hi");
-/// assert!(matches!(u8::decode(b"\x62hi"), Err(Error::Type { expected: "u8", found: "text", .. })));
-/// assert!(matches!(u8::decode(&[0x19, 0x01, 0x2c]), Err(Error::Invalid { .. })), "300 does not fit u8");
+/// assert!(matches!(u8::decode(b"\x62hi"), Err(Error::Type { expected: "integer", found: "text", .. })));
+/// assert!(matches!(u8::decode(&[0x19, 0x01, 0x2c]), Err(Error::Invalid { .. })), "300 is too much");
 /// # Ok::<(), foldb_core::Error>(())
 /// ```
 pub trait Decode: Sized {
@@ -230,7 +230,7 @@ impl Decode for f32 {
         if wide.is_nan() || f64::from(narrow) == wide {
             return Ok(narrow);
         }
-        Err(Error::Invalid { what: "float", why: format!("{wide:?} does not fit f32") })
+        Err(Error::Invalid { what: "float", why: format!("{wide:?} is not a number that a 32-bit float keeps") })
     }
 }
 
@@ -243,7 +243,7 @@ impl Encode for Integer {
 
 impl Decode for Integer {
     fn decode(bytes: &[u8]) -> Result<Self> {
-        read_integer(bytes, "integer")
+        read_integer(bytes)
     }
 }
 
@@ -278,7 +278,7 @@ macro_rules! decode_integers {
     ($($integer:ident),+) => {$(
         impl Decode for $integer {
             fn decode(bytes: &[u8]) -> Result<Self> {
-                $integer::try_from(read_integer(bytes, stringify!($integer))?)
+                $integer::try_from(read_integer(bytes)?)
             }
         }
     )+};
@@ -288,7 +288,7 @@ decode_integers!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, isize);
 
 impl Decode for i128 {
     fn decode(bytes: &[u8]) -> Result<Self> {
-        read_integer(bytes, "i128").map(Self::from)
+        read_integer(bytes).map(Self::from)
     }
 }
 
@@ -305,11 +305,13 @@ impl Decode for U256 {
             ValueRef::Tag(BIGNUM_TAG, inner) => {
                 let digits = read_bytes(inner)?;
                 u256_from_bytes(digits).ok_or_else(|| Error::Invalid {
-                    what: "u256",
+                    what: "256-bit integer",
                     why: format!("{} bytes that are not the shortest form of 256 bits", digits.len()),
                 })
             }
-            other => Err(Error::Type { what: String::from("value"), expected: "u256", found: other.type_name() }),
+            other => {
+                Err(Error::Type { what: String::from("value"), expected: "256-bit integer", found: other.type_name() })
+            }
         }
     }
 }
@@ -321,10 +323,10 @@ fn one(bytes: &[u8]) -> Result<(Head, Reader<'_>)> {
     Ok((head, reader))
 }
 
-fn read_integer(bytes: &[u8], expected: &'static str) -> Result<Integer> {
+fn read_integer(bytes: &[u8]) -> Result<Integer> {
     match one(bytes)? {
         (Head::Integer(value), reader) => reader.finish().map(|()| value),
-        (other, _) => Err(other.mismatch(expected)),
+        (other, _) => Err(other.mismatch("integer")),
     }
 }
 

@@ -3,6 +3,7 @@
 // A batch and the position behind it are one transaction: an import that is cut off leaves a run that says how far it came.
 
 import { counted } from "./format.js";
+import { parseJson } from "./json.js";
 import { committing } from "./meter.js";
 
 /** Rows in a transaction: enough to be quick, few enough that a replay has steps. */
@@ -87,8 +88,9 @@ export async function importLines(db, blob, { name, key, told, signal }) {
 
 function parse(text, number) {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
-    throw new Error(`line ${number} is not JSON (${error.message}); the lines before it were imported`);
+    const what = error instanceof SyntaxError ? "is not JSON" : "has a number that cannot be kept";
+    throw new Error(`line ${number} ${what} (${error.message}); the lines before it were imported`);
   }
 }

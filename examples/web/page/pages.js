@@ -2,6 +2,7 @@
 
 import { attempt, el } from "./dom.js";
 import { count, counted, keyText, shown, time } from "./format.js";
+import { parseJson } from "./json.js";
 import { reading } from "./meter.js";
 
 const PAGE = 25;
@@ -86,7 +87,7 @@ function documentParts(run, entry) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     attempt("Changing the document", async () => {
-      await run.json.setAt(entry.key, path.value, JSON.parse(value.value));
+      await run.json.setAt(entry.key, path.value, parseJson(value.value));
       text.textContent = shown(await run.json.get(entry.key), 2);
     });
   });

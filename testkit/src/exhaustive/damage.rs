@@ -65,8 +65,13 @@ pub(super) fn check(execution: &mut Execution, workload: &Workload) -> Result<u6
 /// The files after another opening and a clean close, and the newest commit; `None` where there is no commit.
 fn close(killed: &Image, newest: u64, workload: &Workload) -> Result<Option<(Image, u64)>> {
     if workload.steps.last() == Some(&Step::Close) {
-        // As the workload closed it: another opening would set right what the close has left wrong.
+        // As the workload left it: another opening would set right what this one has left wrong.
         return Ok(Some((killed.clone(), newest)));
+    }
+    if is_settled(workload) {
+        // A kill on the way may have taken commits that nobody was promised.
+        let seq = open(CrashStorage::from_image(killed), workload, CLOSING_LIFE)?.view().seq();
+        return Ok(Some((killed.clone(), seq)));
     }
     let disk = CrashStorage::from_image(killed);
     let db = open(disk.clone(), workload, CLOSING_LIFE)?;
@@ -76,6 +81,17 @@ fn close(killed: &Image, newest: u64, workload: &Workload) -> Result<Option<(Ima
     }
     db.close()?;
     Ok(Some((disk.live_image(), seq)))
+}
+
+/// Whether the workload ends with a clean close or an idle store, by an opening that has written something since the last
+/// failure.
+fn is_settled(workload: &Workload) -> bool {
+    let Some((Step::Close | Step::Tick, before)) = workload.steps.split_last() else { return false };
+    let ends = |step: &Step| {
+        matches!(step, Step::Kill | Step::Reopen | Step::FailSync | Step::FailWrite | Step::FailAnchor | Step::FailMark)
+    };
+    let opening = before.rsplit(ends).next().unwrap_or_default();
+    opening.iter().any(|step| matches!(step, Step::Put { .. } | Step::Mixed | Step::Many { .. } | Step::Append { .. }))
 }
 
 struct Bench<'a> {
@@ -177,6 +193,13 @@ impl Bench<'_> {
         if kept > 3 || kept + unnamed < taken.min(2) {
             return Err(format!("{kept} snapshots are kept of {taken}"));
         }
+        let proven: Vec<u64> = anchors(closed).iter().map(|(_, anchor)| anchor.proven_seq).collect();
+        if (proven.len() < 2 || proven.iter().any(|proven| *proven < self.seq))
+            && unnamed == 0
+            && is_settled(self.workload)
+        {
+            return Err(format!("it was left in peace, and its anchors speak of {proven:?} of {} commits", self.seq));
+        }
         self.judge(closed, Outcome::Whole, &|| String::from("not at all"))
     }
 
@@ -207,18 +230,21 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Where in a file the frames end, and where in a segment ends what is needed of it: not the mark of a clean close.
+    /// Where in a file the frames end, and where in a segment ends what is needed of it: not the mark of a clean close, nor what
+    /// an opening that went on behind it has begun with.
     fn ends(&self, image: &Image, name: &str) -> (u64, u64) {
         let Some(segment) = parse_segment_name(name) else { return (u64::MAX, 0) };
         let placed = self.placed(image);
-        let last = placed.iter().rev().find(|frame| frame.segment == segment);
-        let end = last.map_or(SEGMENT_HEADER_BYTES, |frame| frame.offset + frame.len);
+        let mut backwards = placed.iter().rev().filter(|frame| frame.segment == segment).peekable();
+        let end_of = |frame: &&Placed| frame.offset + frame.len;
+        let end = backwards.peek().map_or(SEGMENT_HEADER_BYTES, end_of);
+        let last_commit = backwards.find(|frame| !frame.is_mark);
         let previous =
             headers(image).iter().filter_map(|header| header.previous).find(|previous| previous.segment == segment);
         let needed = match previous {
             Some(previous) => previous.valid_len,
             None if self.is_unnamed(image, segment) => 0,
-            None => last.map_or(SEGMENT_HEADER_BYTES, |frame| if frame.is_mark { frame.offset } else { end }),
+            None => last_commit.as_ref().map_or(SEGMENT_HEADER_BYTES, end_of),
         };
         (end.max(needed), needed)
     }
@@ -253,7 +279,7 @@ impl Bench<'_> {
             while let Some(rest) = usize::try_from(offset).ok().and_then(|at| bytes.get(at..))
                 && let FrameOutcome::Frame(frame) = read_frame(rest, offset, &seal)
             {
-                let is_mark = frame.frame_type == FrameType::Mark;
+                let is_mark = matches!(frame.frame_type, FrameType::Mark | FrameType::Opening);
                 let commits = matches!(frame.frame_type, FrameType::Transaction | FrameType::Commit)
                     .then(|| first_varint(frame.payload));
                 placed.push(Placed { segment, offset, len: frame.next - offset, is_mark, commits });
@@ -269,15 +295,19 @@ impl Bench<'_> {
         let newest = segments(closed).pop().unwrap_or(0);
         for (number, frame) in placed.iter().enumerate() {
             let name = segment_name(frame.segment);
-            let is_last_mark = number + 1 == placed.len() && frame.is_mark;
+            let behind = placed.get(number..).unwrap_or_default();
+            let is_last_mark = behind.iter().all(|frame| frame.is_mark);
+            let proven = anchors(closed).iter().any(|(_, anchor)| anchor.proven_seq >= self.seq);
             let mut image = closed.clone();
             image.zero(&name, frame.offset, usize::try_from(frame.len).unwrap_or(0));
             self.judge(&image, Outcome::RefusedOrWhole, &|| format!("a frame of {name} at {} zeroed", frame.offset))?;
             let mut image = closed.clone();
             image.set_len(&name, frame.offset);
             let allowed = match frame.segment == newest {
-                // Nothing is left that says how long the newest segment was, but what other files say.
+                // Nothing is left that says how long the newest segment was, but what other files say: at a clean close, the
+                // anchors.
                 true if is_last_mark => Outcome::Whole,
+                true if proven => Outcome::Refused,
                 true => Outcome::Shorter,
                 false => Outcome::Refused,
             };
@@ -286,6 +316,21 @@ impl Bench<'_> {
                 continue;
             }
             self.judge(&image, allowed, &|| format!("{name} cut at {}", frame.offset))?;
+        }
+        self.with_an_anchor(closed)
+    }
+
+    /// Two files at once: an anchor is gone, and the newest segment is cut to its header. The other anchor has seen it, too.
+    fn with_an_anchor(&mut self, closed: &Image) -> Result<(), String> {
+        let anchors = anchors(closed);
+        let newest = segments(closed).pop().unwrap_or(0);
+        let holds_commits = self.placed(closed).iter().any(|frame| frame.segment == newest && !frame.is_mark);
+        let both = anchors.len() == 2 && anchors.iter().all(|(_, anchor)| anchor.proven_seq >= self.seq);
+        for (slot, _) in anchors.iter().filter(|_| both && holds_commits) {
+            let mut image = closed.clone();
+            image.remove(slot.name());
+            image.set_len(&segment_name(newest), SEGMENT_HEADER_BYTES);
+            self.judge(&image, Outcome::Refused, &|| format!("{} gone, segment {newest} cut", slot.name()))?;
         }
         Ok(())
     }

@@ -57,7 +57,8 @@ pub enum Step {
     Rollback,
     /// A barrier: everything before is promised.
     Sync,
-    /// What the timer does when the store is idle: syncs, and marks the log.
+    /// What the timer does when the store is idle, until there is nothing left to do: it syncs, marks the log, and says in both
+    /// anchors how far it goes.
     Tick,
     /// Writes a snapshot, which removes old files.
     Snapshot,

@@ -77,6 +77,7 @@ impl Log {
             oldest_segment: 1,
             newest_snapshot: None,
             proven_seq,
+            end: None,
         };
         BTreeMap::from([(segment_name(1), self.bytes.clone()), ("anchor-a".into(), anchor.encode().to_vec())])
     }

@@ -163,6 +163,12 @@ fn evidence_is_read_as_the_format_says() {
     let (_, last) = evidence.frames().last().unwrap();
     let mut damaged = image.clone();
     damaged.flip_bit(&name, u64::try_from(last.begin).unwrap(), 0);
-    assert_eq!(evidence.proven_by(&image, &damaged), 2, "without the mark the last commit has no witness");
+    assert_eq!(evidence.proven_by(&image, &damaged), 3, "the anchors say what the mark said");
+    let killed = machine.attach().unwrap();
+    let db = Db::open(killed, Arc::new(super::SimHost::new(2)), Options::new()).unwrap();
+    db.kv().put("a", 4).unwrap();
+    let image = machine.live_image();
+    let evidence = Evidence::of(&image);
+    assert_eq!(evidence.proven_by(&image, &image), 3, "without a mark the last commit has no witness");
     assert!(evidence.frames_are_hit(&image, &damaged));
 }

@@ -154,6 +154,23 @@ impl World {
         self.recover(&end.everything_survives());
     }
 
+    /// The process dies and another one goes on with what it left in the page cache, and then the power fails: what rested
+    /// on bytes that never reached the disk would come out now.
+    pub(super) fn goes_on(&self) {
+        self.disk.kill_process();
+        let next = self.disk.next_process();
+        next.clear_faults();
+        let db = Db::open(next.clone(), Arc::new(SeededHost::new(3)), options(STRICT)).expect("the next process opens");
+        let receipt = db.transaction_with(&TransactionOptions::new(), |tx| tx.kv().put("next process", 1_u64));
+        let ((), receipt) = receipt.expect("the next process commits");
+        // What nobody was told the outcome of got its outcome now, and the seqs behind it are free again.
+        self.commits.lock().unwrap_or_else(PoisonError::into_inner).split_off(&receipt.seq);
+        self.committed(receipt.seq, "next process");
+        let end = next.crash_point(next.operation_count());
+        let found = self.recover(&end.nothing_survives());
+        assert_eq!(found, receipt.seq, "what the next process was promised");
+    }
+
     /// Opens an image as a store of its own. What is in it must be exactly the commits up to one, which is returned.
     fn recover(&self, image: &Image) -> u64 {
         let db = reopen(image);

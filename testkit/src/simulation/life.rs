@@ -421,7 +421,6 @@ impl<'db> Life<'_, 'db> {
             return Ok(());
         }
         self.sim.counts.verified += 1;
-        let before = self.sim.machine.fired();
         let mut findings = None;
         let called = self.call(|| match judge::verified(db) {
             Ok(()) => Ok(()),
@@ -432,8 +431,8 @@ impl<'db> Life<'_, 'db> {
             }
         });
         match (called, findings) {
-            // What the device would not read shows as a finding.
-            (_, Some(what)) if !self.sim.is_disturbed(&before) && !self.sim.damaged => Err(what),
+            // What the device would not read is no finding.
+            (_, Some(what)) if !self.sim.damaged => Err(what),
             (Called::Answered(Err(error)), _) => Err(format!("verification fails: {error}")),
             _ => {
                 self.sim.history.promise(self.db.durable_seq());

@@ -4,6 +4,7 @@
 
 mod format_rules;
 mod links;
+mod rooms;
 mod rust_files;
 
 use std::{
@@ -36,7 +37,8 @@ pub(crate) fn problems(root: &Path) -> Vec<Problem> {
         Ok(sources) => sources,
         Err(error) => return vec![Problem { path: root.display().to_string(), line: 0, what: error.to_string() }],
     };
-    let mut problems = [rust_files::check(&sources), format_rules::check(&sources), links::check(&sources)].concat();
+    let checks = [rust_files::check, format_rules::check, links::check, rooms::check];
+    let mut problems: Vec<Problem> = checks.iter().flat_map(|check| check(&sources)).collect();
     problems.sort();
     problems
 }

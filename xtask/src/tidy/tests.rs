@@ -93,3 +93,56 @@ fn a_heading_that_occurs_twice_has_two_anchors() {
     let document = "# Log\n# Log\n[first](#log) [second](#log-1)\n";
     assert_eq!(found(links::check, &[("a.md", document)]), Vec::<String>::new());
 }
+
+#[test]
+fn a_room_that_uses_one_that_its_row_does_not_name_is_noticed() {
+    let lib = "//! Root.\npub use id::{RunId, StoreId};\npub use recovery::Progress;\n";
+    let files = [
+        ("core/src/lib.rs", lib),
+        (
+            "core/src/log/frame.rs",
+            "//! Log.\nuse crate::{\n    Error, RunId,\n    checksum::{a, b},\n    tree::Tree,\n};\n",
+        ),
+        ("core/src/log/mod.rs", "//! Log.\nfn f() { super::value::g(super::limits::L) }\n"),
+        (
+            "core/src/tree/leaf/edit.rs",
+            "//! Tree.\nuse super::super::super::log::Frame;\nuse super::log;\nuse crate::Progress;\n",
+        ),
+        ("core/src/cellar.rs", "//! No room.\n"),
+    ];
+    assert_eq!(
+        found(rooms::check, &files),
+        [
+            "core/src/cellar.rs:1: cellar is a room that has no row in xtask/src/tidy/rooms.rs",
+            "core/src/log/frame.rs:5: log uses tree, which its row in xtask/src/tidy/rooms.rs does not name",
+            "core/src/log/mod.rs:2: log uses value, which its row in xtask/src/tidy/rooms.rs does not name",
+            "core/src/tree/leaf/edit.rs:2: tree uses log, which its row in xtask/src/tidy/rooms.rs does not name",
+            "core/src/tree/leaf/edit.rs:4: tree uses recovery, which its row in xtask/src/tidy/rooms.rs does not name",
+        ]
+    );
+}
+
+#[test]
+fn comments_texts_and_tests_use_nothing() {
+    let quiet = "//! See crate::db::Db.\n/// [`crate::tree`]\nconst A: &str = \"crate::db\"; // crate::db\n#[cfg(test)]\nmod tests {\n    use crate::db::Db;\n}\n";
+    let files = [("core/src/log/a.rs", quiet), ("core/src/log/tests/b.rs", "//! T.\nuse crate::db::Db;\n")];
+    assert_eq!(found(rooms::check, &files), Vec::<String>::new());
+}
+
+#[test]
+fn commands_of_the_program_use_no_other_command() {
+    let files = [("cli/src/command/demo/mod.rs", "//! Demo.\nuse crate::{command::replay, store};\n")];
+    assert_eq!(
+        found(rooms::check, &files),
+        ["cli/src/command/demo/mod.rs:2: a part of command uses another: what they share goes below them"]
+    );
+}
+
+#[test]
+fn a_map_that_says_something_else_than_the_data_is_noticed() {
+    let document = "| module | what | invariant | may use |\n|---|---|---|---|\n| `json` | documents | whole | `value`, `tree` |\n| `id`, `error` | both | none | `host` |\n";
+    let problems = found(rooms::check, &[("docs/architecture.md", document)]);
+    assert_eq!(problems[0], "docs/architecture.md:3: by xtask/src/tidy/rooms.rs json may use value");
+    assert_eq!(problems[1], "docs/architecture.md:4: by xtask/src/tidy/rooms.rs error may use storage");
+    assert!(problems.contains(&"docs/architecture.md:1: the map does not show db".to_string()), "{problems:?}");
+}

@@ -4,11 +4,12 @@
 //! to install.
 
 use std::{
+    env,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use super::{find, run, tools};
+use super::{find, run};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Browser {
@@ -24,26 +25,22 @@ const FIREFOX: [&str; 2] = ["firefox", "firefox-esr"];
 const NEEDED: [(&[&str], &str); 3] =
     [(&CHROMIUM, "chromium"), (&CHROMEDRIVER, "chromium-driver"), (&FIREFOX, "firefox-esr")];
 
+/// Another program that drives Firefox, for who has one and no Node in the place that the script names.
+const GECKODRIVER_VARIABLE: &str = "GECKODRIVER";
+
 impl Browser {
-    pub(super) fn wasm_pack_flag(self) -> &'static str {
+    /// The variable by which the test runner knows it, and the program that drives it.
+    pub(super) fn driver(self, root: &Path) -> Result<(&'static str, PathBuf), String> {
         match self {
-            Browser::Chromium => "--chrome",
-            Browser::Firefox => "--firefox",
-        }
-    }
-
-    pub(super) fn wasm_pack_driver_flag(self) -> &'static str {
-        match self {
-            Browser::Chromium => "--chromedriver",
-            Browser::Firefox => "--geckodriver",
-        }
-    }
-
-    /// The program that drives it.
-    pub(super) fn driver(self, root: &Path) -> Result<PathBuf, String> {
-        match self {
-            Browser::Chromium => find(&CHROMEDRIVER).ok_or_else(|| advice(&["chromium-driver"])),
-            Browser::Firefox => Ok(tools::program(root, "geckodriver")),
+            Browser::Chromium => {
+                let driver = find(&CHROMEDRIVER).ok_or_else(|| advice(&["chromium-driver"]))?;
+                Ok(("CHROMEDRIVER", driver))
+            }
+            // No package of Debian has geckodriver, and building it takes longer than most steps.
+            Browser::Firefox => {
+                let ours = || root.join("xtask/src/web/firefox-driver.mjs");
+                Ok((GECKODRIVER_VARIABLE, env::var_os(GECKODRIVER_VARIABLE).map_or_else(ours, PathBuf::from)))
+            }
         }
     }
 }

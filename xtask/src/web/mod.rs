@@ -1,7 +1,7 @@
 //! What is built for browsers and tested in them.
 //!
-//! Invariant: the tools have the versions that are named here, or that `Cargo.lock` fixes, wherever they come from. So a
-//! test that fails on one machine fails on the next one.
+//! Invariant: the tools have the version that `Cargo.lock` fixes, wherever they come from. So a test that fails on one machine
+//! fails on the next one.
 
 mod bench;
 mod browsers;
@@ -9,7 +9,6 @@ mod tools;
 
 use std::{
     env,
-    ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -17,8 +16,10 @@ use std::{
 pub(crate) use bench::bench;
 use browsers::Browser;
 
+/// The target of everything here.
+const TARGET: &str = "wasm32-unknown-unknown";
 /// The crates whose tests run in browsers, in a dedicated worker.
-const TESTED: [&str; 2] = ["backend-web", "bindings"];
+const TESTED: [&str; 2] = ["--package=foldb-web", "--package=foldb-wasm"];
 
 /// Installs what building for browsers and testing in them needs, where it is missing.
 pub(crate) fn install(root: &Path) -> Result<(), String> {
@@ -26,38 +27,44 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
     browsers::install()
 }
 
-/// The lints of what exists in browsers only, and whether the benchmark there can be parsed.
+/// The lints of what is built for browsers, and whether the benchmark there can be parsed.
 pub(crate) fn lint(root: &Path) -> Result<(), String> {
-    let arguments = "clippy -p foldb-web -p foldb-wasm --all-targets --target wasm32-unknown-unknown -- -D warnings";
-    run(cargo(root).args(arguments.split(' ')))?;
+    let mut command = cargo(root);
+    command.arg("clippy").args(TESTED).args(["--package=foldb-testkit", "--all-targets", "--target", TARGET]);
+    run(command.args(["--", "-D", "warnings"]))?;
     bench::check(root)
 }
 
 /// The tests of [`TESTED`] in Chromium and in Firefox.
 pub(crate) fn test(root: &Path) -> Result<(), String> {
     for browser in [Browser::Chromium, Browser::Firefox] {
-        let driver = browser.driver(root)?;
-        for folder in TESTED {
-            let mut command = Command::new(tools::program(root, "wasm-pack"));
-            command.args(["test", "--headless", browser.wasm_pack_flag()]);
-            command.arg(browser.wasm_pack_driver_flag()).arg(&driver).arg(folder);
-            // Optimized, for the sake of the minutes that the workloads take otherwise.
-            command.arg("--release").current_dir(root).env("PATH", path(root)?);
-            // Linking all of it with link-time optimization would take longer than the tests.
-            command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-            // A workload may take longer than the 20 s that a test has by default, on a busy machine.
-            command.env("WASM_BINDGEN_TEST_TIMEOUT", "300");
-            run(&mut command)?;
-        }
+        let (variable, driver) = browser.driver(root)?;
+        let mut command = cargo(root);
+        // Optimized, for the sake of the minutes that the workloads take otherwise.
+        command.arg("test").args(TESTED).args(["--lib", "--tests", "--profile=proof", "--target", TARGET]);
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", tools::program(root, "wasm-bindgen-test-runner"));
+        command.env(variable, driver).env("WASM_BINDGEN_TEST_ONLY_WEB", "1");
+        // A workload may take longer than the 20 s that a test has by default, on a busy machine.
+        command.env("WASM_BINDGEN_TEST_TIMEOUT", "300");
+        run(&mut command)?;
     }
     Ok(())
 }
 
-/// The search path with the tools before everything else: programs find each other there.
-pub(crate) fn path(root: &Path) -> Result<OsString, String> {
-    let mut folders = vec![tools::folder(root).join("bin")];
-    folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
-    env::join_paths(folders).map_err(|error| error.to_string())
+/// Builds the module of the npm package, with the flags for the compiler, and writes it and its glue into `folder`.
+pub(crate) fn module(root: &Path, flags: &str, folder: &Path) -> Result<(), String> {
+    let mut command = cargo(root);
+    command.args(["build", "--package=foldb-wasm", "--lib", "--profile=npm", "--target", TARGET]);
+    run(command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags))?;
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let mut command = Command::new(tools::program(root, "wasm-bindgen"));
+    command.arg(target.join(TARGET).join("npm").join("foldb_wasm.wasm"));
+    run(command.args(["--target", "web", "--no-typescript", "--out-dir"]).arg(folder).current_dir(root))
+}
+
+/// The program that drives Firefox, for tests that do so themselves.
+pub(crate) fn firefox_driver(root: &Path) -> Result<PathBuf, String> {
+    Browser::Firefox.driver(root).map(|(_, driver)| driver)
 }
 
 fn cargo(root: &Path) -> Command {

@@ -1,7 +1,8 @@
-//! The programs from the crate registry: wasm-pack, wasm-bindgen with its test runner, geckodriver.
+//! The programs of wasm-bindgen: the one that writes the glue of a module, and the one that runs tests in a browser.
 //!
-//! Invariant: a tool is used from the folder of the tools only, and only in the version named here. What is there in the
-//! right version is left alone, so that a cached folder costs nothing.
+//! Invariant: they are used from the folder of the tools only, and only in the version that `Cargo.lock` has of the crate, because
+//! they read what that has written into the module. What is there in the right version is left alone, so that a cached folder
+//! costs nothing.
 
 use std::{
     env, fs,
@@ -13,29 +14,13 @@ use super::{cargo, run};
 
 /// Where the folder is, if not in the user's cache.
 const FOLDER_VARIABLE: &str = "FOLDB_TOOLS";
+/// The package, and those of its programs that are used.
+const PACKAGE: &str = "wasm-bindgen-cli";
+const PROGRAMS: [&str; 2] = ["wasm-bindgen", "wasm-bindgen-test-runner"];
 
-struct Tool {
-    package: &'static str,
-    version: String,
-    /// The program that tells its version.
-    program: &'static str,
-    /// Whether the package builds with the dependencies that it was published with.
-    locked: bool,
-}
-
-fn tools(root: &Path) -> Result<Vec<Tool>, String> {
-    let tool = |package, version: &str, program, locked| Tool { package, version: version.into(), program, locked };
-    Ok(vec![
-        tool("wasm-pack", "0.15.1", "wasm-pack", true),
-        // It reads what the crate of the same version has written into the program, so both must be the same.
-        tool("wasm-bindgen-cli", &locked_version(root, "wasm-bindgen")?, "wasm-bindgen", false),
-        tool("geckodriver", "0.37.1", "geckodriver", true),
-    ])
-}
-
-/// The folder of the tools; the programs are in its `bin`. In the user's cache, because building them takes minutes and
+/// The folder of the tools; the programs are in its `bin`. In the user's cache, because building them takes a while and
 /// every clone of the repository wants the same ones; in `target` where there is no such cache.
-pub(super) fn folder(root: &Path) -> PathBuf {
+fn folder(root: &Path) -> PathBuf {
     if let Some(folder) = env::var_os(FOLDER_VARIABLE) {
         return folder.into();
     }
@@ -49,41 +34,41 @@ pub(super) fn program(root: &Path, name: &str) -> PathBuf {
     folder(root).join("bin").join(format!("{name}{}", env::consts::EXE_SUFFIX))
 }
 
-/// Installs the tools that are missing, or there in another version.
+/// Installs the programs, where they are missing or there in another version.
 pub(super) fn install(root: &Path) -> Result<(), String> {
-    for tool in tools(root)? {
-        if is_there(root, &tool) {
-            continue;
-        }
-        println!(
-            "{} {} takes some minutes to build; it is kept in {}",
-            tool.package,
-            tool.version,
-            folder(root).display()
-        );
-        let mut command = cargo(root);
-        command.args(["install", "--quiet", "--force", tool.package, "--version", &format!("={}", tool.version)]);
-        command.arg("--root").arg(folder(root));
-        if tool.locked {
-            command.arg("--locked");
-        }
-        // They run for seconds and are built in minutes: the time of the build is what counts. A folder for all of them,
-        // as they share dependencies.
-        command.env("CARGO_TARGET_DIR", root.join("target").join("tools-build"));
-        for (setting, value) in [("OPT_LEVEL", "1"), ("LTO", "off"), ("CODEGEN_UNITS", "64"), ("DEBUG", "0")] {
-            command.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
-        }
-        run(&mut command)?;
+    let version = locked_version(root, "wasm-bindgen")?;
+    if PROGRAMS.iter().all(|name| is_there(root, name, &version)) {
+        return Ok(());
     }
-    Ok(())
+    println!("{PACKAGE} {version} takes two minutes to build; it is kept in {}", folder(root).display());
+    let build = root.join("target").join("tools-build");
+    let built = run(install_command(root, &version, &build).arg("--locked")).or_else(|_| {
+        println!("the dependencies that it was published with cannot be had; trying with newer ones");
+        run(&mut install_command(root, &version, &build))
+    });
+    // Where it cannot be removed it is in nobody's way.
+    let _ = fs::remove_dir_all(build);
+    built
 }
 
-fn is_there(root: &Path, tool: &Tool) -> bool {
-    let output = Command::new(program(root, tool.program)).arg("--version").output();
-    output.is_ok_and(|output| has_version(&String::from_utf8_lossy(&output.stdout), &tool.version))
+fn install_command(root: &Path, version: &str, build: &Path) -> Command {
+    let mut command = cargo(root);
+    command.args(["install", "--quiet", "--force", PACKAGE, "--version", &format!("={version}")]);
+    command.args(PROGRAMS.iter().flat_map(|name| ["--bin", name])).arg("--root").arg(folder(root));
+    // They run for seconds and are built in minutes: the time of the build is what counts.
+    command.env("CARGO_TARGET_DIR", build);
+    for (setting, value) in [("OPT_LEVEL", "1"), ("LTO", "off"), ("CODEGEN_UNITS", "64"), ("DEBUG", "0")] {
+        command.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
+    }
+    command
 }
 
-/// Whether a program's words about itself, as in `wasm-pack 0.15.1`, name this version.
+fn is_there(root: &Path, name: &str, version: &str) -> bool {
+    let output = Command::new(program(root, name)).arg("--version").output();
+    output.is_ok_and(|output| has_version(&String::from_utf8_lossy(&output.stdout), version))
+}
+
+/// Whether a program's words about itself, as in `wasm-bindgen 0.2.130`, name this version.
 fn has_version(words: &str, version: &str) -> bool {
     words.lines().next().is_some_and(|line| line.split_whitespace().any(|word| word == version))
 }
@@ -110,10 +95,10 @@ mod tests {
 
     #[test]
     fn a_version_is_recognized_in_what_a_program_says_of_itself() {
-        assert!(has_version("wasm-pack 0.15.1\n", "0.15.1"));
-        assert!(has_version("geckodriver 0.37.1 (0123abcd 2026-01-01 00:00 +0000)\n\nlicence", "0.37.1"));
+        assert!(has_version("wasm-bindgen 0.2.130\n", "0.2.130"));
+        assert!(has_version("wasm-bindgen-test-runner 0.2.130 (0123abcd)\n\nlicence", "0.2.130"));
         assert!(!has_version("wasm-bindgen 0.2.13", "0.2.130"));
-        assert!(!has_version("", "0.15.1"));
+        assert!(!has_version("", "0.2.130"));
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Job<'_> {
     fn commit(&self, batch: &[Strike], done: usize) -> Result<()> {
         let position = value::from_json(
             &json!({ "done": done, "of": self.strikes.len(), "last": batch.last().map(|strike| &strike.id) }),
-        );
+        )?;
         self.store.transaction(|transaction| {
             let run = transaction.run(self.run)?;
             let (mut strikes, mut damages) = (EventBatch::new(), EventBatch::new());
@@ -70,7 +70,7 @@ impl Job<'_> {
                 thread::sleep(self.pace);
                 count(&run, strike)?;
                 file_under_airport(&run, strike)?;
-                let record = value::from_json(&json!(strike));
+                let record = value::from_json(&json!(strike))?;
                 strikes.push(&strike.phase, &record)?;
                 if strike.is_damaging() {
                     damages.push(&strike.damage, strike.id.as_str())?;
@@ -122,7 +122,7 @@ fn decide(run: &InTransaction<'_, '_>, strike: &Strike) -> foldb::Result<()> {
         _ if strike.cost_total > 0 => ("ask for the bill", "the damage is minor, but it had a price"),
         _ => ("file the report", "the damage is minor and had no price"),
     };
-    let data = value::from_json(&json!({ "strike": strike.id, "decision": decision, "why": why }));
+    let data = value::from_json(&json!({ "strike": strike.id, "decision": decision, "why": why }))?;
     let record = TraceRecord::new(TraceKind::Decision, "triage").data(data).time_micros(decision_time(strike));
     run.trace().record(record).map(drop)
 }

@@ -26,8 +26,10 @@ use self::{
     worker::Killed,
 };
 use crate::{
-    command::{Context, diff::Counts, replay, stats},
+    context::Context,
     failure::{Failure, Result, Status},
+    option,
+    report::{Contents, Counts, recovery},
     store::{self, Location},
     text,
 };
@@ -49,11 +51,11 @@ pub(crate) struct DemoArgs {
     #[arg(long, conflicts_with = "dir")]
     keep: bool,
     /// Decides which reports are changed for the second run
-    #[arg(long, value_name = "N", default_value_t = 7)]
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = option::whole, allow_negative_numbers = true)]
     seed: u64,
     /// Kill the process after this part of its work, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=95))]
-    kill_at: u8,
+    #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = option::between(1, 95), allow_negative_numbers = true)]
+    kill_at: u64,
 }
 
 /// How long the worker takes for each report besides its commits. A real worker waits for models and networks; without
@@ -94,9 +96,11 @@ impl Place {
                 .map(Self::Temporary)
                 .map_err(|error| Failure::io("making a directory in", &std::env::temp_dir(), &error));
         };
-        let empty = given.read_dir().map(|mut entries| entries.next().is_none());
-        // What cannot be listed because it is not there yet is fine; everything else, the store itself will tell.
-        if empty.unwrap_or(true) {
+        if !store::leads_somewhere(given)? {
+            return Ok(Self::Given(given.clone()));
+        }
+        let mut entries = given.read_dir().map_err(|error| Failure::io("listing", given, &error))?;
+        if entries.next().is_none() {
             return Ok(Self::Given(given.clone()));
         }
         Err(Failure::usage(format!("{} is not empty", given.display()))
@@ -166,7 +170,7 @@ fn play(args: &DemoArgs, place: &Place, input: &Input, story: &mut Story, contex
 
 fn kill(args: &DemoArgs, place: &Place, input: &Input, story: &mut Story, context: &mut Context) -> Result<Killed> {
     let all = input.strikes.len();
-    let enough = all * usize::from(args.kill_at) / 100;
+    let enough = all * usize::try_from(args.kill_at).unwrap_or(100) / 100;
     story.step(
         context,
         "a child process works through the reports, and is killed",
@@ -195,10 +199,7 @@ fn recover(place: &Place, killed: &Killed, story: &mut Story, context: &mut Cont
             let orphaned = report.orphaned_runs.contains(&killed.run);
             let state =
                 if orphaned { "the run of the dead process is marked orphaned" } else { "no run was left open" };
-            Told {
-                sentences: vec![stats::recovery_sentence(report), String::from(state)],
-                details: stats::recovery_record(report),
-            }
+            Told { sentences: vec![recovery::sentence(report), String::from(state)], details: recovery::record(report) }
         },
     )
 }
@@ -262,7 +263,7 @@ fn replay_first(store: &Store, run: RunId, story: &mut Story, context: &mut Cont
         "replay the run from the log",
         || {
             let replay = store.replay(run)?;
-            Ok((replay::contents(&replay)?, replay.digest()?, replay.transactions()))
+            Ok((Contents::of(&replay)?, replay.digest()?, replay.transactions()))
         },
         |(contents, digest, transactions), _| Told {
             sentences: vec![

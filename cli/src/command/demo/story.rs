@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{command::Context, failure::Result, output::Output, text};
+use crate::{context::Context, failure::Result, output::Output, text};
 
 /// The steps so far.
 pub(super) struct Story {

@@ -14,7 +14,7 @@ use foldb::{RunId, RunOptions};
 
 use super::{dataset, job::Job};
 use crate::{
-    command::Context,
+    context::Context,
     failure::{Failure, Result, Status},
     store,
 };

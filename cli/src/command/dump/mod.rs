@@ -13,10 +13,11 @@ use foldb::log::{ANCHOR_NAMES, Anchor, parse_segment_name, parse_snapshot_name};
 use serde_json::json;
 
 use crate::{
-    command::Context,
+    context::Context,
     failure::{Failure, Result, Status},
+    option,
     output::Output,
-    store, text,
+    text,
 };
 
 mod operation;
@@ -33,16 +34,26 @@ pub(crate) struct DumpArgs {
     #[arg(long)]
     ops: bool,
     /// Only transactions from this seq on
-    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    #[arg(long, value_name = "SEQ", default_value_t = 0, value_parser = option::whole, allow_negative_numbers = true)]
     from: u64,
     /// Only transactions up to this seq
-    #[arg(long, value_name = "SEQ", default_value_t = u64::MAX, hide_default_value = true)]
+    #[arg(long, value_name = "SEQ", default_value_t = u64::MAX, hide_default_value = true, value_parser = option::whole, allow_negative_numbers = true)]
     to: u64,
 }
 
 /// `foldb dump`
 pub(crate) fn run(args: &DumpArgs, context: &mut Context) -> Result<()> {
-    store::check_there(&context.store.path)?;
+    context.store.check_there()?;
+    if args.from > args.to {
+        return Err(Failure::usage(format!("--from {} is behind --to {}: nothing lies between", args.from, args.to)));
+    }
+    if !context.store.path.is_dir() {
+        let message =
+            format!("{} is not a foldb store: it is not a directory; a store is one", context.store.path.display());
+        return Err(
+            Failure::new(Status::Usage, "not_a_store", message).hint("name the store with --store DIR or FOLDB_STORE")
+        );
+    }
     let files = files(&context.store.path)?;
     if let Some(missing) = args.files.iter().find(|wanted| files.iter().all(|file| file.name != **wanted)) {
         return Err(Failure::new(Status::Usage, "not_found", format!("the store has no file {missing}")));
@@ -141,6 +152,7 @@ fn anchor(file: &StoreFile, output: &mut Output) -> Result<()> {
             "oldest_segment": anchor.oldest_segment,
             "newest_snapshot": anchor.newest_snapshot,
             "proven_seq": anchor.proven_seq,
+            "end": anchor.end.map(|end| end.offset),
         }));
     }
     output.fields(&[
@@ -152,6 +164,7 @@ fn anchor(file: &StoreFile, output: &mut Output) -> Result<()> {
             anchor.newest_snapshot.map_or_else(|| String::from("none"), |generation| generation.to_string()),
         ),
         ("  durable up to", format!("seq {}", anchor.proven_seq)),
+        ("  log ends at", anchor.end.map_or_else(|| String::from("not said"), |end| format!("offset {}", end.offset))),
     ])?;
     output.line("")
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldb::log::{
     Frame, FrameOutcome, FrameSeal, FrameType, LogPosition, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader,
-    peek_seq_and_mark, read_frame, resync,
+    peek_seq_and_mark, read_frame, read_opening, resync,
 };
 use serde_json::{Value, json};
 
@@ -136,24 +136,42 @@ impl Frames<'_> {
         if seq < self.args.from || seq > self.args.to {
             return Ok(());
         }
-        if frame.frame_type == FrameType::Mark {
-            return self.print_mark(offset, frame, seq, durable);
-        }
         let at = LogPosition { segment: self.seal.segment(), offset };
+        match frame.frame_type {
+            FrameType::Mark => return self.print_between(offset, frame, seq, durable, None),
+            FrameType::Opening => {
+                let epoch = read_opening(frame.payload, at).ok().map(|(_, epoch)| epoch);
+                return self.print_between(offset, frame, seq, durable, epoch);
+            }
+            FrameType::Transaction | FrameType::Part | FrameType::Commit => {}
+        }
         match RecordView::parse(frame.payload, frame.frame_type, at) {
             Ok(record) => self.print_record(offset, frame, &record),
             Err(error) => problem(self.file, offset, &error.to_string(), self.output),
         }
     }
 
-    fn print_mark(&mut self, offset: u64, frame: &Frame<'_>, seq: u64, durable: u64) -> Result<()> {
+    /// Prints a frame that stands between two transactions.
+    fn print_between(
+        &mut self,
+        offset: u64,
+        frame: &Frame<'_>,
+        seq: u64,
+        durable: u64,
+        epoch: Option<u64>,
+    ) -> Result<()> {
+        let (name, bytes) = (frame_name(frame.frame_type), frame.next - offset);
         if self.output.is_json() {
-            return self.output.record(&json!({
-                "file": self.file.name, "offset": offset, "frame": "mark", "seq": seq, "durable_seq": durable,
-                "bytes": frame.next - offset,
-            }));
+            let mut object = json!({
+                "file": self.file.name, "offset": offset, "frame": name, "seq": seq, "durable_seq": durable, "bytes": bytes,
+            });
+            if let Some(epoch) = epoch {
+                object["epoch"] = epoch.into();
+            }
+            return self.output.record(&object);
         }
-        self.line(offset, "mark", seq, durable, "", None, frame.next - offset)
+        let epoch = epoch.map(|epoch| format!("epoch {epoch}")).unwrap_or_default();
+        self.line(offset, name, seq, durable, &epoch, None, bytes)
     }
 
     fn print_record(&mut self, offset: u64, frame: &Frame<'_>, record: &RecordView<'_>) -> Result<()> {
@@ -218,5 +236,6 @@ const fn frame_name(frame_type: FrameType) -> &'static str {
         FrameType::Part => "part",
         FrameType::Commit => "commit",
         FrameType::Mark => "mark",
+        FrameType::Opening => "opening",
     }
 }

@@ -259,3 +259,40 @@ fn whichever_operation_of_verification_or_of_a_snapshot_fails_it_is_said_and_not
         }
     }
 }
+
+/// What is wrong with the verification of these files where one of its operations fails, whichever it is.
+fn failures_of_verification(files: &Files) {
+    for at in 0.. {
+        let disk = MemStorage::from_files(files.clone());
+        let failing = Failing::new(&disk, Fault::Error, operations_of_an_opening(files, Fault::Error) + at);
+        let db = open(failing.clone(), RecoveryMode::Default).unwrap();
+        let mut verification = db.begin_verification().unwrap();
+        let mut failed = 0;
+        while let Some(step) = verification.next_step() {
+            if let Err(error) = db.verify_step(&mut verification, &mut |_| ControlFlow::Continue(())) {
+                assert_eq!(error.kind(), ErrorKind::Io, "operation {at}: {error}");
+                assert_eq!(verification.next_step(), Some(step), "operation {at}: the step is done again");
+                failed += 1;
+            }
+        }
+        let met = failing.is_past();
+        let report = verification.into_report();
+        assert_eq!(report.violations, [], "operation {at} of the storage failed");
+        let whole = open(disk, RecoveryMode::Default).unwrap().verify(&mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!((failed, &report), (u32::from(met), &whole), "operation {at}: what is done again counts once");
+        if !met {
+            assert!(at > 10, "a verification looks at the storage");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_system_that_fails_while_a_store_is_verified_is_an_error_and_no_finding() {
+    // Somebody restored an older copy over a store that was whole, because there was no file handle left to read it with.
+    failures_of_verification(&killed());
+    // A snapshot that was never finished is none, also where that cannot be seen at once.
+    let mut interrupted = killed();
+    interrupted.get_mut(&crate::log::snapshot_name(1)).unwrap().fill(0);
+    failures_of_verification(&interrupted);
+}

@@ -97,6 +97,7 @@ impl Log {
             oldest_segment: 1,
             newest_snapshot: None,
             proven_seq,
+            end: None,
         };
         BTreeMap::from([(segment_name(1), self.bytes.clone()), ("anchor-a".into(), anchor.encode().to_vec())])
     }
@@ -189,6 +190,23 @@ fn a_history_that_leads_into_a_transaction_is_refused() {
 
 /// The next number after the last one was taken as if it existed: the commit that took it could not be read any more. With
 /// an epoch at its end the opening overflowed.
+/// A counter of exactly the limit was opened, counted on from, and then refused by every opening.
+#[test]
+fn no_number_is_written_that_the_next_opening_would_refuse_to_read() {
+    let mut files = log_of(OpCode::KvPut, b"key", &[1]).files(1);
+    let anchor = Anchor { counter: NUMBER_MAX - 1, ..Anchor::decode("anchor-a", &files["anchor-a"]).unwrap().unwrap() };
+    files.insert("anchor-a".into(), anchor.encode().to_vec());
+    let (storage, db) = open(&files);
+    let db = db.unwrap();
+    db.kv().put("more", 1).unwrap();
+    // The first commit has written the last anchor that there is, and the snapshot needs another one.
+    assert_eq!(db.snapshot().unwrap_err().kind(), ErrorKind::Limit);
+    drop(db);
+    let options = Options::new().recovery(RecoveryMode::Salvage);
+    let db = Db::open(storage, Arc::new(SteppedHost::new(0)), options).unwrap();
+    assert_eq!(db.kv().get::<u8>("more"), Ok(Some(1)));
+}
+
 #[test]
 fn a_store_whose_numbers_come_to_their_end_is_refused_while_it_can_still_be_read() {
     let whole = log_of(OpCode::KvPut, b"key", &[1]).files(1);
@@ -198,11 +216,11 @@ fn a_store_whose_numbers_come_to_their_end_is_refused_while_it_can_still_be_read
         assert!(refused(&files, ErrorKind::Limit).contains("9223372036854775808"), "{name}");
     }
     let mut files = whole.clone();
-    files.insert(segment_name(NUMBER_MAX - 1), vec![0; 8]);
+    files.insert(segment_name(NUMBER_MAX - 2), vec![0; 8]);
     let db = open(&files).1.unwrap();
     db.kv().put("more", 1).unwrap();
     for (epoch, kind) in
-        [(u64::MAX, ErrorKind::Corrupt), (u64::MAX - 1, ErrorKind::Limit), (NUMBER_MAX + 1, ErrorKind::Limit)]
+        [(u64::MAX, ErrorKind::Corrupt), (u64::MAX - 1, ErrorKind::Limit), (NUMBER_MAX, ErrorKind::Limit)]
     {
         let mut log = Log::new();
         log.header.epoch = epoch;
@@ -210,10 +228,11 @@ fn a_store_whose_numbers_come_to_their_end_is_refused_while_it_can_still_be_read
         refused(&log.files(0), kind);
     }
     let mut files = whole;
-    let counter = u64::MAX - 1;
-    let anchor = Anchor { counter, ..Anchor::decode("anchor-a", &files["anchor-a"]).unwrap().unwrap() };
-    files.insert("anchor-a".into(), anchor.encode().to_vec());
-    refused(&files, ErrorKind::Limit);
+    for counter in [NUMBER_MAX, u64::MAX - 1] {
+        let anchor = Anchor { counter, ..Anchor::decode("anchor-a", &files["anchor-a"]).unwrap().unwrap() };
+        files.insert("anchor-a".into(), anchor.encode().to_vec());
+        refused(&files, ErrorKind::Limit);
+    }
     // What is there can be read all the same.
     let storage = MemStorage::from_files(files);
     let options = Options::new().recovery(RecoveryMode::Salvage);

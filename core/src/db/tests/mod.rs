@@ -3,4 +3,5 @@
 mod damaged;
 pub(crate) mod failing;
 mod forged;
+mod interval;
 mod portable;

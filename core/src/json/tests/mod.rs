@@ -10,6 +10,7 @@ mod difference;
 mod edit;
 mod patch;
 mod path;
+mod text;
 
 use crate::value::tests::seeded;
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{
-    super::{ANCHOR_BYTES, Anchor},
+    super::{ANCHOR_BYTES, Anchor, LogEnd},
     golden, hex,
 };
 use crate::{Error, StoreId, limits::SEQ_MAX};
@@ -16,6 +16,7 @@ fn anchor() -> Anchor {
         oldest_segment: 4,
         newest_snapshot: Some(3),
         proven_seq: 1000,
+        end: Some(LogEnd { offset: 4096, crc: 0xdead_beef }),
     }
 }
 
@@ -33,8 +34,8 @@ fn an_anchor_has_these_bytes() {
          73746f72652d69642d31366279746573
          09000000000000000c00000000000000
          04000000000000000300000000000000
-         e8030000000000000000000000000000
-         0000000000000000000000001bebd95b",
+         e8030000000000000010000000000000
+         efbeadde0000000000000000c70204ff",
     );
     assert_eq!(hex(&anchor().encode()), expected);
     assert_eq!(Anchor::decode("anchor-a", &anchor().encode()), Ok(Some(anchor())));
@@ -76,7 +77,10 @@ fn a_whole_anchor_that_breaks_a_rule_is_corruption() {
     assert!(matches!(with(8, 2), Err(Error::Newer { found: 2, supported: 1, .. })));
     assert!(matches!(with(12, 1), Err(Error::Newer { what: "anchor feature flags", found: 1, supported: 0, .. })));
     assert!(matches!(with(8, 0), Err(Error::Corrupt { offset: 8, .. })), "there is no version 0");
-    assert!(matches!(with(91, 1), Err(Error::Corrupt { offset: 72, .. })), "reserved bytes are zero");
+    assert!(matches!(with(91, 1), Err(Error::Corrupt { offset: 84, .. })), "reserved bytes are zero");
+    assert!(matches!(with(72, 4), Err(Error::Corrupt { offset: 72, .. })), "no frame ends there");
+    assert_eq!(rule(&Anchor { end: Some(LogEnd { offset: 64, crc: 0 }), ..anchor() }), "F-8");
+    assert_eq!(rule(&Anchor { end: Some(LogEnd { offset: 0, crc: 1 }), ..anchor() }), "F-8");
 }
 
 proptest! {
@@ -84,10 +88,12 @@ proptest! {
     fn an_anchor_is_read_as_it_was_written(
         store: [u8; 16], counter in 1..u64::MAX, oldest_segment in 1_u64..1 << 60, more in 0_u64..1 << 60,
         snapshot in prop::option::of(1..u64::MAX), proven_seq in 0..=SEQ_MAX,
+        end in prop::option::of((16_u64..1 << 50, any::<u32>())),
     ) {
         let anchor = Anchor {
             counter, store: StoreId::from_bytes(store), newest_segment: oldest_segment + more, oldest_segment,
             newest_snapshot: snapshot, proven_seq,
+            end: end.map(|(at, crc)| LogEnd { offset: at * 8, crc }),
         };
         prop_assert_eq!(Anchor::decode("anchor-b", &anchor.encode()), Ok(Some(anchor)));
     }

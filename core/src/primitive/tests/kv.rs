@@ -34,7 +34,7 @@ fn reading_another_type_than_stored_names_the_key() {
     let db = store();
     db.kv().put("user/7", "abc").unwrap();
     let Err(Error::Type { what, expected, found }) = db.kv().get::<i64>("user/7") else { panic!("text is no number") };
-    assert_eq!((what.as_str(), expected, found), ("user/7", "i64", "text"));
+    assert_eq!((what.as_str(), expected, found), ("user/7", "integer", "text"));
 }
 
 #[test]

@@ -130,9 +130,11 @@ impl TraceRecord {
     /// With this data.
     ///
     /// ```
-    /// use foldb_core::primitive::{TraceKind, TraceRecord};
-    /// let record = TraceRecord::new(TraceKind::Query, "users").data(serde_json::json!({"limit": 10}));
+    /// use foldb_core::{primitive::{TraceKind, TraceRecord}, value::Value};
+    /// let limits = Value::try_from(serde_json::json!({"limit": 10}))?;
+    /// let record = TraceRecord::new(TraceKind::Query, "users").data(limits);
     /// assert_eq!(record.data.get("limit"), Some(&10.into()));
+    /// # Ok::<(), foldb_core::Error>(())
     /// ```
     #[must_use]
     pub fn data(mut self, data: impl Into<Value>) -> Self {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Result,
     log::{
-        FRAME_ALIGNMENT, Frame, FrameOutcome, FrameType, LogPosition, Previous, RecordHeader, RecordView,
+        FRAME_ALIGNMENT, Frame, FrameOutcome, FrameType, LogEnd, LogPosition, Previous, RecordHeader, RecordView,
         SEGMENT_HEADER_BYTES, wide,
     },
     planted::{self, Planted},
@@ -81,6 +81,13 @@ pub struct LogOutcome {
     pub tail: Vec<TailRecord>,
     /// Whether the newest segment has a frame. Until the first one is written an anchor need not be durable.
     pub any_frame: bool,
+    /// The highest epoch of an opening that began a segment or went on in one, of those that were read.
+    pub epoch: u64,
+    /// Where the newest segment ends, if the log may go on in it (rule F-25): all of it is on stable media, and an anchor
+    /// says that nothing was on its way behind.
+    pub resumable: Option<LogEnd>,
+    /// Offset behind the last byte of the newest segment that is not zero: what is behind was reserved and never used.
+    pub used: u64,
     /// What was read and what was found.
     pub report: LogReport,
 }
@@ -114,7 +121,7 @@ pub fn fold<S: Storage>(
     let spans = segments.iter().map(|segment| segment.valid_len().unwrap_or(segment.len) - SEGMENT_HEADER_BYTES);
     let total = spans.sum::<u64>() - (from.offset - SEGMENT_HEADER_BYTES);
     let report = LogReport { complete: true, ..LogReport::default() };
-    let mut folder = Folder { progress, apply, report, total, done: 0, reported: 0, seq: from.seq };
+    let mut folder = Folder { progress, apply, report, total, done: 0, reported: 0, seq: from.seq, epoch: 0 };
     let mut outcome = LogOutcome::default();
     let (mut buffer, mut read) = (vec![], 0);
     for (index, info) in segments.iter().enumerate() {
@@ -124,6 +131,7 @@ pub fn fold<S: Storage>(
         let last_crc = segment.crc_before(start)?;
         let before = Previous { segment: info.number, valid_len: start, last_seq: folder.seq, last_crc };
         folder.report.segments += 1;
+        folder.epoch = folder.epoch.max(info.header.epoch);
         match info.sealed {
             Some(sealed) => folder.sealed(&segment, before, &sealed, &mut buffer)?,
             None => outcome = folder.newest(&segment, before, survey, mode, &mut buffer)?,
@@ -133,7 +141,7 @@ pub fn fold<S: Storage>(
         folder.done = read;
         folder.advance(0, true)?;
     }
-    outcome.report = folder.report;
+    (outcome.report, outcome.epoch) = (folder.report, folder.epoch);
     Ok(outcome)
 }
 
@@ -185,6 +193,8 @@ struct Folder<'f> {
     reported: u64,
     /// Seq of the last transaction that was handed out or put into the tail.
     seq: u64,
+    /// The highest epoch so far.
+    epoch: u64,
 }
 
 impl Folder<'_> {
@@ -218,9 +228,15 @@ impl Folder<'_> {
         let mut tail = vec![];
         let continuation = self.range(segment, before, end.offset, &mut Sink { proven, tail: &mut tail }, buffer)?;
         self.report.tail_records = wide(tail.len());
-        let last_seq = continuation.last_seq;
-        let (any_frame, report) = (end.any_frame, LogReport::default());
-        Ok(LogOutcome { last_seq, continuation: Some(continuation), tail, any_frame, report })
+        Ok(LogOutcome {
+            last_seq: continuation.last_seq,
+            continuation: Some(continuation),
+            resumable: if tail.is_empty() { resumable(segment, &end, survey)? } else { None },
+            tail,
+            any_frame: end.any_frame,
+            used: end.used(),
+            ..LogOutcome::default()
+        })
     }
 
     fn note_end(&mut self, end: &End, at: LogPosition, mode: RecoveryMode) -> Result<()> {
@@ -301,6 +317,7 @@ impl Folder<'_> {
                         (counts.valid_len, counts.last_crc) = (frame.next, frame.crc);
                     }
                     Step::Mark => {}
+                    Step::Opening(epoch) => self.opening(epoch, window.position(offset))?,
                     // All parts have to be there together. The rest of the segment is enough, and is enough for all
                     // transactions in parts that follow.
                     Step::Part if !window.is_last => return Ok(Next::whole(offset)),
@@ -316,6 +333,15 @@ impl Folder<'_> {
             return Err(corrupt(window.position(offset), "F-23", what));
         }
         Ok(Next::at(offset))
+    }
+
+    /// An opening went on in the segment: its epoch is higher than all before (rule F-6).
+    fn opening(&mut self, epoch: u64, at: LogPosition) -> Result<()> {
+        if epoch <= self.epoch && !planted::active(Planted::EpochNotRaised) {
+            return Err(corrupt(at, "F-6", format!("an opening of epoch {epoch} behind one of epoch {}", self.epoch)));
+        }
+        self.epoch = epoch;
+        Ok(())
     }
 
     /// Hands out the next transaction, if it is proven, and keeps it for the tail otherwise.
@@ -342,6 +368,20 @@ impl Folder<'_> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(()) };
         (self.apply)(LogRecord { header: *last.header(), at: first.at(), epoch, frames: records })
     }
+}
+
+/// Where the segment ends, if the anchor says so too. A frame behind the end that the anchor names may be in the page cache
+/// only; and where something was written behind it and is gone, others may have been promised more than is there.
+fn resumable<F: StorageFile>(segment: &Segment<'_, F>, end: &End, survey: &Survey) -> Result<Option<LogEnd>> {
+    let Some((_, anchor)) = survey.anchor.filter(|(_, anchor)| anchor.newest_segment == segment.info.number) else {
+        return Ok(None);
+    };
+    let ends_cleanly = end.bad.is_none() && end.orphaned_parts == 0 && anchor.proven_seq + 1 == end.next_seq;
+    if !ends_cleanly && !planted::active(Planted::AppendedToRecovered) {
+        return Ok(None);
+    }
+    let found = LogEnd { offset: end.offset, crc: segment.crc_before(end.offset)? };
+    Ok(Some(found).filter(|_| anchor.end == Some(found) || planted::active(Planted::AppendedToRecovered)))
 }
 
 /// Where transactions go.

@@ -84,6 +84,8 @@ pub(super) struct End {
     pub(super) bad: Option<Cut>,
     /// Where the bad frame is: behind the parts that wait for a commit, if any.
     bad_at: u64,
+    /// Offset behind the last good frame, whatever it is.
+    frames_end: u64,
 }
 
 /// Looks for the end of the log from `start` on. Every checksum up to there is verified; structure is verified as far as
@@ -104,6 +106,7 @@ pub(super) fn find_end<F: StorageFile>(
         orphaned_parts: 0,
         bad: None,
         bad_at: start,
+        frames_end: start,
     };
     let len = segment.info.len;
     let mut next = Next::at(start);
@@ -171,7 +174,9 @@ impl End {
         let (seq, mark) = peek_seq_and_mark(frame.payload).ok_or_else(malformed)?;
         let fits = match frame.frame_type {
             FrameType::Transaction => seq == self.next_seq && self.orphaned_parts == 0,
-            FrameType::Mark => seq.checked_add(1) == Some(self.next_seq) && self.orphaned_parts == 0,
+            FrameType::Mark | FrameType::Opening => {
+                seq.checked_add(1) == Some(self.next_seq) && self.orphaned_parts == 0
+            }
             FrameType::Part => seq == self.next_seq,
             FrameType::Commit => {
                 seq == self.next_seq && (self.orphaned_parts > 0 || planted::active(Planted::OpenPartsCounted))
@@ -187,10 +192,11 @@ impl End {
         }
         self.any_frame = true;
         self.mark = self.mark.max(mark);
+        self.frames_end = frame.next;
         match frame.frame_type {
             FrameType::Part if planted::active(Planted::OpenPartsCounted) => self.offset = frame.next,
             FrameType::Part => self.orphaned_parts += 1,
-            FrameType::Mark => self.offset = frame.next,
+            FrameType::Mark | FrameType::Opening => self.offset = frame.next,
             FrameType::Transaction | FrameType::Commit => {
                 self.orphaned_parts = 0;
                 self.next_seq += 1;
@@ -220,6 +226,12 @@ impl End {
             frames_behind,
         });
         self.bad_at = window.start;
+    }
+
+    /// Offset behind the last byte that is not zero, or behind the last frame.
+    pub(super) fn used(&self) -> u64 {
+        let cut = self.bad.as_ref().map_or(0, |cut| cut.offset.saturating_add(cut.bytes));
+        cut.max(self.frames_end)
     }
 
     /// The watermark rule (F-22): `proven` is the highest seq that anything proves durable. Whatever is missing up to

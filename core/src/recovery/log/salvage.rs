@@ -14,8 +14,8 @@ use super::{
 use crate::{
     Error, Result,
     log::{
-        Frame, FrameSeal, FrameType, LogPosition, RecordView, SEGMENT_HEADER_BYTES, parse_snapshot_name, resync,
-        segment_name, wide,
+        Frame, FrameSeal, FrameType, LogPosition, RecordView, SEGMENT_HEADER_BYTES, parse_snapshot_name, read_opening,
+        resync, segment_name, wide,
     },
     recovery::{Damage, ProgressCallback, report_progress},
     storage::Storage,
@@ -38,7 +38,7 @@ pub(super) fn fold<S: Storage>(
         (&survey.segments, beginning)
     });
     let total = segments.iter().map(end_of).sum();
-    let mut salvager = Salvager { apply, report, seq: start.seq, open_gap: None };
+    let mut salvager = Salvager { apply, report, seq: start.seq, epoch: 0, open_gap: None };
     let (mut buffer, mut done) = (vec![], 0);
     for (index, info) in segments.iter().enumerate() {
         let offset = if index == 0 { start.offset } else { SEGMENT_HEADER_BYTES };
@@ -48,14 +48,14 @@ pub(super) fn fold<S: Storage>(
         done += end_of(info);
         report_progress(progress, "log", done, total)?;
     }
-    let Salvager { mut report, seq, .. } = salvager;
+    let Salvager { mut report, seq, epoch, .. } = salvager;
     if seq < survey.proven_seq {
         let what = "transactions that were on stable media are not there".into();
         let file = survey.newest().map_or_else(String::new, |newest| segment_name(newest.number));
         let lost = Some((seq + 1, survey.proven_seq));
         report.damage.push(Damage { file, offset: 0, len: 0, rule: "F-22", what, seqs: lost });
     }
-    Ok(LogOutcome { last_seq: seq, report, ..LogOutcome::default() })
+    Ok(LogOutcome { last_seq: seq, report, epoch, ..LogOutcome::default() })
 }
 
 /// How much of a segment is looked at: not what its successor has cut, because other transactions got those seqs.
@@ -68,6 +68,8 @@ struct Salvager<'f> {
     report: LogReport,
     /// Seq of the last transaction that was handed out.
     seq: u64,
+    /// The highest epoch of an opening.
+    epoch: u64,
     /// The newest entry of the damage, as long as it may explain which seqs are missing.
     open_gap: Option<usize>,
 }
@@ -117,10 +119,15 @@ impl Salvager<'_> {
         frame: &Frame<'b>,
         parts: &mut Parts<'b>,
     ) -> Result<Result<()>> {
-        if frame.frame_type == FrameType::Mark {
-            return Ok(Ok(()));
-        }
         let at = LogPosition { segment: info.number, offset };
+        match frame.frame_type {
+            FrameType::Mark => return Ok(Ok(())),
+            FrameType::Opening => {
+                let opening = read_opening(frame.payload, at);
+                return Ok(opening.map(|(_, epoch)| self.epoch = self.epoch.max(epoch)));
+            }
+            FrameType::Transaction | FrameType::Part | FrameType::Commit => {}
+        }
         let record = match RecordView::parse(frame.payload, frame.frame_type, at) {
             Ok(record) => record,
             Err(error) => return Ok(Err(error)),

@@ -7,7 +7,7 @@ use alloc::{format, string::String, vec, vec::Vec};
 
 use crate::{
     Error, Result,
-    log::{Frame, FrameType, LogPosition, RecordView, read_mark, segment_name},
+    log::{Frame, FrameType, LogPosition, RecordView, read_mark, read_opening, segment_name},
     planted::{self, Planted},
 };
 
@@ -19,6 +19,8 @@ pub(super) enum Step<'b> {
     Part,
     /// A mark.
     Mark,
+    /// The opening of this epoch went on in the segment.
+    Opening(u64),
 }
 
 /// The frames of one segment in order.
@@ -53,8 +55,13 @@ impl<'b> Sequence<'b> {
     #[cold]
     pub(super) fn accept(&mut self, offset: u64, frame: &Frame<'b>) -> Result<Step<'b>> {
         let at = LogPosition { segment: self.segment, offset };
-        if frame.frame_type == FrameType::Mark {
-            return self.accept_mark(at, frame.payload);
+        match frame.frame_type {
+            FrameType::Mark => return self.accept_between(at, read_mark(frame.payload, at)?.0, Step::Mark),
+            FrameType::Opening => {
+                let (seq, epoch) = read_opening(frame.payload, at)?;
+                return self.accept_between(at, seq, Step::Opening(epoch));
+            }
+            FrameType::Transaction | FrameType::Part | FrameType::Commit => {}
         }
         let record = RecordView::parse(frame.payload, frame.frame_type, at)?;
         let waiting = self.parts.len();
@@ -85,14 +92,14 @@ impl<'b> Sequence<'b> {
         corrupt(at, "F-19", format!("a frame of type {kind:?} and part {part:?} behind {waiting} parts"))
     }
 
-    fn accept_mark(&self, at: LogPosition, payload: &[u8]) -> Result<Step<'b>> {
-        let (seq, _) = read_mark(payload, at)?;
+    /// Takes a frame that stands between two transactions, the first of which has this seq.
+    fn accept_between(&self, at: LogPosition, seq: u64, step: Step<'b>) -> Result<Step<'b>> {
         if seq.checked_add(1) != Some(self.next_seq) || !self.parts.is_empty() {
             let what =
-                format!("a mark for seq {seq}, seq {} is next and {} parts wait", self.next_seq, self.parts.len());
+                format!("a frame behind seq {seq}, seq {} is next and {} parts wait", self.next_seq, self.parts.len());
             return Err(corrupt(at, "F-20", what));
         }
-        Ok(Step::Mark)
+        Ok(step)
     }
 }
 

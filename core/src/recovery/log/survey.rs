@@ -55,8 +55,8 @@ pub struct Survey {
     pub segments: Vec<SegmentInfo>,
     /// The newest valid anchor, and where it is.
     pub anchor: Option<(AnchorSlot, Anchor)>,
-    /// How many of the two anchors are valid.
-    pub valid_anchors: usize,
+    /// The two anchors, as far as they are valid, in the order of [`AnchorSlot::BOTH`].
+    pub anchors: [Option<Anchor>; 2],
     /// Whether the anchor names the newest segment. Where it does not, the header may be in the page cache only, and the
     /// same bytes have to be written and synced again before anything is served (rule F-28).
     pub newest_is_anchored: bool,
@@ -97,7 +97,7 @@ impl Survey {
         match self.anchor {
             None => AnchorSlot::A,
             Some((slot, _)) if planted::active(Planted::OlderAnchorOverwritten) => slot.other(),
-            Some((slot, _)) if self.valid_anchors == AnchorSlot::BOTH.len() => slot,
+            Some((slot, _)) if self.anchors.iter().all(Option::is_some) => slot,
             Some((slot, _)) if may_be_first && !planted::active(Planted::FirstAnchorTrusted) => slot,
             Some((slot, _)) => slot.other(),
         }
@@ -253,7 +253,7 @@ impl<S: Storage> Surveyor<'_, S> {
             if !self.check_store(name, anchor.store)? {
                 continue;
             }
-            self.found.valid_anchors += 1;
+            self.found.anchors[slot.index()] = Some(anchor);
             match self.found.anchor {
                 Some((other, newest)) if newest.counter == anchor.counter => {
                     let what = format!("the anchor has the same counter {} as {}", anchor.counter, other.name());
@@ -263,7 +263,19 @@ impl<S: Storage> Surveyor<'_, S> {
                 _ => self.found.anchor = Some((*slot, anchor)),
             }
         }
-        Ok(())
+        self.note_missing_anchor(slots)
+    }
+
+    /// From the second anchor on there are two files, but for the moments in which one of them is made anew.
+    fn note_missing_anchor(&mut self, slots: &[AnchorSlot]) -> Result<()> {
+        let missing = AnchorSlot::BOTH.into_iter().find(|slot| !slots.contains(slot));
+        match (self.found.anchor, missing) {
+            (Some((other, anchor)), Some(slot)) if anchor.counter > 1 => {
+                let what = format!("the anchor is missing; {} is number {}", other.name(), anchor.counter);
+                self.note(slot.name(), "F-8", what)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn read_anchor(&self, name: &str) -> Result<Option<Anchor>> {

@@ -255,5 +255,5 @@ fn integers_keep_their_ends() {
     }
     assert_eq!(Integer::try_from(-(1_i128 << 63) - 1).expect("fits").as_i64(), None);
     let error = u8::try_from(Integer::from(300)).unwrap_err();
-    assert_eq!(error.to_string(), "invalid integer: 300 does not fit u8");
+    assert_eq!(error.to_string(), "invalid integer: 300 is not a whole number from 0 to 255");
 }

@@ -54,7 +54,7 @@ fn accessors_answer_only_for_their_own_type() {
 #[test]
 fn json_goes_to_values_and_back_unchanged() {
     let document = json!({"a": [null, true, -1, 18446744073709551615_u64, i64::MIN, 1.5, 1.0, "text"], "b": {}});
-    let value = Value::from(&document);
+    let value = Value::try_from(&document).unwrap();
     assert_eq!(value.get("a").and_then(Value::as_list).map(|list| list[6].clone()), Some(Value::Float(1.0)));
     assert_eq!(serde_json::Value::try_from(value), Ok(document));
 }

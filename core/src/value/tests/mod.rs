@@ -12,6 +12,7 @@ mod convert;
 mod counter;
 mod fields;
 mod hostile;
+mod number;
 mod serde_types;
 mod typed;
 

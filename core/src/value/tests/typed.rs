@@ -110,31 +110,40 @@ fn another_type_is_an_error_and_never_a_conversion() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(refused::<u8>(1.0), ("u8", "float"));
-    assert_eq!(refused::<i64>("1"), ("i64", "text"));
-    assert_eq!(refused::<i64>(U256::from(1)), ("i64", "tag"));
+    assert_eq!(refused::<u8>(1.0), ("integer", "float"));
+    assert_eq!(refused::<i64>("1"), ("integer", "text"));
+    assert_eq!(refused::<i64>(U256::from(1)), ("integer", "tag"));
     assert_eq!(refused::<f64>(1), ("float", "integer"));
     assert_eq!(refused::<f32>(1), ("float", "integer"));
     assert_eq!(refused::<bool>(1), ("bool", "integer"));
     assert_eq!(refused::<String>(vec![b'a']), ("text", "bytes"));
     assert_eq!(refused::<Vec<u8>>("a"), ("bytes", "text"));
     assert_eq!(refused::<Vec<u8>>(vec![Value::from(1)]), ("bytes", "list"));
-    assert_eq!(refused::<U256>(1), ("u256", "integer"));
+    assert_eq!(refused::<U256>(1), ("256-bit integer", "integer"));
     assert_eq!(refused::<String>(Value::Null), ("text", "null"));
     assert_eq!(refused::<()>(false), ("null", "bool"));
-    assert_eq!(refused::<Option<u8>>("a"), ("u8", "text"));
+    assert_eq!(refused::<Option<u8>>("a"), ("integer", "text"));
 }
 
 #[test]
 fn an_integer_that_does_not_fit_is_named() {
     let why = |error: Error| error.to_string();
-    assert_eq!(why(u8::decode(&bytes_of(&256)).unwrap_err()), "invalid integer: 256 does not fit u8");
-    assert_eq!(why(u64::decode(&bytes_of(&-1)).unwrap_err()), "invalid integer: -1 does not fit u64");
+    assert_eq!(
+        why(u8::decode(&bytes_of(&256)).unwrap_err()),
+        "invalid integer: 256 is not a whole number from 0 to 255"
+    );
+    assert_eq!(
+        why(u64::decode(&bytes_of(&-1)).unwrap_err()),
+        "invalid integer: -1 is not a whole number from 0 to 18446744073709551615"
+    );
     assert_eq!(
         why(i64::decode(&bytes_of(&u64::MAX)).unwrap_err()),
-        "invalid integer: 18446744073709551615 does not fit i64"
+        "invalid integer: 18446744073709551615 is not a whole number from -9223372036854775808 to 9223372036854775807"
     );
-    assert_eq!(why(f32::decode(&bytes_of(&1.1)).unwrap_err()), "invalid float: 1.1 does not fit f32");
+    assert_eq!(
+        why(f32::decode(&bytes_of(&1.1)).unwrap_err()),
+        "invalid float: 1.1 is not a number that a 32-bit float keeps"
+    );
     assert_eq!(f32::decode(&bytes_of(&1.5)), Ok(1.5));
     assert!(f32::decode(&bytes_of(&f64::NAN)).expect("NaN is one of f32").is_nan());
     let mut out = Vec::new();

@@ -163,7 +163,7 @@ fn both_sorts() {
 /// So many writes make a strict transaction one that is written first and applied afterwards.
 const MANY: u64 = 64;
 
-fn put_many(world: &World, db: &Store, name: &str) -> Result<()> {
+pub(super) fn put_many(world: &World, db: &Store, name: &str) -> Result<()> {
     let options = TransactionOptions::new().durability(STRICT);
     let result = db.transaction_with(&options, |tx| {
         tx.kv().put(name, 1_u64)?;
@@ -283,6 +283,53 @@ fn contention() {
         }
     });
     assert_eq!(db.kv().get("sum").unwrap(), Some(4_u64));
+    world.finish(db);
+}
+
+pub(super) const DECISIONS: Scenario = Scenario {
+    name: "decisions",
+    what: "closures that contend decide by what they see when they run again: whatever they answer, with a commit, without one or \
+           with an error, rests on what is durable by then",
+    run: decisions,
+};
+
+fn decisions() {
+    let world = World::new();
+    let db = world.begin(options(STRICT));
+    thread::scope(|scope| {
+        for name in ["a", "b", "c"] {
+            let (world, db) = (&world, &db);
+            scope.spawn(move || {
+                for number in 0..2 {
+                    let key = format!("{name}/{number}");
+                    let (mut seen, mut writes) = (0, false);
+                    let decided = db.transaction_with(&TransactionOptions::new(), |tx| {
+                        let found = tx.kv().get_versioned::<u64>("sum")?;
+                        seen = found.as_ref().and_then(|found| found.version.seq()).unwrap_or(0);
+                        writes = false;
+                        match found.map_or(0, |found| found.value) {
+                            sum if sum < 2 => {
+                                writes = true;
+                                tx.kv().put("sum", sum + 1)?;
+                                tx.kv().put(&key, sum)
+                            }
+                            2 if number == 0 => Ok(()),
+                            _ => Err(Error::Invalid { what: "sum", why: "it is enough".into() }),
+                        }
+                    });
+                    world.promised(seen);
+                    match decided {
+                        Ok(((), receipt)) if writes => world.answered(&key, &receipt),
+                        Ok(((), receipt)) => {
+                            assert!(receipt.durable, "nothing was written, and what was read is durable")
+                        }
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::Invalid, "{error}"),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(db.kv().get("sum").unwrap(), Some(2_u64));
     world.finish(db);
 }
 

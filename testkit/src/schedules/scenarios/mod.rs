@@ -2,6 +2,7 @@
 
 mod commits;
 mod endings;
+mod failures;
 mod readers;
 mod snapshots;
 
@@ -17,9 +18,11 @@ pub const SCENARIOS: &[Scenario] = &[
     commits::LARGE_BESIDE_SMALL,
     commits::LARGE_FAILS,
     commits::CONTENTION,
+    commits::DECISIONS,
     commits::ONE_KEY,
     commits::ROTATION,
     commits::FULL_DISK,
+    failures::CALLS_BESIDE_A_FAILURE,
     readers::MONOTONIC_READERS,
     readers::LOG_RESIDENT_VALUES,
     readers::REPLAY_AND_VERIFY,

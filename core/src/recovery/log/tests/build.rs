@@ -167,6 +167,7 @@ pub(super) fn anchor(counter: u64, segments: &[Segment], proven_seq: u64) -> Anc
         oldest_segment: segments.first().map_or(1, |segment| segment.header.segment),
         newest_snapshot: None,
         proven_seq,
+        end: None,
     }
 }
 

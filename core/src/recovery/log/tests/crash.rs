@@ -156,6 +156,7 @@ impl Engine {
             oldest_segment: self.oldest(),
             newest_snapshot: None,
             proven_seq: self.durable,
+            end: None,
         };
         let name = self.slot.name();
         if !self.disk.live().contains_key(name) {
