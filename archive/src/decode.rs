@@ -8,14 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     ArchiveError, FileEntry, MANIFEST_BYTES_MAX, Manifest, Result,
-<<<<<<< HEAD
-    entry::{
-        BLOCK_BYTES, MANIFEST_NAME, SUMS_NAME, TRAILER_BYTES, begins_like_an_archive, not_an_archive, padding,
-        read_header,
-    },
-=======
-    entry::{BLOCK_BYTES, MANIFEST_NAME, SUMS_NAME, TRAILER_BYTES, begins_first, padding, read_header},
->>>>>>> main
+    entry::{BLOCK_BYTES, MANIFEST_NAME, SUMS_NAME, TRAILER_BYTES, begins_first, not_an_archive, padding, read_header},
     manifest::hex,
     narrow, wide,
 };
@@ -159,19 +152,11 @@ impl Decoder {
         if self.position == 0 {
             return Err(ArchiveError::NotAnArchive { why: "it is empty".into() });
         }
-<<<<<<< HEAD
-        // A file of seven bytes is hardly an archive that was not copied whole.
-        let begun = self.block.get(..self.filled).unwrap_or_default();
-        if self.entry == 0 && self.stage == Stage::Header && !begins_like_an_archive(begun) {
-            return Err(not_an_archive(begun));
-=======
+        // Less than a header came, which nothing has looked at yet: a file of seven bytes that begins otherwise is hardly
+        // an archive that was not copied whole.
         let begun = self.block.get(..self.filled).unwrap_or_default();
         if self.position < wide(BLOCK_BYTES) && !begins_first(begun) {
-            // Less than a header came, which nothing has looked at yet.
-            return Err(ArchiveError::NotAnArchive {
-                why: format!("it has {} bytes and begins otherwise", self.position),
-            });
->>>>>>> main
+            return Err(not_an_archive(begun));
         }
         Err(ArchiveError::Truncated { entry: self.name(), offset: self.position })
     }

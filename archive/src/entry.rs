@@ -84,11 +84,6 @@ pub(crate) fn read_header(block: &[u8; BLOCK_BYTES], name: &str, offset: u64) ->
     Ok(bytes)
 }
 
-/// Whether bytes can be the beginning of an archive: of the name of its first entry.
-pub(crate) fn begins_like_an_archive(bytes: &[u8]) -> bool {
-    bytes.iter().zip(format!("{FOLDER}/{MANIFEST_NAME}").as_bytes()).all(|(found, expected)| found == expected)
-}
-
 /// That something else begins with these bytes, and what, where that can be told.
 pub(crate) fn not_an_archive(bytes: &[u8]) -> ArchiveError {
     const KNOWN: [(&[u8], &str); 5] = [
