@@ -5,7 +5,7 @@
 
 use std::thread;
 
-use foldb::{Durability, Options, Result, TransactionOptions};
+use foldb::{Durability, Options, Result};
 
 const THREADS: i64 = 4;
 const ROUNDS: i64 = 250;
@@ -28,10 +28,13 @@ fn main() -> Result<()> {
     assert_eq!((count, a, b), (Some(THREADS * ROUNDS), 9_000, 1_000));
 
     // The network lost the answer, so the client sends the payment again.
-    let once = TransactionOptions::new().idempotency_key("payment 4711");
     for attempt in 1..=2 {
-        let ((), receipt) = db.transaction_with(&once, |tx| tx.kv().add_i64("paid", 25))?;
-        println!("attempt {attempt}: commit {}, deduplicated: {}", receipt.seq, receipt.deduplicated);
+        let number: i64 = db.once("payment 4711", |tx| {
+            tx.kv().add_i64("paid", 25)?;
+            tx.kv().add_i64("receipts", 1)?;
+            tx.kv().get_or("receipts", 0)
+        })?;
+        println!("attempt {attempt}: receipt number {number}");
     }
     assert_eq!(db.kv().get::<i64>("paid")?, Some(25));
 

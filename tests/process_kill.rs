@@ -147,8 +147,10 @@ fn check_that_it_is_not_done_twice(db: &Store, thread: u64, number: u64, place: 
         return;
     }
     let again = TransactionOptions::new().idempotency_key(child::key(thread, number));
-    let ((), receipt) = db.transaction_with(&again, |tx| tx.kv().put("twice", thread)).unwrap();
+    let twice = |tx: &foldb::Transaction<'_, _>| tx.kv().put("twice", thread).map(|()| 0_u64);
+    let (result, receipt) = db.once_with(&again, twice).unwrap();
     assert!(receipt.deduplicated, "{place}: the key of commit {number} of thread {thread} is forgotten");
+    assert_eq!(result, number, "{place}: what came of commit {number} of thread {thread}");
 }
 
 fn kill_again_and_again(mode: Mode, seed: u64) {

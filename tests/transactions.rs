@@ -11,6 +11,8 @@ mod contention;
 mod durability;
 #[path = "transactions/isolation.rs"]
 mod isolation;
+#[path = "transactions/once.rs"]
+mod once;
 #[path = "transactions/own_writes.rs"]
 mod own_writes;
 #[path = "transactions/views.rs"]

@@ -8,6 +8,7 @@ use core::ops::ControlFlow;
 use foldb_archive::ArchiveError;
 use foldb_core::{
     Db, Diff, Digest, Durability, Error, Replay, Result, RunId, Transaction, Verification, View, recovery::Damage,
+    value::Encoded,
 };
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     archive::Export,
     failure,
     handles::{Handle, Handles, OpenTransaction},
-    life,
+    life, once,
     operation::Operation,
     options,
     platform::PlatformStorage,
@@ -161,6 +162,10 @@ impl Executor<'_> {
                 out.text(&db.id().to_string());
                 reports::recovery(db.recovery_report(), self.damage, out);
             }
+            Operation::StoreRecall => return once::recall(db, input, out),
+            Operation::StoreSeen => once::seen(db, input, out)?,
+            Operation::StoreKeyWindow => once::window(db, out),
+            Operation::StoreSetKeyWindow => once::set_window(db, input)?,
             Operation::Digest => digest(&live_digest(&db.view(), request.run)?, out),
             Operation::Diff => {
                 let diff = live_diff(&db.view(), input.optional(Input::run)?, input.optional(Input::run)?)?;
@@ -283,6 +288,7 @@ impl Executor<'_> {
                 touched.truncate(*touched_then);
                 savepoints.truncate(wanted + 1);
             }
+            Operation::TransactionResult => transaction.set_result(&Encoded(request.input.last(Input::bytes)?))?,
             _ => {
                 let number = request.run.map_or(Ok(0), |run| transaction.run(run).map(|run| run.number()))?;
                 return self.primitive(Target::Transaction(transaction), number, request, out);

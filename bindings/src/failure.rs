@@ -13,6 +13,7 @@ fn kind(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Conflict => "Conflict",
         ErrorKind::Precondition => "Precondition",
+        ErrorKind::AlreadyDone => "AlreadyDone",
         ErrorKind::Invalid => "Invalid",
         ErrorKind::Limit => "Limit",
         ErrorKind::NotFound => "NotFound",
@@ -41,6 +42,7 @@ fn code(error: &Error) -> &'static str {
         Error::Newer { .. } => "Newer",
         Error::Type { .. } => "Type",
         Error::CounterOverflow { .. } => "CounterOverflow",
+        Error::KeyReused { .. } => "KeyReused",
         Error::UnknownRun(_) => "UnknownRun",
         Error::ImportUnfinished => "ImportUnfinished",
         other => kind(other.kind()),

@@ -16,6 +16,7 @@ mod handles;
 mod host;
 mod life;
 mod node;
+mod once;
 mod operation;
 #[cfg(target_family = "wasm")]
 mod opfs;

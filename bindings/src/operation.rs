@@ -103,6 +103,7 @@ operations! {
     TransactionSeq = 143,
     TransactionSavepoint = 144,
     TransactionRollbackTo = 145,
+    TransactionResult = 146,
     ViewOpen = 150,
     ReplayOpen = 151,
     Release = 152,
@@ -118,6 +119,10 @@ operations! {
     StoreSnapshot = 173,
     StoreStats = 175,
     StoreOpened = 176,
+    StoreRecall = 177,
+    StoreSeen = 178,
+    StoreKeyWindow = 179,
+    StoreSetKeyWindow = 180,
 }
 
 #[cfg(test)]

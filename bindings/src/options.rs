@@ -51,5 +51,8 @@ pub(crate) fn transaction(input: &mut Input<'_>) -> Result<(TransactionOptions, 
     if let Some(key) = input.optional(Input::bytes)? {
         options = options.idempotency_key(key);
     }
+    if let Some(fingerprint) = input.optional(Input::bytes)? {
+        options = options.fingerprint(fingerprint);
+    }
     Ok((options, wanted))
 }

@@ -78,6 +78,7 @@ export const Operation = {
   TransactionSeq: 143,
   TransactionSavepoint: 144,
   TransactionRollbackTo: 145,
+  TransactionResult: 146,
   ViewOpen: 150,
   ReplayOpen: 151,
   Release: 152,
@@ -93,6 +94,10 @@ export const Operation = {
   StoreSnapshot: 173,
   StoreStats: 175,
   StoreOpened: 176,
+  StoreRecall: 177,
+  StoreSeen: 178,
+  StoreKeyWindow: 179,
+  StoreSetKeyWindow: 180,
 } as const;
 
 export type Operation = (typeof Operation)[keyof typeof Operation];

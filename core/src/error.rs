@@ -15,6 +15,8 @@ pub enum ErrorKind {
     Conflict,
     /// A condition that the caller set (absent, version, value) does not hold. Read again and decide.
     Precondition,
+    /// It was done before, under this idempotency key. Nothing was done now, and nothing need be.
+    AlreadyDone,
     /// The request is malformed, of the wrong type, or made where it cannot be, as through a handle that another process
     /// opened before it forked. Change the call; retrying cannot help.
     Invalid,
@@ -150,6 +152,24 @@ pub enum Error {
         /// The seq of the commit that changed it (or of the latest one, where the key was removed).
         changed: u64,
     },
+    /// A commit with this idempotency key was made before: the closure was not run, or what it did was thrown away.
+    #[error("this was done before, in commit {seq}, under the idempotency key {key}; nothing was done now")]
+    AlreadyDone {
+        /// The key.
+        key: String,
+        /// Seq of the commit.
+        seq: u64,
+    },
+    /// An idempotency key that a commit has carried comes again for something else.
+    #[error("the idempotency key {key} was used by commit {seq} for {why}; use another key for another request")]
+    KeyReused {
+        /// The key.
+        key: String,
+        /// Seq of the commit.
+        seq: u64,
+        /// What is different.
+        why: &'static str,
+    },
     /// A precondition of the caller does not hold.
     #[error("precondition on {key} failed: expected {expected}, found {found}")]
     Precondition {
@@ -220,7 +240,8 @@ impl Error {
             Error::Limit { .. } => ErrorKind::Limit,
             Error::Invalid { .. } | Error::Type { .. } | Error::CounterOverflow { .. } => ErrorKind::Invalid,
             Error::Conflict { .. } => ErrorKind::Conflict,
-            Error::Precondition { .. } => ErrorKind::Precondition,
+            Error::Precondition { .. } | Error::KeyReused { .. } => ErrorKind::Precondition,
+            Error::AlreadyDone { .. } => ErrorKind::AlreadyDone,
             Error::RunEnded { .. } => ErrorKind::RunEnded,
             Error::Poisoned { .. } => ErrorKind::Poisoned,
             Error::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,

@@ -3,6 +3,8 @@
 use alloc::string::{String, ToString};
 use core::{fmt, str::FromStr};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 use crate::{Error, Result, host::Host};
 
 /// Identifies a run, in any store, for ever: a UUID of version 7 (RFC 9562), so that ids sort by the time of their making.
@@ -112,6 +114,20 @@ macro_rules! text_form {
                         "expected 32 hexadecimal digits, as in 01890a5d-ac96-774b-bcce-b302099a8057, found ",
                     ) + &text.to_string(),
                 })
+            }
+        }
+
+        /// As text, so that it can be a field of a value or the result of a transaction.
+        impl Serialize for $id {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $id {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <alloc::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
             }
         }
     };

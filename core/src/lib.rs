@@ -49,9 +49,9 @@ pub mod value;
 pub use db::models;
 #[cfg(feature = "std")]
 pub use db::{
-    Checkpoint, CheckpointFile, Db, DetachedReplay, DetachedTransaction, DetachedView, Durability, Options, Receipt,
-    Replay, Run, RunFilter, RunOptions, Runs, Savepoint, SnapshotInfo, SpaceView, Stats, Ticker, Transaction,
-    TransactionOptions, TransactionRun, Verification, VerifyReport, View,
+    Checkpoint, CheckpointFile, Db, DetachedReplay, DetachedTransaction, DetachedView, Durability, IdempotencyWindow,
+    Options, Recalled, Receipt, Replay, Run, RunFilter, RunOptions, Runs, Savepoint, Seen, SnapshotInfo, SpaceView,
+    Stats, Ticker, Transaction, TransactionOptions, TransactionRun, Verification, VerifyReport, View,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use id::{RunId, StoreId};

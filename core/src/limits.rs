@@ -33,7 +33,17 @@ pub const TRANSACTION_BYTES_MAX: usize = 1 << 30;
 /// Longest idempotency key.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
 
-/// How many of the newest idempotency keys are remembered. With planted bugs few, so that a small workload fills it.
+/// Longest fingerprint of what is committed under an idempotency key: that of a hash.
+pub const FINGERPRINT_BYTES_MAX: usize = 64;
+
+/// Largest result that is remembered with an idempotency key, encoded: 4 KiB. All of them are held in memory and are in every
+/// snapshot.
+pub const RESULT_BYTES_MAX: usize = 4096;
+
+/// Most idempotency keys that a store can be made to remember.
+pub const IDEMPOTENCY_WINDOW_MAX: u64 = 1 << 20;
+
+/// How many of the newest idempotency keys are remembered unless a store was told otherwise. With planted bugs few, so that a small workload fills it.
 pub const IDEMPOTENCY_WINDOW: usize = if cfg!(foldb_planted) { 8 } else { 65_536 };
 
 /// Longest run name, label key or label value.

@@ -102,6 +102,10 @@ defects! {
         IdempotencyKeyForgotten,
         /// The window of idempotency keys is left out of snapshots.
         IdempotencyWindowNotSaved,
+        /// A window that was given an age forgets nothing for it.
+        KeysKeptForEver,
+        /// The result of a commit with a key is not what was stored with it.
+        ResultForgotten,
         /// A full window forgets the newest key instead of the oldest.
         NewestKeyEvicted,
         /// A strict commit shows before it is durable.

@@ -206,11 +206,12 @@ fn commit(db: &Store, mode: Mode, thread: u64, count: u64, over: &AtomicBool) {
     for number in (from..from + count).take_while(|_| !over.load(Ordering::Relaxed)) {
         let options = mode.transaction(number).idempotency_key(key(thread, number));
         // A pair, its event and a counter: all of them are there, or none.
-        let ((), receipt) = db
-            .transaction_with(&options, |tx| {
+        let (_, receipt) = db
+            .once_with(&options, |tx| {
                 tx.kv().put(key(thread, number), vec![7_u8; 100])?;
                 tx.events().append(format!("thread {thread}"), "written", number)?;
-                tx.kv().add_u64("sum", 1)
+                tx.kv().add_u64("sum", 1)?;
+                Ok(number)
             })
             .unwrap();
         let promised = match (receipt.durable, number % 50) {

@@ -1,4 +1,4 @@
-//! Whole or not at all: several runs and primitives, savepoints, preconditions, idempotency keys, limits.
+//! Whole or not at all: several runs and primitives, savepoints, preconditions, limits.
 
 use std::ops::ControlFlow;
 
@@ -8,7 +8,6 @@ use foldb::{
     primitive::{EventBatch, ScanOptions, TraceKind, TraceRecord, Version},
     tree::Direction,
 };
-use foldb_testkit::crash::CrashStorage;
 use serde_json::json;
 
 use super::*;
@@ -183,65 +182,29 @@ fn preconditions_on_absence_version_and_value_hold_at_the_commit() {
     }
 }
 
-fn once<S: Storage>(db: &Db<S>, key: &str) -> Receipt {
-    let options = TransactionOptions::new().idempotency_key(key);
-    db.transaction_with(&options, |tx| tx.kv().add_i64("times", 1)).unwrap().1
-}
-
 #[test]
-fn an_idempotency_key_makes_a_commit_happen_once_in_one_process() {
+fn a_transaction_that_is_committed_by_hand_under_a_known_key_changes_nothing() {
     let db = store();
-    let first = once(&db, "order 17");
-    let again = once(&db, "order 17");
+    let commit = |key: &str| {
+        let tx = db.begin_transaction_with(&TransactionOptions::new().idempotency_key(key)).unwrap();
+        tx.kv().add_i64("times", 1).unwrap();
+        tx.commit().unwrap()
+    };
+    let (first, again) = (commit("order 17"), commit("order 17"));
     assert_eq!((again.seq, again.deduplicated, first.deduplicated), (first.seq, true, false));
-    once(&db, "order 18");
+    commit("order 18");
     assert_eq!(get(&db, "times"), Some(2));
     // A transaction that failed has not used its key.
-    let options = TransactionOptions::new().idempotency_key("order 19");
-    let tx = db.begin_transaction_with(&options).unwrap();
+    let tx = db.begin_transaction_with(&TransactionOptions::new().idempotency_key("order 19")).unwrap();
     tx.kv().get::<i64>("times").unwrap();
     tx.kv().put("x", 1).unwrap();
     db.kv().add_i64("times", 1).unwrap();
     assert_conflict(tx.commit());
-    assert!(!once(&db, "order 19").deduplicated);
+    assert!(!commit("order 19").deduplicated);
     // The key alone counts, also without writes.
-    let marker = TransactionOptions::new().idempotency_key("seen");
-    assert!(!db.transaction_with(&marker, |_| Ok(())).unwrap().1.deduplicated);
-    assert!(db.transaction_with(&marker, |_| Ok(())).unwrap().1.deduplicated);
-    let long = TransactionOptions::new().idempotency_key([0; 300]);
-    assert_kind(db.transaction_with(&long, |_| Ok(())), ErrorKind::Limit);
-}
-
-#[test]
-fn an_idempotency_key_survives_reopening_a_crash_and_a_snapshot_in_between() {
-    let strict = || options().durability(Durability::Strict).segment_bytes(4096);
-    let disk = CrashStorage::new();
-    let db = open(disk.clone(), strict());
-    let first = once(&db, "before everything");
-    for number in 0..200 {
-        once(&db, &format!("filler {number}"));
-    }
-    db.snapshot().unwrap();
-    once(&db, "after the snapshot");
-    db.close().unwrap();
-
-    let db = open(disk.clone(), strict());
-    let again = once(&db, "before everything");
-    assert!(again.deduplicated && again.seq == first.seq);
-    assert!(once(&db, "after the snapshot").deduplicated);
-    assert!(once(&db, "filler 0").deduplicated);
-    let last = once(&db, "just before the crash");
-    std::mem::forget(db);
-    let image = disk.crash_point(disk.operation_count()).nothing_survives();
-
-    let db = open(image.to_memory(), strict());
-    for key in ["before everything", "after the snapshot", "filler 199"] {
-        assert!(once(&db, key).deduplicated, "{key}");
-    }
-    let again = once(&db, "just before the crash");
-    assert!(again.deduplicated && again.seq == last.seq);
-    assert_eq!(get(&db, "times"), Some(203));
-    assert_eq!(db.stats().unwrap().idempotency_keys, 203);
+    let marker = || db.begin_transaction_with(&TransactionOptions::new().idempotency_key("seen")).unwrap();
+    assert!(!marker().commit().unwrap().deduplicated);
+    assert!(marker().commit().unwrap().deduplicated);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 import { chain, equal, fails } from "./expect.mjs";
 import { longWork } from "./long-work.mjs";
+import { once } from "./once.mjs";
 import { strict } from "./strict.mjs";
 
 export { chain, equal, fails };
@@ -414,14 +415,6 @@ export const cases = {
     equal(receipt.deduplicated, false);
   },
 
-  async an_idempotency_key_makes_it_happen_once(db) {
-    const pay = () => db.transactionWith({ idempotencyKey: "payment 1" }, (tx) => tx.kv.addI64("paid", 10));
-    const first = await pay();
-    const second = await pay();
-    equal([first.receipt.deduplicated, second.receipt.deduplicated, second.receipt.seq], [false, true, first.receipt.seq]);
-    equal(await db.kv.get("paid"), 10n);
-  },
-
   async a_run_begins_gets_data_and_ends_in_one_commit(db) {
     const { value: id, receipt } = await db.transactionWith({}, (tx) =>
       chain(tx.runs.begin({ name: "whole" }), (run) =>
@@ -586,5 +579,6 @@ export const cases = {
   },
 
   ...longWork,
+  ...once,
   ...strict,
 };

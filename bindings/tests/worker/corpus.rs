@@ -39,7 +39,7 @@ pub(crate) fn prepare(client: &mut Client) -> Id {
         entry = client.ask(&place.ask(Operation::TraceRecord).bytes("query").bytes("name").value(1).none(3)).array();
     }
     for handle in TRANSACTIONS {
-        client.ask(&transaction(handle).ask(Operation::TransactionBegin).none(2));
+        client.ask(&transaction(handle).ask(Operation::TransactionBegin).none(3));
         client.ask(&transaction(handle).ask(Operation::TransactionSavepoint));
     }
     client.ask(&view(VIEWS[0]).ask(Operation::ViewOpen));
@@ -198,7 +198,15 @@ fn handles() -> Vec<(Operation, Request)> {
     use Operation as Op;
     let [open, committed, rolled_back] = TRANSACTIONS.map(transaction);
     let requests = vec![
-        transaction(4).ask(Op::TransactionBegin).flag(true).u8(1).number(5).number(500).flag(true).bytes("idempotency"),
+        transaction(4)
+            .ask(Op::TransactionBegin)
+            .flag(true)
+            .u8(1)
+            .number(5)
+            .number(500)
+            .flag(true)
+            .bytes("idempotency")
+            .none(1),
         open.ask(Op::TransactionSeq),
         open.run(RUN).ask(Op::KvPut).bytes("in it").value(1),
         open.ask(Op::TransactionSavepoint),

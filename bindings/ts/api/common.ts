@@ -91,6 +91,8 @@ export type ErrorKind =
   | "Conflict"
   /** A condition that the caller set does not hold. Read again and decide. */
   | "Precondition"
+  /** It was done before, under this idempotency key. Nothing was done now, and nothing need be. */
+  | "AlreadyDone"
   /** The request is malformed or of the wrong type. Change the call. */
   | "Invalid"
   /** A size or count is over a limit. Split the data. */

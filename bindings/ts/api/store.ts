@@ -1,12 +1,12 @@
 // Stores: how one is opened, and what an open one does.
 
 import type { Durability, Receipt } from "./commits.js";
-import type { Given, Mode, Out } from "./common.js";
+import type { Given, Mode, Out, Key } from "./common.js";
 import type { Diff, Replay, View } from "./history.js";
 import type { Announcement, RecoveryReport, Stats, VerifyReport } from "./reports.js";
 import type { Runs } from "./runs.js";
 import type { Space } from "./spaces.js";
-import type { OpenTransaction, Transaction, TransactionOptions } from "./transactions.js";
+import type { IdempotencyWindow, OpenTransaction, Seen, Transaction, TransactionOptions } from "./transactions.js";
 import type { WorkOptions } from "./work.js";
 
 /** How to open a store. Recovery is long work where there is much log to read. */
@@ -61,6 +61,24 @@ export interface Db<M extends Mode> extends Space<M> {
   transaction<T>(work: (tx: Transaction<M>) => Given<M, T>, options?: TransactionOptions): Out<M, T>;
   /** The same, with the receipt. */
   transactionWith<T>(options: TransactionOptions, work: (tx: Transaction<M>) => Given<M, T>): Out<M, { value: T; receipt: Receipt }>;
+  /**
+   * Does something once under a key, over crashes and reloads, and gives its result back whenever it is asked for again: the key is
+   * looked up first, and `work` does not run where a commit has carried it. The result is stored in that commit: a value of at most 4
+   * KiB; `undefined` comes as `null`. Throws as `transaction` does, and `Precondition` (code `KeyReused`) where the key was used
+   * without a result or with another fingerprint.
+   */
+  once<T>(key: Key, work: (tx: Transaction<M>) => Given<M, T>, options?: Omit<TransactionOptions, "idempotencyKey">): Out<M, T>;
+  /** The same, with the receipt, whose `deduplicated` says whether it was done before. */
+  onceWith<T>(options: TransactionOptions, work: (tx: Transaction<M>) => Given<M, T>): Out<M, { value: T; receipt: Receipt }>;
+  /** Whether a commit has carried an idempotency key, and which. */
+  seen(key: Key): Out<M, Seen>;
+  /** How far back idempotency keys are remembered. */
+  idempotencyWindow(): Out<M, IdempotencyWindow>;
+  /**
+   * Says how many idempotency keys are remembered (65,536 if never said, at most 1,048,576), and for how long. It is written into the
+   * log and holds for every opening from then on. Throws `Invalid` for none, `Limit` for too many.
+   */
+  setIdempotencyWindow(keys: number, ageMs?: number): Out<M, void>;
   /** Begins a transaction that is committed by hand. */
   beginTransaction(options?: TransactionOptions): Out<M, OpenTransaction<M>>;
   /** The newest version, to read from as often as needed. */

@@ -9,10 +9,36 @@ import type { Space } from "./spaces.js";
 export interface TransactionOptions {
   /** For this transaction only; not `"inMemory"`. */
   durability?: Durability;
-  /** Makes the commit happen once: a later one with the same key changes nothing. Up to 256 bytes; the newest 65,536 are remembered. */
+  /**
+   * Makes the commit happen once. `once` gives back what came of it; `transaction` throws `AlreadyDone`; neither runs its closure. One
+   * that is committed by hand changes nothing, and its receipt is `deduplicated`. Up to 256 bytes; see `setIdempotencyWindow`.
+   */
   idempotencyKey?: Key;
+  /**
+   * What tells the contents of this transaction from others under the same key: a hash of the request, say, of at most 64 bytes. The same
+   * key with another one throws `Precondition` (code `KeyReused`).
+   */
+  fingerprint?: Key;
   /** How often the closure runs again after a conflict. Default: as the store was opened. */
   retries?: number;
+}
+
+/** Whether a commit has carried an idempotency key. */
+export type Seen =
+  | { seen: true; seq: number; timeMicros: number }
+  /** Every key of a commit from `since` on is remembered: one that was used before may be forgotten. */
+  | { seen: false; since: number };
+
+/** How far back a store remembers idempotency keys. */
+export interface IdempotencyWindow {
+  /** How many keys are remembered. */
+  keys: number;
+  /** The most that are. */
+  keysMax: number;
+  /** How old they get; `undefined` where age does not count. */
+  ageMsMax: number | undefined;
+  /** Every key of a commit from this seq on is remembered. */
+  since: number;
 }
 
 /** A place in a transaction to go back to. */

@@ -13,12 +13,13 @@ import { chain, isPromise, type Caller, type Now } from "./caller.js";
 import { differences } from "./diff.js";
 import { exact } from "./exact.js";
 import { endLater, held } from "./hold.js";
-import { STORE } from "./place.js";
+import { keyWindow, once, seen, unlessDone } from "./once.js";
+import { STORE, type Place } from "./place.js";
 import { stats, verification, type Opened } from "./reports.js";
 import { Runs } from "./runs.js";
 import { Space } from "./space.js";
 import { atOnce, inSteps } from "./steps.js";
-import { begin, DEFAULT_RETRIES, transact } from "./transact.js";
+import { begin, DEFAULT_RETRIES } from "./transact.js";
 import { Transaction } from "./transaction.js";
 import { digest, Replay, View } from "./views.js";
 
@@ -45,7 +46,20 @@ export class Db extends Space implements api.Db<api.Mode> {
   }
 
   transactionWith(options: api.TransactionOptions, work: (tx: any) => any): Now<{ value: any; receipt: api.Receipt }> {
-    return transact(this.caller, options, this.#retries, (place) => {
+    return unlessDone(this.caller, options, this.#retries, this.#closure(work));
+  }
+
+  once(key: api.Key, work: (tx: any) => any, options?: api.TransactionOptions): Now<any> {
+    return chain(this.onceWith({ ...options, idempotencyKey: key }, work), ({ value }) => value);
+  }
+
+  onceWith(options: api.TransactionOptions, work: (tx: any) => any): Now<{ value: any; receipt: api.Receipt }> {
+    return once(this.caller, options, this.#retries, this.#closure(work));
+  }
+
+  /** A closure, as it is run in a transaction at some place. */
+  #closure(work: (tx: any) => any): (place: Place) => any {
+    return (place) => {
       if (typeof work !== "function") throw invalid("Argument", "a transaction is given as a function");
       const value = work(new Transaction(this.caller, place));
       if (isPromise(value) && !this.caller.async) {
@@ -53,7 +67,23 @@ export class Db extends Space implements api.Db<api.Mode> {
         throw invalid("Promise", "a transaction of the synchronous API cannot wait: its closure returned a promise");
       }
       return value;
-    });
+    };
+  }
+
+  seen(key: api.Key): Now<api.Seen> {
+    return this.ask(Operation.StoreSeen, (out) => out.key(key), seen);
+  }
+
+  idempotencyWindow(): Now<api.IdempotencyWindow> {
+    return this.ask(Operation.StoreKeyWindow, undefined, keyWindow);
+  }
+
+  setIdempotencyWindow(keys: number, ageMs?: number): Now<void> {
+    const write = (out: Writer) => {
+      out.number(keys);
+      out.optional(ageMs, (age) => out.number(age));
+    };
+    return this.ask(Operation.StoreSetKeyWindow, write, () => undefined);
   }
 
   beginTransaction(options?: api.TransactionOptions): Now<any> {

@@ -17,7 +17,7 @@ import type { Place } from "./place.js";
 /** How often a closure runs again after a conflict, where nothing else is said. */
 export const DEFAULT_RETRIES = 64;
 
-const OPTIONS = ["durability", "idempotencyKey", "retries"];
+const OPTIONS = ["durability", "idempotencyKey", "fingerprint", "retries"];
 
 /** How a durability is written. */
 export function durability(out: Writer, durability: api.Durability): void {
@@ -40,13 +40,16 @@ export function receipt(answer: Reader): api.Receipt {
 export function begin(caller: Caller, options: api.TransactionOptions): Now<Place> {
   const place = held(caller, 1);
   if (options?.durability !== undefined && options.durability !== "strict") caller.buffers?.();
-  const write = (out: Writer) => {
-    checkOptions("a transaction", options, OPTIONS);
-    checkRetries(options.retries);
-    out.optional(options.durability, (wanted) => durability(out, wanted));
-    out.optional(options.idempotencyKey, (key) => out.key(key));
-  };
-  return chain(caller.call(place, Operation.TransactionBegin, write, nothing), () => place);
+  return chain(caller.call(place, Operation.TransactionBegin, (out) => written(out, options), nothing), () => place);
+}
+
+/** The options of a transaction, as they are sent. */
+export function written(out: Writer, options: api.TransactionOptions): void {
+  checkOptions("a transaction", options, OPTIONS);
+  checkRetries(options.retries);
+  out.optional(options.durability, (wanted) => durability(out, wanted));
+  out.optional(options.idempotencyKey, (key) => out.key(key));
+  out.optional(options.fingerprint, (key) => out.key(key));
 }
 
 /** Commits, unless a request of the transaction could not be sent: then it is undone, and that is told. */

@@ -252,7 +252,7 @@ impl Importer<'_> {
         // Committed twice, by whatever accident, the batch still counts once.
         let once = format!("import {} up to line {line}", self.run);
         let options = TransactionOptions::new().idempotency_key(once);
-        self.store.transaction_with(&options, |transaction| {
+        self.store.once_with(&options, |transaction| {
             let run = transaction.run(self.run)?;
             run.events().append_encoded(&position.stream, &batch.events)?;
             for (key, json) in &batch.documents {

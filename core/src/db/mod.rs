@@ -4,6 +4,7 @@
 //! never *which*.
 
 mod anchors;
+mod attempts;
 mod checkpoint;
 mod commit;
 mod detached;
@@ -11,6 +12,7 @@ mod handed_over;
 mod metrics;
 #[cfg(foldb_loom)]
 pub mod models;
+mod once;
 mod open;
 mod open_files;
 mod options;
@@ -29,15 +31,17 @@ mod turns;
 mod verify;
 mod view;
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 use core::any::Any;
 use std::boxed::Box;
 
+use self::{attempts::Attempts, shared::Shared, view::StateReads};
 pub use self::{
     checkpoint::{Checkpoint, CheckpointFile},
     commit::Receipt,
     detached::{DetachedReplay, DetachedTransaction, DetachedView},
     metrics::SyncTimes,
+    once::{IdempotencyWindow, Recalled, Seen},
     options::{Durability, OnProgress, Options},
     runs::{Run, RunFilter, RunOptions, Runs, TransactionRuns},
     snapshots::SnapshotInfo,
@@ -46,17 +50,12 @@ pub use self::{
     verify::{Replay, Verification, VerifyReport, Violation},
     view::{SpaceView, View},
 };
-use self::{
-    shared::Shared,
-    turns::{Turn, Turns},
-    view::StateReads,
-};
 use crate::{
-    Error, ErrorKind, Result, StoreId,
+    Error, Result, StoreId,
     planted::{self, Planted},
     primitive::access::{Access, AccessMut, Reads, Writes},
     recovery::{RecoveryMode, RecoveryReport},
-    state::{Appended, DEFAULT_SPACE, SpaceNumber},
+    state::{DEFAULT_SPACE, SpaceNumber},
     storage::Storage,
 };
 
@@ -178,41 +177,21 @@ impl<S: Storage> Db<S> {
     }
 
     /// [`Db::transaction`] with options, and with the receipt.
+    ///
+    /// With an [idempotency key](TransactionOptions::idempotency_key) that a commit has carried, `work` does not run:
+    /// [`Error::AlreadyDone`] names the commit. [`Db::once_with`] gives back what it came to.
     pub fn transaction_with<T>(
         &self,
         options: &TransactionOptions,
         work: impl FnMut(&Transaction<'_, S>) -> Result<T>,
     ) -> Result<(T, Receipt)> {
-        self.run(options, work).map(|(value, receipt, _)| (value, receipt))
-    }
-
-    fn run<T>(
-        &self,
-        options: &TransactionOptions,
-        mut work: impl FnMut(&Transaction<'_, S>) -> Result<T>,
-    ) -> Result<(T, Receipt, Vec<Appended>)> {
-        let retries = options.retries_or(self.shared.options.retries);
-        let mut attempts = Attempts::first(retries);
-        loop {
-            let transaction = Transaction::attempt(&self.shared, options, &attempts)?;
-            let value = match work(&transaction) {
-                Ok(value) => value,
-                Err(error) => {
-                    drop(attempts);
-                    // What the error was decided on may be on its way to stable media only.
-                    transaction.wait_until_base_shows()?;
-                    return Err(error);
-                }
-            };
-            match transaction.commit_attempt(&mut attempts) {
-                Ok((receipt, appended)) => return Ok((value, receipt, appended)),
-                Err(error) if error.kind() == ErrorKind::Conflict && attempts.left > 0 => {
-                    self.shared.metrics.retries.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
-                    attempts.next(&self.shared.turns);
-                }
-                Err(error) => return Err(error),
-            }
+        self.check_not_done(options)?;
+        let (value, receipt, _) = self.run(options, work)?;
+        if receipt.deduplicated {
+            // Somebody else did it between the two looks. The value is that of a transaction which was thrown away.
+            return Err(Error::AlreadyDone { key: options.readable_key(), seq: receipt.seq });
         }
+        Ok((value, receipt))
     }
 
     /// A transaction to hold and to commit by hand. Nothing is retried.
@@ -323,49 +302,6 @@ impl<S: Storage> AccessMut for &Db<S> {
         let append = |transaction: &Transaction<'_, S>| Writes::append(transaction, space, stream, count, events);
         let ((), _, appended) = self.run(&TransactionOptions::new(), append)?;
         Ok(appended.first().map(|appended| appended.first_seq))
-    }
-}
-
-/// How often a closure has run, and whether it has the turn now.
-pub(crate) struct Attempts<'t> {
-    /// How often it may run again.
-    left: u32,
-    /// Whether it has run before and was lost.
-    is_retry: bool,
-    turn: Option<Turn<'t>>,
-}
-
-impl<'t> Attempts<'t> {
-    fn first(retries: u32) -> Self {
-        Attempts { left: retries, is_retry: false, turn: None }
-    }
-
-    pub(crate) fn is_retry(&self) -> bool {
-        self.is_retry
-    }
-
-    /// Whether a conflict is followed by another attempt.
-    pub(crate) fn has_next(&self) -> bool {
-        self.left > 0
-    }
-
-    /// The transaction is applied: the next one may go.
-    pub(crate) fn end_turn(&mut self) {
-        self.turn = None;
-    }
-
-    fn has_turn(&self) -> bool {
-        self.turn.is_some()
-    }
-
-    /// The last one was lost to another commit.
-    fn next(&mut self, turns: &'t Turns) {
-        self.left -= 1;
-        self.is_retry = true;
-        match &mut self.turn {
-            Some(turn) => turn.lost(),
-            none => *none = turns.take(),
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: a transaction reads one version, from its first read to its end, plus what it has written itself; what it
 //! writes is seen by nobody else before it commits, and dropping it leaves no trace.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use core::{
     cell::{OnceCell, RefCell},
     ops::{Bound, ControlFlow},
@@ -18,17 +18,17 @@ use super::{
 use crate::{
     Error, Result, RunId,
     host::Host,
-    log::OpCode,
+    log::{OnceKey, OpCode},
     planted::{self, Planted},
     primitive::{
         access::{Access, AccessMut, Item, OnItem, OnPair, PendingStream, Reads, Writes},
         trace_index,
     },
-    state::{Appended, DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State, entry_kind},
+    state::{Appended, DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State, entry_kind, readable},
     storage::Storage,
     transaction::{PROVISIONAL, ReadSet, Write, WriteBody, WriteSet},
     tree::{Direction, KeyRange, Tree},
-    value::{Delta, apply_delta},
+    value::{Delta, Encode, apply_delta},
 };
 
 /// How one transaction is to be committed.
@@ -36,6 +36,7 @@ use crate::{
 pub struct TransactionOptions {
     durability: Option<Durability>,
     idempotency_key: Option<Vec<u8>>,
+    fingerprint: Vec<u8>,
     retries: Option<u32>,
 }
 
@@ -53,12 +54,38 @@ impl TransactionOptions {
         self
     }
 
-    /// A key that makes the commit happen once: a later transaction with the same key changes nothing and gets a
-    /// receipt with `deduplicated` set. The newest 65,536 keys are remembered, also across restarts.
+    /// A key that makes the commit happen once, also over crashes and restarts. [`Db::once_with`](super::Db::once_with)
+    /// gives back what came of it, [`Db::transaction_with`](super::Db::transaction_with) says
+    /// [`AlreadyDone`](Error::AlreadyDone); neither runs its closure. A transaction that is committed by hand changes nothing
+    /// and gets a receipt with `deduplicated` set. The newest 65,536 keys are remembered unless the store was told
+    /// otherwise: see [`Db::set_idempotency_window`](super::Db::set_idempotency_window).
     #[must_use]
     pub fn idempotency_key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.idempotency_key = Some(key.as_ref().to_vec());
         self
+    }
+
+    /// What tells the contents of this transaction from others under the same key: a hash of the request, say, of at most
+    /// [`FINGERPRINT_BYTES_MAX`](crate::limits::FINGERPRINT_BYTES_MAX) bytes. The same key with another one is
+    /// [`KeyReused`](Error::KeyReused). Without any, the same key stands for the same request.
+    #[must_use]
+    pub fn fingerprint(mut self, fingerprint: impl AsRef<[u8]>) -> Self {
+        self.fingerprint = fingerprint.as_ref().to_vec();
+        self
+    }
+
+    /// The key, with what is remembered with it.
+    pub(crate) fn once(&self) -> Option<OnceKey<'_>> {
+        let key = self.idempotency_key.as_deref()?;
+        Some(OnceKey { key, fingerprint: &self.fingerprint, result: &[] })
+    }
+
+    pub(crate) fn readable_key(&self) -> String {
+        readable(self.idempotency_key.as_deref().unwrap_or_default())
+    }
+
+    pub(crate) fn durability_or(&self, default: Durability) -> Durability {
+        self.durability.unwrap_or(default)
     }
 
     /// How often the closure form runs again after a conflict.
@@ -103,6 +130,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
         }
         let mut writes = WriteSet::default();
         writes.idempotency_key.clone_from(&options.idempotency_key);
+        writes.fingerprint.clone_from(&options.fingerprint);
         Ok(Transaction {
             shared,
             base: OnceCell::new(),
@@ -206,6 +234,19 @@ impl<'db, S: Storage> Transaction<'db, S> {
             durability: self.durability,
             attempts,
         })
+    }
+
+    /// Says what the transaction comes to: it is remembered with its idempotency key, and [`Db::recall`](super::Db::recall) gives it back. The
+    /// last one counts. Without a key it says nothing. [`Db::once`](super::Db::once) does it by itself.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] and [`Error::Limit`] where it cannot be stored; that it is over
+    /// [`RESULT_BYTES_MAX`](crate::limits::RESULT_BYTES_MAX) is said by the commit.
+    pub fn set_result<V: Encode + ?Sized>(&self, result: &V) -> Result<()> {
+        let mut bytes = Vec::new();
+        result.encode(&mut bytes)?;
+        self.writes_mut()?.result = bytes;
+        Ok(())
     }
 
     /// Discards everything. The same as dropping it.

@@ -30,7 +30,7 @@ use self::{
 use crate::{
     Error, Result, StoreId,
     error::check_limit,
-    limits::{IDEMPOTENCY_KEY_BYTES_MAX, INLINE_VALUE_BYTES_MAX, SEQ_MAX},
+    limits::{FINGERPRINT_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, INLINE_VALUE_BYTES_MAX, RESULT_BYTES_MAX, SEQ_MAX},
     log::{
         FrameType, FrameWriter, LogEnd, LogPosition, Previous, RecordHeader, RecordView, SEGMENT_HEADER_BYTES,
         SegmentHeader,
@@ -207,14 +207,16 @@ impl Engine {
     ) -> Result<Outcome> {
         self.check_usable()?;
         let writes = transaction.writes;
-        let key = writes.idempotency_key.as_deref();
-        if let Some(key) = key {
-            check_limit("idempotency key bytes", key.len(), IDEMPOTENCY_KEY_BYTES_MAX)?;
-            if let Some(seq) = self.state.idempotency.get(key) {
-                return Ok(Outcome::Deduplicated { seq });
+        let once = writes.once();
+        if let Some(once) = &once {
+            check_limit("idempotency key bytes", once.key.len(), IDEMPOTENCY_KEY_BYTES_MAX)?;
+            check_limit("fingerprint bytes", once.fingerprint.len(), FINGERPRINT_BYTES_MAX)?;
+            check_limit("result bytes", once.result.len(), RESULT_BYTES_MAX)?;
+            if let Some(kept) = self.state.idempotency.get(once.key) {
+                return kept.check_contents(once).map(|()| Outcome::Deduplicated { seq: kept.seq });
             }
         }
-        if writes.is_empty() && key.is_none() {
+        if writes.is_empty() && once.is_none() {
             // Nothing of it can be out of date: it happened, whole, at the version that it read.
             let seq = transaction.base.as_ref().map_or(self.state.seq(), |base| base.seq());
             return Ok(Outcome::Empty { seq });
@@ -233,7 +235,7 @@ impl Engine {
             seq,
             mark: if planted::active(Planted::DurableMarkTooHigh) { seq - 1 } else { self.durable_seq.min(seq - 1) },
             time_micros: now_micros,
-            idempotency_key: key,
+            idempotency_key: once,
             part: None,
         };
         let at = self.log(&plan, &header)?;

@@ -37,11 +37,13 @@ pub enum OpCode {
     RunAnnotate = 0x63,
     /// Deletes a run.
     RunDelete = 0x64,
+    /// Says how many idempotency keys the store remembers, and for how long.
+    KeyWindow = 0x68,
 }
 
 impl OpCode {
     /// Every code that this program knows.
-    pub const ALL: [OpCode; 16] = [
+    pub const ALL: [OpCode; 17] = [
         OpCode::KvPut,
         OpCode::KvDelete,
         OpCode::KvAdd,
@@ -58,6 +60,7 @@ impl OpCode {
         OpCode::RunResume,
         OpCode::RunAnnotate,
         OpCode::RunDelete,
+        OpCode::KeyWindow,
     ];
 
     /// The byte that stands for it in the log.
@@ -86,6 +89,7 @@ impl OpCode {
             0x62 => OpCode::RunResume,
             0x63 => OpCode::RunAnnotate,
             0x64 => OpCode::RunDelete,
+            0x68 => OpCode::KeyWindow,
             _ => return None,
         })
     }

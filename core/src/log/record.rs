@@ -13,7 +13,29 @@ use super::{
 use crate::Result;
 
 /// Flag of a record: an idempotency key follows.
-pub(super) const FLAG_IDEMPOTENCY_KEY: u64 = 1;
+pub(super) const FLAG_KEY: u64 = 1;
+/// Flag of a record with a key: what tells its contents from others follows.
+pub(super) const FLAG_FINGERPRINT: u64 = 2;
+/// Flag of a record with a key: what the transaction came to follows.
+pub(super) const FLAG_RESULT: u64 = 4;
+
+/// An idempotency key, and what is remembered with it. Rule F-14.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnceKey<'a> {
+    /// The caller's key.
+    pub key: &'a [u8],
+    /// What the caller gave to tell its contents from others under the same key; empty for none.
+    pub fingerprint: &'a [u8],
+    /// What the transaction came to, one value; empty for none.
+    pub result: &'a [u8],
+}
+
+impl<'a> OnceKey<'a> {
+    /// A key, and nothing with it.
+    pub const fn new(key: &'a [u8]) -> Self {
+        OnceKey { key, fingerprint: &[], result: &[] }
+    }
+}
 
 /// What every record of a transaction begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +47,7 @@ pub struct RecordHeader<'a> {
     /// When the transaction was committed, in microseconds since 1970, by the host's clock.
     pub time_micros: u64,
     /// The caller's key for noticing that the transaction was committed before; not in a [`FrameType::Part`].
-    pub idempotency_key: Option<&'a [u8]>,
+    pub idempotency_key: Option<OnceKey<'a>>,
     /// In a [`FrameType::Part`] its number, from 0 on; in a [`FrameType::Commit`] how many parts there are before it;
     /// `None` in a [`FrameType::Transaction`].
     pub part: Option<u32>,
@@ -71,10 +93,18 @@ impl<'b> RecordWriter<'b> {
         varint::write(buffer, header.time_micros);
         match header.idempotency_key {
             None => buffer.push(0),
-            Some(key) => {
-                varint::write(buffer, FLAG_IDEMPOTENCY_KEY);
-                varint::write(buffer, wide(key.len()));
-                buffer.extend_from_slice(key);
+            Some(once) => {
+                let with = [
+                    (FLAG_KEY, Some(once.key)),
+                    (FLAG_FINGERPRINT, some(once.fingerprint)),
+                    (FLAG_RESULT, some(once.result)),
+                ];
+                let given = || with.iter().filter_map(|(flag, bytes)| Some((flag, (*bytes)?)));
+                varint::write(buffer, given().map(|(flag, _)| flag).sum());
+                for (_, bytes) in given() {
+                    varint::write(buffer, wide(bytes.len()));
+                    buffer.extend_from_slice(bytes);
+                }
             }
         }
         if let Some(part) = header.part {
@@ -141,6 +171,11 @@ impl<'b> RecordWriter<'b> {
     pub fn payload_bytes(&self) -> usize {
         self.buffer.len() - self.start
     }
+}
+
+/// What is left out where it is empty.
+fn some(bytes: &[u8]) -> Option<&[u8]> {
+    (!bytes.is_empty()).then_some(bytes)
 }
 
 /// 0 for none, otherwise 1 + how many segments back, and the offset in units of the frame alignment: back from this

@@ -8,12 +8,12 @@ use super::{
     FRAME_ALIGNMENT, FrameType, LogPosition, Op, OpCode, SEGMENT_HEADER_BYTES,
     fields::wide,
     names::segment_name,
-    record::{FLAG_IDEMPOTENCY_KEY, RecordHeader},
+    record::{FLAG_FINGERPRINT, FLAG_KEY, FLAG_RESULT, OnceKey, RecordHeader},
     varint::{Malformed, Reader},
 };
 use crate::{
     Error, Result,
-    limits::{IDEMPOTENCY_KEY_BYTES_MAX, KEY_BYTES_MAX, SEQ_MAX},
+    limits::{FINGERPRINT_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, KEY_BYTES_MAX, RESULT_BYTES_MAX, SEQ_MAX},
 };
 
 /// A record whose every byte has been checked. Copying it copies a few words.
@@ -227,15 +227,7 @@ fn read_header<'a>(reader: &mut Reader<'a>, frame_type: FrameType) -> Result<Rec
     }
     let time_micros = reader.varint()?;
     let flags = reader.varint()?;
-    if flags > FLAG_IDEMPOTENCY_KEY {
-        return Err(Fault::Newer("record flags", flags, FLAG_IDEMPOTENCY_KEY));
-    }
-    let idempotency_key = if flags == 0 { None } else { Some(reader.length_and_bytes()?) };
-    if let Some(key) = idempotency_key
-        && (key.len() > IDEMPOTENCY_KEY_BYTES_MAX || frame_type == FrameType::Part)
-    {
-        return Err(Fault::Rule("F-14", "an idempotency key is over the limit, or in a part"));
-    }
+    let idempotency_key = if flags == 0 { None } else { Some(read_once(reader, flags, frame_type)?) };
     let part = match frame_type {
         FrameType::Transaction => None,
         FrameType::Part | FrameType::Commit => {
@@ -245,6 +237,33 @@ fn read_header<'a>(reader: &mut Reader<'a>, frame_type: FrameType) -> Result<Rec
         FrameType::Mark | FrameType::Opening => return Err(Fault::Rule("F-13", "this frame holds no record")),
     };
     Ok(RecordHeader { seq, mark, time_micros, idempotency_key, part })
+}
+
+/// An idempotency key, and what stands with it.
+#[cold]
+fn read_once<'a>(reader: &mut Reader<'a>, flags: u64, frame_type: FrameType) -> Result<OnceKey<'a>, Fault> {
+    const ALL: u64 = FLAG_KEY | FLAG_FINGERPRINT | FLAG_RESULT;
+    if flags > ALL {
+        return Err(Fault::Newer("record flags", flags, ALL));
+    }
+    if flags & FLAG_KEY == 0 || frame_type == FrameType::Part {
+        return Err(Fault::Rule("F-14", "an idempotency key in a part, or what belongs to one without it"));
+    }
+    let mut field = |flag, limit| {
+        let bytes = if flags & flag == 0 { return Ok(&[][..]) } else { reader.length_and_bytes()? };
+        if bytes.len() > limit || (bytes.is_empty() && flag != FLAG_KEY) {
+            return Err(Fault::Rule(
+                "F-14",
+                "an idempotency key, its fingerprint or its result is over the limit, or empty",
+            ));
+        }
+        Ok(bytes)
+    };
+    Ok(OnceKey {
+        key: field(FLAG_KEY, IDEMPOTENCY_KEY_BYTES_MAX)?,
+        fingerprint: field(FLAG_FINGERPRINT, FINGERPRINT_BYTES_MAX)?,
+        result: field(FLAG_RESULT, RESULT_BYTES_MAX)?,
+    })
 }
 
 /// Space, previous position and number of operations.

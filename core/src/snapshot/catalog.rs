@@ -8,10 +8,10 @@ use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
 use super::{SnapshotMeta, fields::Fields, layout::wide};
 use crate::{
     Result, StoreId,
-    limits::{IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_WINDOW, SEQ_MAX},
-    log::{FRAME_ALIGNMENT, LogPosition, SEGMENT_HEADER_BYTES, varint},
+    limits::{FINGERPRINT_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_WINDOW_MAX, RESULT_BYTES_MAX, SEQ_MAX},
+    log::{FRAME_ALIGNMENT, LogPosition, OnceKey, SEGMENT_HEADER_BYTES, varint},
     planted::{self, Planted},
-    state::{Ended, Ending, IdempotencyWindow, Run, RunBegun, RunRecord, Space, SpaceNumber, State},
+    state::{Ended, Ending, IdempotencyWindow, Run, RunBegun, RunRecord, Space, SpaceNumber, State, WindowBounds},
     transaction::PROVISIONAL,
     tree::Tree,
     value::Value,
@@ -252,10 +252,16 @@ pub(super) fn check_segments(mut fields: Fields<'_>, state: &State) -> Result<()
 pub(super) fn encode_window(window: &IdempotencyWindow) -> Vec<u8> {
     let mut out = Vec::new();
     let saved = if planted::active(Planted::IdempotencyWindowNotSaved) { 0 } else { window.len() };
+    varint::write(&mut out, window.bounds.keys);
+    varint::write(&mut out, window.bounds.age_micros.unwrap_or(0));
+    varint::write(&mut out, window.forgotten_seq);
     varint::write(&mut out, wide(saved));
-    for (key, seq) in window.entries().take(saved) {
+    for (key, kept) in window.entries().take(saved) {
         write_bytes(&mut out, key);
-        varint::write(&mut out, seq);
+        varint::write(&mut out, kept.seq);
+        varint::write(&mut out, kept.time_micros);
+        write_bytes(&mut out, &kept.fingerprint);
+        write_bytes(&mut out, &kept.result);
     }
     out
 }
@@ -263,19 +269,30 @@ pub(super) fn encode_window(window: &IdempotencyWindow) -> Vec<u8> {
 /// Reads the idempotency window of a state with this seq.
 pub(super) fn decode_window(mut fields: Fields<'_>, seq: u64) -> Result<IdempotencyWindow> {
     let mut window = IdempotencyWindow::default();
+    window.bounds.keys = IDEMPOTENCY_WINDOW_MAX;
+    let (keys, age_micros, forgotten_seq) = (fields.varint()?, fields.varint()?, fields.varint()?);
     let count = fields.varint()?;
-    if count > wide(IDEMPOTENCY_WINDOW) {
-        return Err(fields.corrupt(format!("{count} keys, the window holds {IDEMPOTENCY_WINDOW}")));
+    if !(1..=IDEMPOTENCY_WINDOW_MAX).contains(&keys) || count > keys || forgotten_seq > seq {
+        return Err(fields.corrupt(format!("{count} keys of {keys}, and those up to seq {forgotten_seq} are gone")));
     }
+    let mut last = forgotten_seq;
     for _ in 0..count {
         let key = fields.length_and_bytes()?;
-        let at = fields.varint()?;
-        if key.len() > IDEMPOTENCY_KEY_BYTES_MAX || at > seq {
-            return Err(fields.corrupt(format!("a key of {} bytes from seq {at}", key.len())));
+        let (at, time_micros) = (fields.varint()?, fields.varint()?);
+        let once = OnceKey { key, fingerprint: fields.length_and_bytes()?, result: fields.length_and_bytes()? };
+        let fits = key.len() <= IDEMPOTENCY_KEY_BYTES_MAX
+            && once.fingerprint.len() <= FINGERPRINT_BYTES_MAX
+            && once.result.len() <= RESULT_BYTES_MAX;
+        if !fits || at <= last || at > seq {
+            return Err(fields.corrupt(format!("a key of {} bytes from seq {at} behind seq {last}", key.len())));
         }
-        window.insert(key, at);
+        last = at;
+        window.insert(&once, at, time_micros);
     }
     fields.finish()?;
+    // Only now: what is in a snapshot was within its bounds when it was written.
+    window.bounds = WindowBounds { keys, age_micros: Some(age_micros).filter(|age| *age != 0) };
+    window.forgotten_seq = forgotten_seq;
     Ok(window)
 }
 

@@ -8,8 +8,9 @@
 use alloc::{borrow::Cow, collections::BTreeMap, format, sync::Arc, vec::Vec};
 
 use super::{
-    BatchIndex, EventBytes, Family, Run, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, Space, SpaceNumber,
-    State, StreamInfo, batch_key, batch_prefix, decode_body, entry_kind, parse_batch_key, run::Ended,
+    BatchIndex, DEFAULT_SPACE, EventBytes, Family, Run, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, Space,
+    SpaceNumber, State, StreamInfo, batch_key, batch_prefix, decode_body, entry_kind, idempotency::decode_bounds,
+    parse_batch_key, run::Ended,
 };
 use crate::{
     Error, Result, RunId,
@@ -132,8 +133,8 @@ impl State {
                 self.touch(group.space, header.seq, transaction.at);
             }
         }
-        if let Some(key) = header.idempotency_key.filter(|_| !planted::active(Planted::IdempotencyKeyForgotten)) {
-            self.idempotency.insert(key, header.seq);
+        if let Some(once) = header.idempotency_key.filter(|_| !planted::active(Planted::IdempotencyKeyForgotten)) {
+            self.idempotency.insert(&once, header.seq, header.time_micros);
         }
         self.seq = header.seq;
         self.time_micros = header.time_micros;
@@ -207,6 +208,7 @@ impl State {
             OpCode::RunDelete => return self.delete_run(number, op, place),
             OpCode::RunEnd if planted::active(Planted::RunEndForgotten) => return Ok(()),
             OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate => return self.change_run(number, op, place),
+            OpCode::KeyWindow => return self.change_window(number, op, place),
             _ => {}
         }
         let Some(space) = self.space_mut(number) else {
@@ -230,7 +232,15 @@ impl State {
             OpCode::StreamDelete => space.delete_stream(op, place),
             OpCode::TracePut => space.put_trace(op, place),
             OpCode::RunBegin | OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate | OpCode::RunDelete => Ok(()),
+            OpCode::KeyWindow => Ok(()),
         }
+    }
+
+    fn change_window(&mut self, number: SpaceNumber, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
+        let bounds = decode_bounds(op.body).filter(|_| number == DEFAULT_SPACE && op.key.is_empty());
+        let malformed = || place.corrupt(op, "F-39", format!("bounds of {} bytes in space {number}", op.body.len()));
+        self.idempotency.set_bounds(bounds.ok_or_else(malformed)?);
+        Ok(())
     }
 
     fn begin_run(&mut self, number: SpaceNumber, op: &Op<'_>, place: &Place<'_>) -> Result<()> {

@@ -20,7 +20,7 @@ use rpds::RedBlackTreeMapSync;
 
 pub(crate) use self::{
     apply::Appended,
-    idempotency::IdempotencyWindow,
+    idempotency::{IdempotencyWindow, KeptKey, WindowBounds, encode_bounds},
     run::{Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body},
     stream::{next_link, read_event},
 };

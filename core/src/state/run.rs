@@ -339,9 +339,3 @@ impl Body for RunAnnotated {
         Ok(Self { labels: required(labels, "labels")?, metadata })
     }
 }
-
-impl Serialize for RunId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}

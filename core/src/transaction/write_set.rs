@@ -16,7 +16,7 @@ use crate::{
     error::check_limit,
     limits::{KEY_BYTES_MAX, PART_BYTES_TARGET, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX},
     log::{
-        OpCode,
+        OnceKey, OpCode,
         varint::{self, Reader},
     },
     primitive::access::PendingStream,
@@ -71,6 +71,10 @@ pub(crate) struct WriteSet {
     /// rolled back: its number is not used again, because handles with it may still be around.
     pub(crate) new_runs: Vec<Option<RunId>>,
     pub(crate) idempotency_key: Option<Vec<u8>>,
+    /// What tells the contents under the key from others; empty for none.
+    pub(crate) fingerprint: Vec<u8>,
+    /// What the transaction comes to, to be remembered with the key; empty for none.
+    pub(crate) result: Vec<u8>,
 }
 
 /// Writes that compete for one place share a slot: a later one replaces an earlier one.
@@ -115,7 +119,8 @@ impl WriteSet {
 
     /// Upper bound of the bytes that the operations take in the log.
     pub(crate) fn encoded_bytes(&self) -> usize {
-        self.encoded_bytes + self.idempotency_key.as_ref().map_or(0, |key| key.len() + OP_OVERHEAD)
+        let once = |key: &Vec<u8>| key.len() + self.fingerprint.len() + self.result.len() + 3 * OP_OVERHEAD;
+        self.encoded_bytes + self.idempotency_key.as_ref().map_or(0, once)
     }
 
     pub(crate) fn key(&self, write: &Write) -> &[u8] {
@@ -145,6 +150,12 @@ impl WriteSet {
                 None => WriteBody::Events { count: 0, bytes: &[] },
             },
         }
+    }
+
+    /// The idempotency key with what is remembered with it.
+    pub(crate) fn once(&self) -> Option<OnceKey<'_>> {
+        let key = self.idempotency_key.as_deref()?;
+        Some(OnceKey { key, fingerprint: &self.fingerprint, result: &self.result })
     }
 
     /// The id of a run that the transaction begins and has not rolled back.

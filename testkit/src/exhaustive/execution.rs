@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use foldb_core::{Db, Error, ErrorKind, Options, Result, storage::Storage};
+use foldb_core::{Db, Error, ErrorKind, Options, Result, limits::IDEMPOTENCY_WINDOW, storage::Storage};
 
 use super::{
     contents::{Contents, Glance},
@@ -22,8 +22,10 @@ pub(super) struct Execution {
     pub(super) disk: CrashStorage,
     /// The contents after the commit of a seq. More than one where a commit was lost and its seq given again.
     pub(super) history: BTreeMap<u64, Vec<Contents>>,
-    /// The idempotency keys that were used, with the seqs of their commits.
-    pub(super) once: Vec<(String, u64)>,
+    /// The idempotency keys that were used, with the seqs of their commits and what came of them.
+    pub(super) once: Vec<(String, u64, i64)>,
+    /// From the commit of a seq on at most so many of them are remembered.
+    pub(super) windows: Vec<(u64, usize)>,
     /// How many snapshots were taken.
     pub(super) snapshots: usize,
     /// For each promise: after which operation of the disk it was given, and up to which seq.
@@ -57,11 +59,17 @@ impl Execution {
             disk: disk.clone(),
             history: BTreeMap::from([(0, vec![Contents::default()])]),
             once: Vec::new(),
+            windows: vec![(0, IDEMPOTENCY_WINDOW)],
             snapshots: 0,
             promises: Vec::new(),
             right: HashMap::new(),
         };
         Runner::new(workload, disk, execution)?.run()
+    }
+
+    /// How many idempotency keys a store that ends with this seq remembers at most.
+    pub(super) fn window_at(&self, seq: u64) -> usize {
+        self.windows.iter().rev().find(|(from, _)| *from <= seq).map_or(IDEMPOTENCY_WINDOW, |(_, keys)| *keys)
     }
 
     /// Says that a commit was promised after so many operations of the disk.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: an image that is judged is never changed; each opening works on a copy that shares its pages.
 
-use foldb_core::{Db, Result, TransactionOptions, limits::IDEMPOTENCY_WINDOW, storage::Storage};
+use foldb_core::{Db, Result, TransactionOptions, storage::Storage};
 
 use super::{
     contents::Glance,
@@ -152,12 +152,18 @@ fn work_on(execution: &Execution, workload: &Workload, recovered: &Recovery) -> 
 fn do_once_again<S: Storage>(execution: &Execution, db: &Db<S>, seq: u64) -> Result<()> {
     // Where a seq was given twice, the key may be that of the commit that was lost.
     let surely = |at: &u64| execution.history.get(at).is_some_and(|contents| contents.len() == 1);
-    let there = execution.once.iter().rev().filter(|(_, at)| *at <= seq).take(IDEMPOTENCY_WINDOW);
-    for (key, _) in there.filter(|(_, at)| surely(at)) {
+    let there = execution.once.iter().rev().filter(|(_, at, _)| *at <= seq).take(execution.window_at(seq));
+    for (key, _, sum) in there.filter(|(_, at, _)| surely(at)) {
         let options = TransactionOptions::new().idempotency_key(key);
-        let ((), receipt) = db.transaction_with(&options, |tx| tx.kv().put("done twice", key.as_str()))?;
+        let (found, receipt) = db.once_with(&options, |tx| {
+            tx.kv().put("done twice", key.as_str())?;
+            Ok(0)
+        })?;
         if !receipt.deduplicated {
             return Err(wrong(format!("{key} is done twice, again after the crash")));
+        }
+        if found != *sum {
+            return Err(wrong(format!("{key} came to {sum} and is told as {found} after the crash")));
         }
     }
     Ok(())

@@ -3,6 +3,8 @@
 //! Invariant: what is expected follows from the steps. A step that the store must refuse (a conflict, a full disk, a lost
 //! write) fails the workload where it is not refused.
 
+use core::time::Duration;
+
 use foldb_core::{
     Db, Durability, Error, ErrorKind, Result, RunId, RunOptions, TransactionOptions,
     limits::IDEMPOTENCY_WINDOW,
@@ -98,6 +100,7 @@ impl<'a> Runner<'a> {
                 }
             }
             Step::Once { key } => self.once(*key)?,
+            Step::RememberLess => self.remember_less()?,
             Step::Conflict => self.conflict()?,
             Step::Phantom => self.phantom()?,
             Step::Rollback => self.rollback()?,
@@ -232,22 +235,57 @@ impl<'a> Runner<'a> {
     fn once(&mut self, key: u8) -> Result<()> {
         let key = format!("payment {key}");
         let used = &self.execution.once;
-        let remembered = used[used.len().saturating_sub(IDEMPOTENCY_WINDOW)..].iter().any(|(used, _)| *used == key);
+        let window = self.execution.window_at(u64::MAX);
+        let remembered = used[used.len().saturating_sub(window)..].iter().any(|(used, _, _)| *used == key);
         let options = TransactionOptions::new().idempotency_key(&key);
-        let ((), receipt) = self.db().transaction_with(&options, |tx| tx.kv().add_i64("paid", 5))?;
+        let mut ran = false;
+        let (sum, receipt) = self.db().once_with(&options, |tx| {
+            ran = true;
+            tx.kv().add_i64("paid", 5)?;
+            tx.kv().get_or("paid", 0_i64)
+        })?;
+        if ran == receipt.deduplicated {
+            return Err(wrong(format!("{key}: the closure ran is {ran}, and so is that it was done before")));
+        }
         if receipt.deduplicated != remembered {
             let what = if remembered { "is done twice" } else { "is taken for one that was done before" };
             return Err(wrong(format!("{key} {what}")));
+        }
+        let first = used.iter().rev().find(|(used, _, _)| *used == key).map(|(_, _, sum)| *sum);
+        let expected = first.filter(|_| remembered).unwrap_or(self.paid + 5);
+        if sum != expected {
+            return Err(wrong(format!("{key} came to {expected} and is told as {sum}")));
         }
         if remembered {
             return Ok(());
         }
         self.paid += 5;
         self.now.set(DEFAULT_SPACE, "kv", "paid", &self.paid.to_string());
-        self.execution.once.push((key, receipt.seq));
-        self.now.set_idempotency_keys(self.execution.once.len().min(IDEMPOTENCY_WINDOW));
+        self.execution.once.push((key, receipt.seq, sum));
+        if window < IDEMPOTENCY_WINDOW {
+            // Each commit is a millisecond younger than the one before.
+            self.execution.windows.push((receipt.seq, 1));
+        }
+        self.set_idempotency_keys();
         self.committed();
         Ok(())
+    }
+
+    /// Two keys are remembered from now on, and from the next key on that alone: the others are too old.
+    fn remember_less(&mut self) -> Result<()> {
+        self.db().set_idempotency_window(2, Some(Duration::from_micros(1)))?;
+        let seq = self.db().view().seq();
+        if self.execution.window_at(u64::MAX) == IDEMPOTENCY_WINDOW {
+            self.execution.windows.push((seq, 2));
+            self.set_idempotency_keys();
+            self.committed();
+        }
+        Ok(())
+    }
+
+    fn set_idempotency_keys(&mut self) {
+        let remembered = self.execution.once.len().min(self.execution.window_at(u64::MAX));
+        self.now.set_idempotency_keys(remembered);
     }
 
     /// A transaction decides by a pair that somebody else changes meanwhile.
@@ -398,7 +436,8 @@ impl<'a> Runner<'a> {
         if self.execution.history.range(seq + 1..).next().is_none() {
             return Ok(());
         }
-        self.execution.once.retain(|(_, at)| *at <= seq);
+        self.execution.once.retain(|(_, at, _)| *at <= seq);
+        self.execution.windows.retain(|(from, _)| *from <= seq);
         let db = self.db();
         let counter = db.kv().get::<i64>("sum")?.unwrap_or(0);
         let paid = db.kv().get::<i64>("paid")?.unwrap_or(0);

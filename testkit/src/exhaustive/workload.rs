@@ -44,6 +44,8 @@ pub enum Step {
     BeginRun,
     /// Ends the run that was begun last.
     EndRun,
+    /// Fewer idempotency keys are remembered from now on, and not for long.
+    RememberLess,
     /// A commit with an idempotency key, which is done once however often it is asked for.
     Once {
         /// The key.
@@ -134,7 +136,8 @@ impl Workload {
     pub fn named() -> Vec<Self> {
         use Step::{
             Append, BeginRun, Close, Conflict, Delete, EndRun, FailAnchor, FailMark, FailSnapshot, FailSync, FailWrite,
-            FullDisk, Kill, LostSnapshot, Many, Mixed, Phantom, Reopen, Rollback, Snapshot, Sync, Tick, Trim,
+            FullDisk, Kill, LostSnapshot, Many, Mixed, Phantom, RememberLess, Reopen, Rollback, Snapshot, Sync, Tick,
+            Trim,
         };
         let roomy = |name, durability, steps: &[Step]| Self::new(name, durability, ROOMY_SEGMENT, steps);
         let small = |name, durability, steps: &[Step]| Self::new(name, durability, SMALLEST_SEGMENT, steps);
@@ -174,6 +177,11 @@ impl Workload {
             small("many-at-once", STRICT, &[put(1), Many { keys: 70, len: 8 }, put(2)]),
             roomy("isolation", STRICT, &[put(1), Conflict, Phantom, Rollback]),
             roomy("once", STRICT, &[once(1), once(2), once(1), Kill, once(2), once(3), Reopen, once(1)]),
+            roomy(
+                "once-not-for-long",
+                STRICT,
+                &[once(1), once(2), once(3), RememberLess, once(2), once(4), Snapshot, Kill, once(4), RememberLess],
+            ),
             roomy("once-in-snapshots", STRICT, &[once(1), Snapshot, once(2), Reopen, once(1), once(2)]),
             roomy("trimmed", STRICT, &[Append { events: 4 }, Append { events: 4 }, Trim, Append { events: 1 }]),
             roomy("failed-write", STRICT, &[put(1), FailWrite, put(2), Mixed, FailWrite]),

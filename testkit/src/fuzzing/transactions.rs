@@ -235,19 +235,22 @@ fn keyed(db: &Db<MemStorage>, model: &mut Model, key: u8, operation: &Operation)
     let options = foldb_core::TransactionOptions::new().idempotency_key([key]);
     let mut draft = model.clone();
     let mut expected = true;
-    let done = db.transaction_with(&options, |tx| {
+    let before = model.keys.get(&key).copied();
+    let next = db.view().seq() + 1;
+    let done = db.once_with(&options, |tx| {
+        assert_eq!(before, None, "what was done before is not begun again");
         expected = draft.default.apply(operation);
-        operate((tx.kv(), tx.json(), tx.events(), tx.state()), operation)
+        operate((tx.kv(), tx.json(), tx.events(), tx.state()), operation)?;
+        Ok(next)
     });
-    let Ok(((), receipt)) = done else {
-        return assert!(!expected, "{operation:?} {done:?}");
+    let Ok((result, receipt)) = done else {
+        return assert!(!expected && before.is_none(), "{operation:?} {done:?}");
     };
-    match model.keys.get(&key) {
-        Some(seq) => assert_eq!(receipt.seq, *seq, "the first commit with this key"),
-        None => {
-            draft.keys.insert(key, receipt.seq);
-            *model = draft;
-        }
+    assert_eq!(receipt.seq, before.unwrap_or(next), "the first commit with this key");
+    assert_eq!(result, receipt.seq, "the result of the first commit with this key");
+    if before.is_none() {
+        draft.keys.insert(key, receipt.seq);
+        *model = draft;
     }
 }
 

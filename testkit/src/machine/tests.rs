@@ -164,8 +164,9 @@ fn evidence_is_read_as_the_format_says() {
     let mut damaged = image.clone();
     damaged.flip_bit(&name, u64::try_from(last.begin).unwrap(), 0);
     assert_eq!(evidence.proven_by(&image, &damaged), 3, "the anchors say what the mark said");
-    let killed = machine.attach().unwrap();
-    let db = Db::open(killed, Arc::new(super::SimHost::new(2)), Options::new()).unwrap();
+    // Another process, which says nothing at its end.
+    machine.kill();
+    let db = Db::open(machine.attach().unwrap(), Arc::new(super::SimHost::new(2)), Options::new()).unwrap();
     db.kv().put("a", 4).unwrap();
     let image = machine.live_image();
     let evidence = Evidence::of(&image);

@@ -183,8 +183,14 @@ impl Frames<'_> {
                 "file": self.file.name, "offset": offset, "frame": name, "seq": header.seq, "durable_seq": header.mark,
                 "time_micros": header.time_micros, "ops": ops, "bytes": bytes,
             });
-            if let Some(key) = header.idempotency_key {
-                object["idempotency_key"] = crate::value::key_to_json(key);
+            if let Some(once) = header.idempotency_key {
+                object["idempotency_key"] = crate::value::key_to_json(once.key);
+                if !once.fingerprint.is_empty() {
+                    object["fingerprint"] = crate::value::key_to_json(once.fingerprint);
+                }
+                if !once.result.is_empty() {
+                    object["result_bytes"] = once.result.len().into();
+                }
             }
             if self.args.ops {
                 object["operations"] = operations(record);

@@ -6,14 +6,14 @@ use proptest::prelude::*;
 
 use super::{
     super::{
-        FrameOutcome, FrameSeal, FrameType, LogPointer, LogPosition, Op, OpCode, RecordHeader, RecordView,
+        FrameOutcome, FrameSeal, FrameType, LogPointer, LogPosition, OnceKey, Op, OpCode, RecordHeader, RecordView,
         RecordWriter, peek_seq_and_mark, read_frame, read_mark, varint, write_mark,
     },
     golden, hex,
 };
 use crate::{
     Error,
-    limits::{IDEMPOTENCY_KEY_BYTES_MAX, KEY_BYTES_MAX, SEQ_MAX},
+    limits::{FINGERPRINT_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, KEY_BYTES_MAX, RESULT_BYTES_MAX, SEQ_MAX},
 };
 
 const AT: LogPosition = LogPosition { segment: 9, offset: 4096 };
@@ -51,7 +51,7 @@ fn numbers(values: &[u64]) -> Vec<u8> {
 
 #[test]
 fn a_record_has_these_bytes() {
-    let header = RecordHeader { seq: 300, mark: 290, idempotency_key: Some(b"idem"), ..header(300) };
+    let header = RecordHeader { seq: 300, mark: 290, idempotency_key: Some(OnceKey::new(b"idem")), ..header(300) };
     let mut payload = vec![];
     let mut writer = RecordWriter::begin(&mut payload, &header, AT, 2);
     writer.group(0, None, 1);
@@ -127,7 +127,7 @@ fn offsets_of_bodies_lead_to_the_bytes_in_the_segment() {
 
 #[test]
 fn every_cut_and_every_appended_byte_is_refused() {
-    let header = RecordHeader { idempotency_key: Some(b"idem"), ..header(300) };
+    let header = RecordHeader { idempotency_key: Some(OnceKey::new(b"idem")), ..header(300) };
     let payload = record(&header, Some(LogPosition { segment: 9, offset: 128 }), b"key", b"body");
     assert!(RecordView::parse(&payload, FrameType::Transaction, AT).is_ok());
     for len in 0..payload.len() {
@@ -150,10 +150,10 @@ fn an_unknown_operation_is_newer_and_names_file_offset_and_code() {
     else {
         panic!()
     };
-    assert_eq!((what, found, supported), ("operation code", 0x70, 0x64));
+    assert_eq!((what, found, supported), ("operation code", 0x70, 0x68));
     assert!(file.starts_with("log-00000000000000000009, offset "), "{file}");
     // An unknown flag.
-    let flags = numbers(&[2, 1, 0, 2, 0]);
+    let flags = numbers(&[2, 1, 0, 8, 0]);
     assert!(matches!(
         RecordView::parse(&flags, FrameType::Transaction, AT),
         Err(Error::Newer { what: "record flags", .. })
@@ -167,7 +167,10 @@ fn limits_and_rules_of_the_header_are_checked() {
     assert_eq!(rule(&numbers(&[1, 0, 0, 0, 0])), "F-16");
     assert_eq!(rule(&numbers(&[0, 0, 0, 0, 0])), "F-16");
     let long = vec![0; IDEMPOTENCY_KEY_BYTES_MAX + 1];
-    assert_eq!(rule(&record(&RecordHeader { idempotency_key: Some(&long), ..header(2) }, None, b"", b"")), "F-14");
+    assert_eq!(
+        rule(&record(&RecordHeader { idempotency_key: Some(OnceKey::new(&long)), ..header(2) }, None, b"", b"")),
+        "F-14"
+    );
     assert_eq!(rule(&record(&header(2), None, &[0; KEY_BYTES_MAX + 1], b"")), "F-18");
     assert!(RecordView::parse(&record(&header(2), None, &[0; KEY_BYTES_MAX], b""), FrameType::Transaction, AT).is_ok());
     assert_eq!(rule(&numbers(&[2, 1, 0, 0, 1, 3, 0, 0])), "F-17");
@@ -176,7 +179,16 @@ fn limits_and_rules_of_the_header_are_checked() {
     assert_eq!(refused(&numbers(&[2, 1, 0, 0]), FrameType::Mark).1, "F-13");
     // A huge count costs nothing: it fails at the first group that is not there.
     assert_eq!(rule(&numbers(&[2, 1, 0, 0, u64::MAX])), "F-1");
-    let keyed_part = RecordHeader { idempotency_key: Some(b"key"), part: Some(0), ..header(2) };
+    // What belongs to a key stands with one, within its limits, and is left out where there is none.
+    assert_eq!(rule(&numbers(&[2, 1, 0, 2, 1, 7, 0])), "F-14");
+    assert_eq!(rule(&numbers(&[2, 1, 0, 3, 1, 7, 0, 0])), "F-14");
+    for (fingerprint, result) in [(FINGERPRINT_BYTES_MAX + 1, 1), (1, RESULT_BYTES_MAX + 1)] {
+        let (fingerprint, result) = (vec![1; fingerprint], vec![2; result]);
+        let once = OnceKey { key: b"key", fingerprint: &fingerprint, result: &result };
+        let header = RecordHeader { idempotency_key: Some(once), ..header(2) };
+        assert_eq!(rule(&record(&header, None, b"", b"")), "F-14");
+    }
+    let keyed_part = RecordHeader { idempotency_key: Some(OnceKey::new(b"key")), part: Some(0), ..header(2) };
     assert_eq!(refused(&record(&keyed_part, None, b"", b""), FrameType::Part).1, "F-14");
     assert!(RecordView::parse(&record(&keyed_part, None, b"", b""), FrameType::Commit, AT).is_ok());
 }
@@ -242,9 +254,11 @@ proptest! {
     #[test]
     fn a_record_is_read_as_it_was_written(
         groups in arbitrary_groups(), seq in 1..=SEQ_MAX, back in 1..=SEQ_MAX, time_micros: u64,
-        key in prop::option::of(prop::collection::vec(any::<u8>(), 0..40)), part in prop::option::of(any::<u32>()),
+        key in prop::option::of(prop::collection::vec(any::<u8>(), 0..40)), fingerprint in prop::collection::vec(any::<u8>(), 0..9),
+        result in prop::collection::vec(any::<u8>(), 0..200), part in prop::option::of(any::<u32>()),
     ) {
-        let header = RecordHeader { seq, mark: seq.saturating_sub(back), time_micros, idempotency_key: key.as_deref(), part };
+        let once = key.as_deref().map(|key| OnceKey { key, fingerprint: &fingerprint, result: &result });
+        let header = RecordHeader { seq, mark: seq.saturating_sub(back), time_micros, idempotency_key: once, part };
         let frame_type = if part.is_some() { FrameType::Commit } else { FrameType::Transaction };
         let mut payload = vec![];
         let mut writer = RecordWriter::begin(&mut payload, &header, AT, groups.len() as u64);

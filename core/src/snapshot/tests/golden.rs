@@ -21,13 +21,13 @@ fn the_snapshot_of_an_empty_state_has_these_bytes() {
         "01 03 8020 01 00 00 00 00 00 5c0020e4",
         // Leaf index: the default space has no leaf.
         "03 0500000000000000 00 8def02d2",
-        // Segment table and idempotency window: empty.
+        // Segment table: empty. Idempotency window: at most 65,536 keys of any age, none forgotten, none there.
         "04 0500000000000000 00 8def02d2",
-        "05 0500000000000000 00 8def02d2",
+        "05 0a00000000000000 808004 00 00 00 be92f691",
         // End: store, generation 1, checksums of no pages and of the headers.
-        "06 2400000000000000 30313233343536373839616263646566 0100000000000000 00000000 db9a5a61 57787e26",
+        "06 2400000000000000 30313233343536373839616263646566 0100000000000000 00000000 0ea9d8a7 79f76b6a",
         // The file's checksum.
-        "86f1c1b4",
+        "20dd6474",
     ];
     assert_eq!(bytes_of(&State::new()), hex(&expected.concat()));
 }
@@ -49,9 +49,9 @@ fn the_snapshot_of_one_key_has_these_bytes() {
         // Leaf index: one leaf with one entry and 36 bytes, no lower bound; no more leaves.
         "03 0c00000000000000 01 24 7b76b1ab 00 00 6bb1eef5",
         "04 0500000000000000 00 8def02d2",
-        "05 0500000000000000 00 8def02d2",
-        "06 2400000000000000 30313233343536373839616263646566 0100000000000000 7b76b1ab e724b45f 1d293cfa",
-        "f91aaf04",
+        "05 0a00000000000000 808004 00 00 00 be92f691",
+        "06 2400000000000000 30313233343536373839616263646566 0100000000000000 7b76b1ab 32173699 33a629b6",
+        "952414a8",
     ];
     assert_eq!(bytes_of(&state), hex(&expected.concat()));
 }

@@ -11,7 +11,8 @@ const WINDOW: usize = 3;
 fn small() -> Vec<u8> {
     let mut state = rich_state(12);
     state.idempotency = Default::default();
-    state.idempotency.insert(b"once", 5);
+    let once = OnceKey { key: b"once", fingerprint: b"of it", result: &[7] };
+    state.idempotency.insert(&once, 5, 3);
     bytes_of(&state)
 }
 
@@ -335,11 +336,22 @@ fn a_window_with_too_many_or_too_long_keys_is_refused() {
         *forged.data(WINDOW) = window;
         open(&file_of(&forged.seal()), &snapshot_name(1)).err().map(|error| rule_of(&error))
     };
-    assert_eq!(refused(vec![0]), None);
-    assert_eq!(refused(vec![1, 1, b'a', 1]), None);
-    assert_eq!(refused(vec![2, 1, b'a', 1]), Some("F-49"));
-    assert_eq!(refused(vec![0, 0]), Some("F-49"));
-    assert_eq!(refused([&[0xff; 9][..], &[1]].concat()), Some("F-49"));
-    assert_eq!(refused([&[1, 0x81, 0x02][..], &[b'x'; 257], &[1]].concat()), Some("F-49"));
-    assert_eq!(refused([&[1, 1, b'a'][..], &[0xff; 8], &[0x7f]].concat()), Some("F-49"), "a key from the future");
+    let of = |window: &[u8]| refused([&[100, 0, 0][..], window].concat());
+    assert_eq!(of(&[0]), None);
+    // Key, seq, time, fingerprint, result.
+    assert_eq!(of(&[1, 1, b'a', 1, 9, 0, 0]), None);
+    assert_eq!(of(&[2, 1, b'a', 1, 9, 0, 0]), Some("F-49"));
+    assert_eq!(of(&[0, 0]), Some("F-49"));
+    assert_eq!(of(&[&[0xff; 9][..], &[1]].concat()), Some("F-49"));
+    assert_eq!(of(&[&[1, 0x81, 0x02][..], &[b'x'; 257], &[1, 9, 0, 0]].concat()), Some("F-49"));
+    assert_eq!(of(&[&[1, 1, b'a', 1, 9, 65][..], &[1; 65], &[0]].concat()), Some("F-49"), "a long fingerprint");
+    assert_eq!(of(&[&[1, 1, b'a', 1, 9, 0, 0x81, 0x20][..], &[1; 4097]].concat()), Some("F-49"), "a long result");
+    assert_eq!(of(&[&[1, 1, b'a'][..], &[0xff; 8], &[0x7f, 9, 0, 0]].concat()), Some("F-49"), "a key from the future");
+    assert_eq!(of(&[2, 1, b'a', 2, 9, 0, 0, 1, b'b', 2, 9, 0, 0]), Some("F-49"), "two keys of one commit");
+    // Bounds that nobody can set, fewer than there are, and a seq that is still to come.
+    assert_eq!(refused(vec![0, 0, 0, 0]), Some("F-49"));
+    assert_eq!(refused(vec![0x81, 0x80, 0x40, 0, 0, 0]), Some("F-49"));
+    assert_eq!(refused(vec![1, 0, 0, 2, 1, b'a', 1, 9, 0, 0, 1, b'b', 2, 9, 0, 0]), Some("F-49"));
+    assert_eq!(refused(vec![1, 0, 0xff, 0xff, 0x7f, 0]), Some("F-49"));
+    assert_eq!(refused(vec![1, 0, 1, 1, 1, b'a', 1, 9, 0, 0]), Some("F-49"), "one that was forgotten is there");
 }

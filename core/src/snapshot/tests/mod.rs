@@ -19,7 +19,7 @@ use core::ops::ControlFlow;
 use super::{SnapshotInfo, SnapshotMeta, catalog::spaces, index::IndexReader, layout, open, verify, write};
 use crate::{
     Error, Result, StoreId,
-    log::{LogPosition, snapshot_name},
+    log::{LogPosition, OnceKey, snapshot_name},
     state::{Ended, Ending, Run, RunBegun, RunRecord, Space, State},
     storage::{MemFile, MemStorage, Storage, StorageFile},
     tree::{Direction, EntryRef, KeyRange, NoPages, PageRef, PageSource, Tree},
@@ -133,8 +133,11 @@ fn rich_state(keys: u64) -> State {
     let mut completed = run(3, Tree::new());
     Arc::make_mut(&mut completed.record).ended = Some(Ended { how: Ending::Completed, micros: 100, message: None });
     add_run(&mut state, completed);
-    for number in 0..20 {
-        state.idempotency.insert(format!("request {}", number * 7 % 20).as_bytes(), number + 1);
+    for number in 0..20_u8 {
+        let key = format!("request {}", u32::from(number) * 7 % 20);
+        let (fingerprint, result) = (&[7; 3][..usize::from(number % 4)], &[1; 200][..usize::from(number) * 9]);
+        let number = u64::from(number);
+        state.idempotency.insert(&OnceKey { key: key.as_bytes(), fingerprint, result }, number + 1, number * 1000);
     }
     state
 }

@@ -109,11 +109,13 @@ fn a_full_idempotency_window_comes_back() {
     let mut state = State::new();
     state.seq = 100_000;
     for number in 0..70_000 {
-        state.idempotency.insert(format!("{number:05}").as_bytes(), number + 1);
+        let key = format!("{number:05}");
+        state.idempotency.insert(&OnceKey::new(key.as_bytes()), number + 1, number);
     }
     let (opened, _) = open(&file_of(&bytes_of(&state)), &snapshot_name(1)).unwrap();
     assert_same(&state, &NoPages, &opened, &NoPages);
-    assert_eq!(opened.idempotency.get(b"69999"), Some(70_000));
+    assert_eq!(opened.idempotency.get(b"69999").map(|kept| kept.seq), Some(70_000));
+    assert_eq!(opened.idempotency.forgotten_seq, 70_000 - 65_536);
     assert_eq!(opened.idempotency.get(b"00000"), None);
 }
 

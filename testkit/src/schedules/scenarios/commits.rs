@@ -1,6 +1,6 @@
 //! Commits that meet: group commit, failures, both sorts of transactions, rotation.
 
-use foldb_core::{Error, ErrorKind, Result, TransactionOptions};
+use foldb_core::{Error, ErrorKind, Result, Transaction, TransactionOptions};
 use shuttle::thread;
 
 use super::super::{
@@ -347,7 +347,12 @@ fn one_key() {
             let (world, db) = (&world, &db);
             scope.spawn(move || {
                 let options = TransactionOptions::new().idempotency_key("once").durability(durability);
-                let ((), receipt) = db.transaction_with(&options, |tx| tx.kv().add_i64("count", 1)).unwrap();
+                let count = |tx: &Transaction<'_, _>| {
+                    tx.kv().add_i64("count", 1)?;
+                    tx.kv().get::<i64>("count")
+                };
+                let (count, receipt) = db.once_with(&options, count).unwrap();
+                assert_eq!(count, Some(1), "all get the result of the one that was committed");
                 if receipt.durable {
                     world.promised(receipt.seq);
                 }
