@@ -150,7 +150,7 @@ fn commits_into_a_directory_that_is_gone_do_not_stay_ok() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("store");
     for take_away in [(|path: &Path| fs::remove_dir_all(path).unwrap()) as fn(&Path), |path| {
-        fs::rename(path, path.with_extension("away")).unwrap()
+        fs::rename(path, path.with_extension("away")).unwrap();
     }] {
         let db = foldb::open(&path).unwrap();
         db.kv().put("before", 1).unwrap();
