@@ -1,11 +1,17 @@
 //! The life of runs, of stores, and of the directories that stores are in.
 
+#[path = "lifecycle/fork.rs"]
+mod fork;
 #[path = "lifecycle/going_on.rs"]
 mod going_on;
+#[path = "lifecycle/handles.rs"]
+mod handles;
 #[path = "lifecycle/modes.rs"]
 mod modes;
 #[path = "lifecycle/opening.rs"]
 mod opening;
+#[path = "lifecycle/place.rs"]
+mod place;
 #[path = "lifecycle/runs.rs"]
 mod runs;
 mod scenario;

@@ -1,4 +1,4 @@
-//! The directory of a store: its lock, and which names in it are on stable media.
+//! The directory of a store: its lock, whether it is still what was opened, and which names in it are on stable media.
 //!
 //! Invariant: when [`Directory::make_names_durable`] returns for a file, the name of that file, and every name that
 //! existed before the call, survives a power failure. Syncing a file does not do that: the name lives in the directory.
@@ -10,6 +10,10 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use foldb_core::storage::StorageError;
+
+use crate::{lock::Lock, place::Place};
+
 /// A moment in the life of the directory, counted in created names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NameEpoch(u64);
@@ -17,8 +21,8 @@ pub(crate) struct NameEpoch(u64);
 /// An open, locked directory. Files keep it alive, so that the lock outlasts every handle that could still write.
 #[derive(Debug)]
 pub(crate) struct Directory {
-    path: PathBuf,
-    lock: File,
+    place: Place,
+    lock: Lock,
     #[cfg(unix)]
     handle: File,
     /// How many names were created. It begins at 1: names of an earlier life of the process may never have been synced.
@@ -28,12 +32,12 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// The directory at `path`, whose lock the caller has taken with the file `lock`.
-    pub(crate) fn new(path: PathBuf, lock: File) -> Result<Self> {
+    /// The directory at `path`, whose lock the caller has taken.
+    pub(crate) fn new(path: PathBuf, lock: Lock) -> Result<Self> {
         Ok(Self {
             #[cfg(unix)]
             handle: File::open(&path)?,
-            path,
+            place: Place::new(path, lock.identity().clone())?,
             lock,
             created: AtomicU64::new(1),
             durable: AtomicU64::new(0),
@@ -41,11 +45,34 @@ impl Directory {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.place.directory()
+    }
+
+    /// Fails in a process that got its handle by `fork`. Costs no system call.
+    pub(crate) fn check_process(&self) -> std::result::Result<(), StorageError> {
+        if self.lock.process().is_this() { Ok(()) } else { Err(self.of_another_process()) }
+    }
+
+    /// [`check_process`](Self::check_process) before a call that changes something, which is a system call anyway.
+    pub(crate) fn check_process_surely(&self) -> std::result::Result<(), StorageError> {
+        if self.lock.process().is_surely_this() { Ok(()) } else { Err(self.of_another_process()) }
+    }
+
+    #[cold]
+    fn of_another_process(&self) -> StorageError {
+        StorageError::OtherProcess { name: self.path().display().to_string() }
+    }
+
+    /// Fails if the names that the store was opened by lead elsewhere.
+    pub(crate) fn check_place(&self) -> std::result::Result<(), StorageError> {
+        let displaced =
+            |what: &str| StorageError::Displaced { name: self.path().display().to_string(), what: what.into() };
+        self.place.look().map_err(displaced)
     }
 
     /// The epoch of a name that was just created.
     pub(crate) fn name_created(&self) -> NameEpoch {
+        self.lock.keep();
         NameEpoch(self.created.fetch_add(1, Ordering::AcqRel) + 1)
     }
 
@@ -68,14 +95,6 @@ impl Directory {
         // Windows offers no flush of a directory; NTFS writes names to its journal in order. See docs/platform.md.
         self.durable.fetch_max(covered.0, Ordering::AcqRel);
         Ok(())
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // Closing would do, were it not for a child process that was forked but has not yet replaced itself: it still
-        // has the file open, and the next opener would find the store locked by nobody.
-        let _ = self.lock.unlock();
     }
 }
 

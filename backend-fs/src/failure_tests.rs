@@ -17,7 +17,10 @@ fn the_errors_of_linux_keep_their_meaning() {
     }
     assert_eq!(from(Errno::NOENT), StorageError::Missing { name: name.clone() });
     assert_eq!(from(Errno::EXIST), StorageError::Exists { name: name.clone() });
-    for errno in [Errno::IO, Errno::MFILE, Errno::FBIG, Errno::STALE] {
+    for errno in [Errno::MFILE, Errno::NFILE] {
+        assert_eq!(from(errno), StorageError::TooManyOpen { name: name.clone(), action });
+    }
+    for errno in [Errno::IO, Errno::FBIG, Errno::STALE] {
         assert!(matches!(from(errno), StorageError::Io { .. }), "{errno:?}");
     }
 }

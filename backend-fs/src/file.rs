@@ -1,7 +1,9 @@
 //! [`FsFile`]: one open file.
 //!
-//! Invariant: [`StorageFile::sync`] returns only when bytes, length and name are on stable media, as far as the system
-//! can be made to promise it.
+//! Invariants:
+//! - [`StorageFile::sync`] returns only when bytes, length and name are on stable media, as far as the system can be made to
+//!   promise it.
+//! - Only the process that opened the store changes a file of it.
 
 use std::{fs::File, path::PathBuf, sync::Arc};
 
@@ -32,6 +34,11 @@ impl FsFile {
         self.directory.path().join(&self.name)
     }
 
+    /// Fails in a process that got this handle by `fork`: what it wrote would be in the middle of what its parent writes.
+    fn check_process(&self) -> Result<(), StorageError> {
+        self.directory.check_process_surely()
+    }
+
     fn checked<T>(&self, action: &'static str, result: std::io::Result<T>) -> Result<T, StorageError> {
         result.map_err(|error| storage_error(&self.path(), action, &error))
     }
@@ -47,10 +54,12 @@ impl StorageFile for FsFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        self.check_process()?;
         self.checked("writing", positioned::write(&self.file, offset, bytes))
     }
 
     fn set_len(&self, len: u64) -> Result<(), StorageError> {
+        self.check_process()?;
         let old = self.len()?;
         if len > old {
             return self.checked("extending", reserve::grow(&self.file, old, len));
@@ -59,6 +68,8 @@ impl StorageFile for FsFile {
     }
 
     fn sync(&self) -> Result<(), StorageError> {
+        // Whose process it is was asked surely when there was something to write.
+        self.directory.check_process()?;
         // fdatasync and not fsync: it leaves out only what nobody needs to read the bytes back (times, owner). A changed
         // length is needed for that, so it is flushed, and so is the allocation behind it. The full fsync would cost a
         // second journal write per commit on ext4. macOS and Windows get the full flush in any case.

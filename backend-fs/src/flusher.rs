@@ -1,7 +1,8 @@
 //! [`Flusher`]: the timer of buffered durability, a thread that calls back at an interval.
 //!
 //! It knows nothing about stores. Invariant: after [`Flusher`] was dropped its thread has ended, except when the drop
-//! happened on that very thread (then it ends as soon as the callback returns), and the callback is never called again.
+//! happened on that very thread (then it ends as soon as the callback returns), and the callback is never called again. In a
+//! process that got it by `fork` there is no thread, and dropping does nothing.
 
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -10,6 +11,8 @@ use std::{
 };
 
 use foldb_core::storage::StorageError;
+
+use crate::process::Process;
 
 /// The shortest interval; a smaller one is taken as this. Zero would keep a processor busy with doing nothing.
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
@@ -44,6 +47,8 @@ pub enum FlushReason {
 pub struct Flusher {
     signal: Arc<Signal>,
     thread: Option<JoinHandle<()>>,
+    /// The process that the thread is in.
+    process: Process,
 }
 
 #[derive(Debug, Default)]
@@ -79,7 +84,7 @@ impl Flusher {
                 action: "starting",
                 message: error.to_string(),
             })?;
-        Ok(Self { signal, thread: Some(thread) })
+        Ok(Self { signal, thread: Some(thread), process: Process::this() })
     }
 
     /// Asks for a call now instead of at the end of the interval. Returns at once; several nudges before the call begins
@@ -88,9 +93,10 @@ impl Flusher {
         self.signal.want(|wanted| wanted.nudge = true);
     }
 
-    /// Whether the thread is there to be called: false after its callback has panicked.
+    /// Whether the thread is there to be called: false after its callback has panicked, and in a process that got this by
+    /// `fork`, which copies no threads.
     pub fn is_running(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+        self.process.is_this() && self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 }
 
@@ -98,6 +104,12 @@ impl Drop for Flusher {
     /// Wakes the thread, which calls back one last time with [`FlushReason::Shutdown`], and waits for it. Hold no lock
     /// that the callback takes.
     fn drop(&mut self) {
+        if !self.process.is_this() {
+            // Waiting for a thread that is not there would never end, and it may have taken the lock along. The handle is
+            // not dropped either: that is a word to the system about a thread that it does not know.
+            std::mem::forget(self.thread.take());
+            return;
+        }
         self.signal.want(|wanted| wanted.shutdown = true);
         let Some(thread) = self.thread.take() else { return };
         if thread.thread().id() == thread::current().id() {

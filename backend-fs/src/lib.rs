@@ -24,7 +24,11 @@ mod failure;
 mod file;
 mod flusher;
 mod host;
+mod lock;
+mod place;
 mod positioned;
+mod process;
+mod registry;
 mod reserve;
 mod storage;
 

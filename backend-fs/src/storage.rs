@@ -1,10 +1,12 @@
 //! [`FsStorage`]: a directory as a storage.
 //!
-//! Invariant: from a successful [`FsStorage::open`] until the storage and its last file are dropped, nobody else who
-//! asks in the same way can have the store open, in this process or another.
+//! Invariants:
+//! - From a successful [`FsStorage::open`] until the storage and its last file are dropped, nobody else who asks in the same
+//!   way can have the store open, in this process or another.
+//! - Where that stops being so, because somebody took the names away or forked, nothing is made, removed or written any more.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions},
     io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,14 +21,9 @@ use crate::{
     FsFile,
     directory::{self, Directory},
     failure::storage_error,
+    lock::{Lock, refuse_dangling_link},
+    place::LOCK_NAME,
 };
-
-/// The file whose lock stands for the whole store. It is empty, never listed and never removed: removing a lock file
-/// lets two openers lock two different files of the same name.
-const LOCK_NAME: &str = "lock";
-
-/// What the names of the store's own files begin with. Only used to leave a directory alone that is clearly not ours.
-const OWN_PREFIXES: [&str; 3] = ["log-", "anchor-", "snap-"];
 
 /// The files of one directory, locked against every other opener.
 ///
@@ -43,16 +40,16 @@ impl FsStorage {
     ///
     /// # Errors
     ///
-    /// - [`StorageError::Locked`] naming the path: another process, or this one, has the store open.
+    /// - [`StorageError::Locked`] naming the path: another process, or this one, has the store open; it says which.
     /// - [`StorageError::Missing`]: there is nothing at the path and `create` is false.
-    /// - [`Error::NotAStore`]: the path is a file; or the directory has no lock file and holds foreign files only, or
-    ///   nothing at all while `create` is false. Such a directory is left exactly as it was.
+    /// - [`Error::NotAStore`]: the path is a file, or a symbolic link to nothing; or the directory has no lock file and holds
+    ///   foreign files only, or nothing at all while `create` is false. Such a directory is left exactly as it was.
     /// - [`StorageError::Denied`]: the directory cannot be entered or written.
     /// - [`StorageError::Full`] or [`StorageError::Io`], as the system reports.
     pub fn open(path: impl AsRef<Path>, create: bool) -> Result<Self> {
         let path = path.as_ref();
         let path = existing_directory(path, create)?;
-        let lock = lock(&path, create)?;
+        let lock = Lock::take(&path, create)?;
         let directory = Directory::new(path.clone(), lock).map_err(|error| storage_error(&path, "opening", &error))?;
         Ok(Self { directory: Arc::new(directory) })
     }
@@ -65,6 +62,8 @@ impl FsStorage {
 
     fn open_with(&self, name: &str, action: &'static str, options: &mut OpenOptions) -> Result<File, StorageError> {
         let path = self.file_path(name)?;
+        // Each name is looked for in whatever the path of the directory leads to now.
+        self.directory.check_place()?;
         options.read(true).write(true).open(&path).map_err(|error| storage_error(&path, action, &error))
     }
 
@@ -79,11 +78,13 @@ impl Storage for FsStorage {
     type File = FsFile;
 
     fn list(&self) -> Result<Vec<String>, StorageError> {
+        self.directory.check_place()?;
         let names = visible_names(self.directory.path())?;
         Ok(names.into_iter().filter(|name| name != LOCK_NAME).collect())
     }
 
     fn create(&self, name: &str) -> Result<FsFile, StorageError> {
+        self.directory.check_process_surely()?;
         let file = self.open_with(name, "creating", OpenOptions::new().create_new(true))?;
         Ok(FsFile::new(file, name, &self.directory, self.directory.name_created()))
     }
@@ -96,9 +97,19 @@ impl Storage for FsStorage {
 
     fn remove(&self, name: &str) -> Result<(), StorageError> {
         let path = self.file_path(name)?;
+        self.directory.check_process_surely()?;
+        self.directory.check_place()?;
         // The directory is not synced: the removal becomes durable with the next created name, or never, and the
         // contract allows both.
         fs::remove_file(&path).map_err(|error| storage_error(&path, "removing", &error))
+    }
+
+    fn check_process(&self) -> Result<(), StorageError> {
+        self.directory.check_process()
+    }
+
+    fn check_place(&self) -> Result<(), StorageError> {
+        self.directory.check_place()
     }
 }
 
@@ -111,7 +122,11 @@ fn existing_directory(path: &Path, create: bool) -> Result<PathBuf> {
         Err(error) if error.kind() == ErrorKind::NotADirectory => {
             return Err(not_a_store("a part of the path is a file, not a directory"));
         }
-        Err(error) if error.kind() == ErrorKind::NotFound && create => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            refuse_dangling_link(path)?;
+            if !create {
+                return Err(storage_error(path, "opening", &error).into());
+            }
             create_directories(path).map_err(|error| storage_error(path, "creating the directory", &error))?;
         }
         Err(error) => return Err(storage_error(path, "opening", &error).into()),
@@ -139,47 +154,8 @@ fn create_directories(path: &Path) -> std::io::Result<()> {
     directory::sync_path(parent)
 }
 
-/// Takes the lock of the store in `directory`, making the lock file if the directory is, or may become, a store.
-fn lock(directory: &Path, create: bool) -> Result<File> {
-    let path = directory.join(LOCK_NAME);
-    let options = || {
-        let mut options = OpenOptions::new();
-        // Writing is never done, but locks on network file systems need a file that is open for it.
-        options.read(true).write(true);
-        options
-    };
-    let file = match options().open(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            refuse_foreign_directory(directory, create)?;
-            options().create(true).truncate(false).open(&path)
-        }
-        other => other,
-    };
-    let file = file.map_err(|error| storage_error(&path, "opening", &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StorageError::Locked { name: directory.display().to_string() }.into()),
-        Err(TryLockError::Error(error)) => Err(storage_error(&path, "locking", &error).into()),
-    }
-}
-
-/// Refuses a directory without a lock file that does not look like a store, before anything is written into it.
-fn refuse_foreign_directory(directory: &Path, create: bool) -> Result<()> {
-    let names = visible_names(directory)?;
-    let path = directory.display().to_string();
-    match names.first() {
-        None if create => Ok(()),
-        None => Err(Error::NotAStore { path, why: "the directory is empty".into() }),
-        Some(_) if names.iter().any(|name| OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))) => Ok(()),
-        Some(other) => {
-            let why = format!("it holds other files (such as {other:?}); choose an empty or a new directory");
-            Err(Error::NotAStore { path, why })
-        }
-    }
-}
-
 /// The names in `directory` that a person would call its contents.
-fn visible_names(directory: &Path) -> Result<Vec<String>, StorageError> {
+pub(crate) fn visible_names(directory: &Path) -> Result<Vec<String>, StorageError> {
     let failed = |error: std::io::Error| storage_error(directory, "listing", &error);
     let mut names = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {

@@ -111,6 +111,7 @@ fn files_that_are_not_ours_are_listed_and_the_lock_is_not() {
 fn the_second_opener_in_the_same_process_is_told_the_path() {
     let directory = tempdir().unwrap();
     let first = FsStorage::open(directory.path(), true).unwrap();
+    first.create("log-1").unwrap();
     let second = FsStorage::open(directory.path(), true);
     assert!(is_locked(&second), "{second:?}");
     let path = fs::canonicalize(directory.path()).unwrap();
@@ -163,6 +164,7 @@ fn another_process_is_kept_out_until_the_store_is_dropped() {
         command.output().unwrap()
     };
     let storage = FsStorage::open(directory.path(), true).unwrap();
+    storage.create("log-1").unwrap();
     let output = child(true);
     assert!(output.status.success(), "{output:?}");
     drop(storage);
@@ -176,9 +178,8 @@ fn a_directory_or_file_without_permission_is_denied_by_name() {
     use std::os::unix::fs::PermissionsExt;
     let parent = tempdir().unwrap();
     let path = parent.path().join("store");
-    drop(FsStorage::open(&path, true).unwrap());
     let file = path.join("log-1");
-    fs::write(&file, "bytes").unwrap();
+    FsStorage::open(&path, true).unwrap().create("log-1").unwrap().write_at(0, b"bytes").unwrap();
     let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     mode(&path, 0o555);
     if File::create(path.join("probe")).is_ok() {

@@ -25,11 +25,18 @@ impl StorageFactory for Files {
     }
 
     fn reopen(&mut self) -> Result<FsStorage, StorageError> {
-        self.open(false)
+        // One that has no file yet is an empty directory.
+        self.open(true)
     }
 
     fn second_opener(&mut self) -> Option<Result<FsStorage, StorageError>> {
         Some(self.open(false))
+    }
+
+    #[cfg(unix)]
+    fn displace(&mut self) -> bool {
+        std::fs::remove_file(self.0.path().join("store").join("lock")).unwrap();
+        true
     }
 
     fn supports(&self, capability: Capability) -> bool {

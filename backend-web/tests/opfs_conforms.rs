@@ -3,7 +3,7 @@
 
 use foldb_core::{
     Error, ErrorKind,
-    storage::{Storage, StorageError, StorageFile},
+    storage::{LockHolder, Storage, StorageError, StorageFile},
 };
 use foldb_testkit::conformance;
 use foldb_web::{OpenOptions, OpfsStorage, destroy, list};
@@ -43,7 +43,10 @@ async fn a_second_opener_is_told_that_the_store_is_locked() {
     let first = open("second-opener").await;
     let impatient = OpenOptions::new().lock_wait_millis(20);
     let second = OpfsStorage::open("second-opener", &impatient).await.unwrap_err();
-    assert_eq!(second, Error::Storage(StorageError::Locked { name: "second-opener".into() }));
+    assert_eq!(
+        second,
+        Error::Storage(StorageError::Locked { name: "second-opener".into(), holder: LockHolder::Unknown })
+    );
     assert_eq!(destroy("second-opener").await.unwrap_err().kind(), ErrorKind::Locked);
     let file = first.create("log-1").unwrap();
     drop(first);

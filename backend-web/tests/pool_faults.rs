@@ -7,7 +7,7 @@ use std::{rc::Rc, sync::Arc};
 
 use foldb_core::{
     Db, Durability, Error, ErrorKind, Options,
-    storage::{Storage, StorageError, StorageFile},
+    storage::{LockHolder, Storage, StorageError, StorageFile},
 };
 use foldb_testkit::{
     SeededHost,
@@ -191,7 +191,7 @@ fn row_25_of_two_openers_one_is_told_to_wait() {
     let directory = ShimDirectory::new();
     let first = database(&directory).unwrap();
     let error = database(&directory).unwrap_err();
-    assert_eq!(error, Error::Storage(StorageError::Locked { name: "store".into() }));
+    assert_eq!(error, Error::Storage(StorageError::Locked { name: "store".into(), holder: LockHolder::Unknown }));
     assert_eq!(directory.paused.get(), 2000, "it was tried for two seconds");
     drop(first);
     database(&directory).unwrap();

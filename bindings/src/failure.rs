@@ -71,7 +71,7 @@ fn message(error: &ArchiveError) -> String {
             "no space left while {action} {name}: the disk is full, or the quota of this origin used up. Nothing was \
              changed. Deleting entries makes no room, as the log keeps them; remove other data of the disk or the origin"
         ),
-        ArchiveError::Store(Error::Storage(StorageError::Locked { name })) => format!(
+        ArchiveError::Store(Error::Storage(StorageError::Locked { name, .. })) => format!(
             "{name} is locked: another tab or worker has the store open, or has just ended; close it there, or try again"
         ),
         other => other.to_string(),

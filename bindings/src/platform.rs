@@ -66,6 +66,24 @@ impl Storage for PlatformStorage {
             PlatformStorage::Opfs(storage) => storage.remove(name),
         }
     }
+
+    fn check_process(&self) -> Result<(), StorageError> {
+        match self {
+            PlatformStorage::Memory(storage) => storage.check_process(),
+            PlatformStorage::Node(storage) => storage.check_process(),
+            #[cfg(target_family = "wasm")]
+            PlatformStorage::Opfs(storage) => storage.check_process(),
+        }
+    }
+
+    fn check_place(&self) -> Result<(), StorageError> {
+        match self {
+            PlatformStorage::Memory(storage) => storage.check_place(),
+            PlatformStorage::Node(storage) => storage.check_place(),
+            #[cfg(target_family = "wasm")]
+            PlatformStorage::Opfs(storage) => storage.check_place(),
+        }
+    }
 }
 
 /// Gives the call to whichever file it is.

@@ -17,7 +17,8 @@ pub enum ErrorKind {
     Precondition,
     /// It was done before, under this idempotency key. Nothing was done now, and nothing need be.
     AlreadyDone,
-    /// The request is malformed or of the wrong type. Change the call; retrying cannot help.
+    /// The request is malformed, of the wrong type, or made where it cannot be, as through a handle that another process
+    /// opened before it forked. Change the call; retrying cannot help.
     Invalid,
     /// A size or count is over a limit. Split the data; the message names the limit.
     Limit,
@@ -32,9 +33,10 @@ pub enum ErrorKind {
     /// The backend has no file ready to go on with, and its event loop has to run to make one, as in a browser after a
     /// very large piece of work in one turn. Await something and try again: nothing was changed and the store stays usable.
     NotReady,
-    /// The device or the system failed while reading. Trying again may help.
+    /// The device or the system failed while reading, or has no handle left to open a file with. Trying again may help.
     Io,
-    /// An earlier write or sync failed, so this handle takes no more writes. Reopen the store.
+    /// An earlier write or sync failed, or the store was taken away under this handle, so it takes no more writes. Reopen the
+    /// store.
     Poisoned,
     /// The commit may or may not survive. Reopen the store to find out.
     OutcomeUnknown,
@@ -229,7 +231,8 @@ impl Error {
             Error::Storage(StorageError::Missing { .. }) | Error::NotFound { .. } | Error::UnknownRun(_) => {
                 ErrorKind::NotFound
             }
-            Error::Storage(StorageError::Name { .. }) => ErrorKind::Invalid,
+            Error::Storage(StorageError::Name { .. } | StorageError::OtherProcess { .. }) => ErrorKind::Invalid,
+            Error::Storage(StorageError::Displaced { .. }) => ErrorKind::Poisoned,
             Error::Storage(_) => ErrorKind::Io,
             Error::Corrupt { .. } => ErrorKind::Corrupt,
             Error::Newer { .. } | Error::Unsupported { .. } => ErrorKind::Unsupported,

@@ -68,6 +68,14 @@ pub const SEGMENT_BYTES_MIN: u64 = 4096;
 /// Default size at which the log rotates to a new segment: 64 MiB.
 pub const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
 
+/// How many segments of the log a store keeps open, unless [`Options::open_segments`](crate::Options::open_segments) says
+/// otherwise. A process may have 256 files open on some systems, and a store is not all that it opens; opening one takes a
+/// microsecond.
+pub const OPEN_SEGMENTS_DEFAULT: usize = 32;
+
+/// How many snapshots a store keeps open: the one that it was opened from, those that are kept, and one that is copied.
+pub(crate) const OPEN_SNAPSHOTS: usize = 4;
+
 /// The highest epoch, number of a segment, generation of a snapshot and counter of an anchor with which a store is opened
 /// for writing (rule F-2).
 pub const NUMBER_MAX: u64 = 1 << 63;

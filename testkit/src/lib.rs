@@ -11,6 +11,7 @@
 //! - [`fuzzing`]: targets for hostile bytes, for libFuzzer and for the ordinary tests.
 //! - `schedules` (with `--cfg foldb_shuttle`): a whole store under schedules that a test decides.
 //! - `program` (with the feature `programs`): how the programs of this crate begin.
+//! - [`Handles`]: a storage that counts its open handles, and runs out of them when it is told to.
 //! - [`SeededHost`] and [`Random`]: a clock and entropy that repeat.
 //!
 //! Invariant: everything here is a function of its seed and of the calls made to it. Nothing reads a clock, entropy, a
@@ -20,6 +21,7 @@ pub mod conformance;
 pub mod crash;
 pub mod exhaustive;
 pub mod fuzzing;
+mod handles;
 mod host;
 pub mod machine;
 pub mod model;
@@ -31,5 +33,6 @@ pub mod sameness;
 pub mod schedules;
 pub mod simulation;
 
+pub use handles::{CountedFile, Handles};
 pub use host::SeededHost;
 pub use random::Random;

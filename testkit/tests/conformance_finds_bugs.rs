@@ -1,6 +1,8 @@
 //! The conformance suite notices backends that break the contract. Each defect here is one that a real backend had or
 //! could easily have; a suite that lets one pass proves nothing about the others.
 
+use std::cell::Cell;
+
 use foldb_core::storage::{MemFile, MemStorage, Storage, StorageError, StorageFile};
 use foldb_testkit::conformance::{self, StorageFactory, Verdict};
 
@@ -24,11 +26,14 @@ enum Defect {
     ReopeningLosesAFile,
     ReopeningBringsARemovedFileBack,
     SecondOpenerIsLetIn,
+    PlaceIsNotLookedAt,
+    PlaceIsCalledTakenAfterARemoval,
+    AlwaysAnotherProcess,
 }
 
 use Defect::*;
 
-const DEFECTS: [Defect; 18] = [
+const DEFECTS: [Defect; 21] = [
     CreateTruncatesWhatExists,
     OpenCreatesWhatIsMissing,
     ListForgetsTheLastName,
@@ -47,18 +52,22 @@ const DEFECTS: [Defect; 18] = [
     ReopeningLosesAFile,
     ReopeningBringsARemovedFileBack,
     SecondOpenerIsLetIn,
+    PlaceIsNotLookedAt,
+    PlaceIsCalledTakenAfterARemoval,
+    AlwaysAnotherProcess,
 ];
 
 #[derive(Clone)]
 struct Defective {
     inner: MemStorage,
     defect: Defect,
+    removed: Cell<bool>,
 }
 
 struct DefectiveFile {
     inner: MemFile,
     defect: Defect,
-    synced: std::cell::Cell<bool>,
+    synced: Cell<bool>,
 }
 
 fn failure() -> StorageError {
@@ -102,7 +111,24 @@ impl Storage for Defective {
     }
 
     fn remove(&self, name: &str) -> Result<(), StorageError> {
+        self.removed.set(true);
         self.inner.remove(name)
+    }
+
+    fn check_process(&self) -> Result<(), StorageError> {
+        match self.defect {
+            AlwaysAnotherProcess => Err(StorageError::OtherProcess { name: "the store".into() }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_place(&self) -> Result<(), StorageError> {
+        match self.defect {
+            PlaceIsCalledTakenAfterARemoval if self.removed.get() => {
+                Err(StorageError::Displaced { name: "the store".into(), what: "something was removed".into() })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -183,12 +209,17 @@ impl StorageFactory for Factory {
     fn second_opener(&mut self) -> Option<Result<Defective, StorageError>> {
         (self.storage.defect == SecondOpenerIsLetIn).then(|| Ok(self.storage.clone()))
     }
+
+    fn displace(&mut self) -> bool {
+        self.storage.defect == PlaceIsNotLookedAt
+    }
 }
 
 #[test]
 fn every_defect_is_found() {
     for defect in DEFECTS {
-        let mut factory = Factory { storage: Defective { inner: MemStorage::new(), defect } };
+        let mut factory =
+            Factory { storage: Defective { inner: MemStorage::new(), defect, removed: Cell::new(false) } };
         let verdicts = conformance::run(&mut factory);
         let broken = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Broken(_))).count();
         assert!(broken > 0, "{defect:?} was not noticed");

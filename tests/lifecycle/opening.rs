@@ -129,7 +129,7 @@ fn a_second_opener_is_told_that_the_store_is_open() {
     assert_eq!(foldb::open(directory.path()).unwrap().kv().get::<i64>("a").unwrap(), Some(2));
 }
 
-fn listing(directory: &Path) -> Vec<String> {
+pub(crate) fn listing(directory: &Path) -> Vec<String> {
     let mut names: Vec<String> =
         fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -209,7 +209,7 @@ fn a_store_of_a_newer_format_is_refused_by_name_and_left_as_it_was() {
 }
 
 /// CRC-32 as in zip and PNG, bit by bit.
-fn crc32(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
     })

@@ -3,7 +3,7 @@
 //! Invariant: nothing here decides anything. The browser's directory and the one of the tests differ behind these two
 //! traits only.
 
-use foldb_core::storage::StorageError;
+use foldb_core::storage::{LockHolder, StorageError};
 
 /// Why an operation on a directory or a handle failed, as far as the pool does something different about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Failure {
         let name = String::from(name);
         match self {
             Failure::Full => StorageError::Full { name, action },
-            Failure::Locked => StorageError::Locked { name },
+            Failure::Locked => StorageError::Locked { name, holder: LockHolder::Unknown },
             Failure::Missing => StorageError::Missing { name },
             Failure::Denied(_) => StorageError::Denied { name, action },
             Failure::Lost(message) => {

@@ -8,7 +8,10 @@
 
 use std::rc::Rc;
 
-use foldb_core::{Error, ErrorKind, Result, storage::StorageError};
+use foldb_core::{
+    Error, ErrorKind, Result,
+    storage::{LockHolder, StorageError},
+};
 use litemap::LiteMap;
 
 use super::{
@@ -238,7 +241,9 @@ async fn open_all<D: Directory>(
             match result {
                 Ok(handle) => drop(opened.get_mut(place).map(|slot| slot.insert(handle))),
                 Err(Failure::Locked) if patience.is_left() => {}
-                Err(Failure::Locked) => return Err(StorageError::Locked { name: store.into() }),
+                Err(Failure::Locked) => {
+                    return Err(StorageError::Locked { name: store.into(), holder: LockHolder::Unknown });
+                }
                 Err(failure) => {
                     return Err(failure.into_error(names.get(place).map_or(store, String::as_str), "opening"));
                 }

@@ -109,7 +109,7 @@ impl<S: Storage> Shared<S> {
     fn anchor_file(&self, core: &mut Core) -> Result<S::File> {
         let slot = core.anchor_slot;
         if core.own_anchors.contains(&slot) {
-            return Ok(self.storage.open(slot.name())?);
+            return Ok(self.files.with_handle(|| self.storage.open(slot.name()))?);
         }
         let file = self.renew_anchor(core, slot)?;
         core.own_anchors.push(slot);
@@ -124,7 +124,7 @@ impl<S: Storage> Shared<S> {
     /// it names is garbage by then for an opening that did not see it.
     fn renew_anchor(&self, core: &mut Core, slot: AnchorSlot) -> Result<S::File> {
         core.anchors[slot.index()] = None;
-        match self.storage.open(slot.name()) {
+        match self.files.with_handle(|| self.storage.open(slot.name())) {
             Err(StorageError::Missing { .. }) => {}
             Ok(file) if !planted::active(Planted::AnchorNotEmptied) => {
                 file.write_at(0, &[0; ANCHOR_BYTES])?;

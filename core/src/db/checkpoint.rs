@@ -193,6 +193,7 @@ impl<S: Storage> core::fmt::Debug for Checkpoint<S> {
 impl<S: Storage> Shared<S> {
     /// The lock, with everything durable, log and anchors saying so, and nothing under way.
     fn settle(&self) -> Result<MutexGuard<'_, Core>> {
+        self.check_process()?;
         let mut core = self.lock();
         loop {
             core.engine.check_usable()?;

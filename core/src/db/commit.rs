@@ -58,6 +58,7 @@ const BACKPRESSURE: usize = 8;
 impl<S: Storage> Shared<S> {
     /// Commits, and waits for stable media where the durability asks for it.
     pub(crate) fn commit(&self, request: Request<'_, '_>) -> Result<(Receipt, Vec<Appended>)> {
+        self.check_process()?;
         let strict = request.durability == Durability::Strict && !self.is_in_memory();
         let now = self.host.now_micros();
         let deferred = strict && request.writes.writes().len() >= DEFERRED_WRITES_MIN;
@@ -332,12 +333,14 @@ impl<S: Storage> Shared<S> {
                 false => synced?,
             }
             self.metrics.synced(self.host.now_micros().saturating_sub(before));
+            self.check_place_now_and_then()?;
         }
         Ok(())
     }
 
     /// A barrier: everything committed so far is on stable media when it returns.
     pub(crate) fn sync(&self) -> Result<u64> {
+        self.check_process()?;
         let core = self.lock();
         let seq = core.engine.working_state().seq();
         core.engine.check_usable()?;
@@ -350,8 +353,14 @@ impl<S: Storage> Shared<S> {
     /// What the timer calls: syncs what is buffered, and, once everything is durable and nothing was committed since the last
     /// call, says so in the log and in the anchors. Returns whether there was anything to do.
     pub(crate) fn tick(&self) -> Result<bool> {
+        self.check_process()?;
+        let is_over = |core: &Core| core.closed || core.engine.check_usable().is_err();
+        if self.is_in_memory() || is_over(&self.lock()) {
+            return Ok(false);
+        }
+        self.check_place()?;
         let mut core = self.lock();
-        if core.closed || core.flushing || self.is_in_memory() || core.engine.check_usable().is_err() {
+        if is_over(&core) || core.flushing {
             return Ok(false);
         }
         core.ticks_without_anchor += 1;

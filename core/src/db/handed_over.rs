@@ -41,6 +41,11 @@ impl HandedOver {
         segment < newest || (segment == newest && end <= self.offset.load(Ordering::Acquire))
     }
 
+    /// Whether a segment is the one that is written to, or about to be. False before this process has written anything.
+    pub(crate) fn is_active(&self, segment: u64) -> bool {
+        segment >= self.segment.load(Ordering::Acquire)
+    }
+
     /// How far the storage has a segment; `None` where it has all of it. To be asked under the lock of the store: elsewhere
     /// the log could go on in a new segment between the two looks, and the offset would be that of the new one.
     pub(crate) fn end(&self, segment: u64) -> Option<u64> {

@@ -15,7 +15,9 @@ mod metrics;
 pub mod models;
 mod once;
 mod open;
+mod open_files;
 mod options;
+mod ownership;
 mod published;
 mod replays;
 mod runs;
@@ -215,6 +217,7 @@ impl<S: Storage> Db<S> {
     /// Waits until the commit with this seq is on stable media. Fails with [`Error::OutcomeUnknown`] where a write or
     /// sync failed before that, and with [`Error::Invalid`] for a seq that nobody has committed yet.
     pub fn wait_durable(&self, seq: u64) -> Result<()> {
+        self.shared.check_process()?;
         let core = self.shared.lock();
         let newest = core.engine.working_state().seq();
         if seq > newest {
@@ -255,7 +258,9 @@ impl<S: Storage> Db<S> {
     ///
     /// Fails with [`Error::Poisoned`] after a write or sync that failed, with [`Error::OutcomeUnknown`] where one fails
     /// now, and with what kept the closing snapshot from being written; in the last case everything else was done. After
-    /// an error the store may be opened again like after a crash.
+    /// an error the store may be opened again like after a crash. Fails with [`ErrorKind::Poisoned`] where somebody removed or
+    /// moved what the store was opened by; and, with nothing done, with [`ErrorKind::Invalid`] in a process that got this
+    /// handle by `fork`.
     ///
     /// Cost: up to six syncs for a store that was written to, and none for one that was not.
     pub fn close(mut self) -> Result<()> {
@@ -308,6 +313,7 @@ impl<S: Storage> AccessMut for &Db<S> {
 impl<S: Storage> Shared<S> {
     /// See [`Db::close`].
     fn close(&self, with_snapshot: bool) -> Result<()> {
+        self.check_process()?;
         let mut core = self.lock();
         let (mut with_snapshot, mut snapshot) = (with_snapshot, Ok(()));
         // Each step lets go of the lock, and what was true before it need not be true behind it.
@@ -328,6 +334,7 @@ impl<S: Storage> Shared<S> {
                 core.closed = true;
                 return Ok(());
             }
+            self.check_place_locked(&mut core)?;
             if core.engine.is_dirty() || core.engine.pending_bytes() > 0 {
                 core = self.flush_everything(core)?;
             } else if with_snapshot && self.is_closing_snapshot_due(&core) {

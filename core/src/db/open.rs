@@ -46,7 +46,7 @@ impl<S: Storage> Db<S> {
     /// Cost: milliseconds for a store that was closed cleanly, whatever its size; else about 2 ms for each MiB of small
     /// commits behind the last snapshot.
     pub fn open(storage: S, host: Arc<dyn Host + Send + Sync>, mut options: Options) -> Result<Self> {
-        let files = Files::new();
+        let files = Files::new(options.open_segments);
         let mut progress = options.progress.take();
         let mut on_progress = |step: Progress| match &mut progress {
             Some(progress) => progress(step),

@@ -24,7 +24,7 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 impl<S: Storage> Shared<S> {
     /// Makes the room that a commit needs. The lock is kept (or given back where another thread is writing: then the
     /// caller asks again). Fails with `StorageFull` where the disk is full, with `NotReady` where a browser's pool is
-    /// empty; any other failure poisons the store.
+    /// empty, with `TooManyOpen` where the system has no handle left; any other failure poisons the store.
     pub(crate) fn make_space<'a>(
         &'a self,
         core: MutexGuard<'a, Core>,
@@ -91,10 +91,11 @@ impl<S: Storage> Shared<S> {
         Ok(())
     }
 
-    /// A full disk, or a pool without a file that is ready, is reported and nothing else; whatever else went wrong may have
-    /// cost bytes.
+    /// A full disk, a pool without a file that is ready, or a process without a handle to open one is reported and nothing else;
+    /// whatever else went wrong may have cost bytes.
     fn full_or_poison(&self, core: &mut Core, error: Error) -> Error {
-        let harmless = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::NotReady);
+        let harmless = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::NotReady)
+            || matches!(error, Error::Storage(StorageError::TooManyOpen { .. }));
         if !harmless || planted::active(Planted::FullDiskPoisons) {
             core.engine.poison(&error);
             self.wake_all();
@@ -115,6 +116,8 @@ impl<S: Storage> Shared<S> {
             // Others may commit while this is written: the caller looks again.
             return self.flush(core, !unsynced);
         }
+        // Before a file of that name is made anew: it may be another owner's by now.
+        self.check_place_locked(&mut core)?;
         check_number("segments of this store", header.segment)?;
         let mut header = header.clone();
         self.host.fill_random(&mut header.salt);
@@ -204,10 +207,10 @@ impl<S: Storage> Shared<S> {
 
     /// Creates a file whose name is ours by right: what an interrupted attempt has left of it goes first.
     pub(crate) fn create_again(&self, name: &str) -> Result<S::File> {
-        match self.storage.create(name) {
+        match self.files.with_handle(|| self.storage.create(name)) {
             Err(StorageError::Exists { .. }) => {
                 self.storage.remove(name)?;
-                Ok(self.storage.create(name)?)
+                Ok(self.files.with_handle(|| self.storage.create(name))?)
             }
             created => Ok(created?),
         }

@@ -4,15 +4,14 @@
 //! - The engine is changed under the lock of [`Core`] only.
 //! - Readers never take that lock while what is [published](Published) is as new as they may see.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, sync::Arc, vec, vec::Vec};
 use std::sync::PoisonError;
-
-use litemap::LiteMap;
 
 use super::{
     Durability, Options,
     handed_over::HandedOver,
     metrics::Metrics,
+    open_files::OpenFiles,
     published::{Published, Version},
     turns::Turns,
 };
@@ -20,11 +19,12 @@ use crate::{
     Error, Result,
     engine::Engine,
     host::Host,
+    limits::OPEN_SNAPSHOTS,
     log::{Anchor, AnchorSlot, segment_name, snapshot_name},
     planted::{self, Planted},
     state::{Source, State},
     storage::{Storage, StorageError, StorageFile},
-    sync::{Condvar, Mutex, MutexGuard, RwLock},
+    sync::{AtomicU64, Condvar, Mutex, MutexGuard},
     tree::{PageRef, PageSource},
 };
 
@@ -44,6 +44,8 @@ pub(crate) struct Shared<S: Storage> {
     pub(crate) published: Published<State>,
     pub(crate) files: Files<S>,
     pub(crate) metrics: Metrics,
+    /// How often the log was synced: the place of the store is looked at every so many times.
+    pub(crate) syncs: AtomicU64,
     /// Who goes next among transactions that were lost.
     pub(crate) turns: Turns,
 }
@@ -83,58 +85,82 @@ pub(crate) struct Core {
     /// the log goes on in another one.
     pub(crate) found: Option<(u64, u64)>,
     /// Files that nothing needs; they go once an anchor was written by this process.
-    pub(crate) garbage: Vec<alloc::string::String>,
+    pub(crate) garbage: Vec<String>,
     pub(crate) closed: bool,
 }
 
-/// The open files of a store.
+/// The files that an open store reads and writes, kept open within bounds.
 pub(crate) struct Files<S: Storage> {
-    segments: RwLock<LiteMap<u64, Arc<S::File>>>,
-    snapshots: RwLock<LiteMap<u64, Arc<S::File>>>,
+    segments: OpenFiles<S::File>,
+    snapshots: OpenFiles<S::File>,
     /// How far the storage has the log.
     pub(crate) handed_over: HandedOver,
 }
 
 impl<S: Storage> Files<S> {
-    pub(crate) fn new() -> Self {
-        Files { segments: RwLock::default(), snapshots: RwLock::default(), handed_over: HandedOver::everything() }
+    pub(crate) fn new(open_segments: usize) -> Self {
+        Files {
+            segments: OpenFiles::new(open_segments),
+            snapshots: OpenFiles::new(OPEN_SNAPSHOTS),
+            handed_over: HandedOver::everything(),
+        }
     }
 
     pub(crate) fn insert_segment(&self, number: u64, file: S::File) -> Arc<S::File> {
-        let file = Arc::new(file);
-        self.segments.write().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::clone(&file));
-        file
+        self.segments.insert(number, file, |number| self.is_written_to(number))
     }
 
     pub(crate) fn forget_segment(&self, number: u64) {
-        self.segments.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
-    }
-
-    pub(crate) fn insert_snapshot(&self, generation: u64, file: S::File) {
-        self.snapshots.write().unwrap_or_else(PoisonError::into_inner).insert(generation, Arc::new(file));
+        self.segments.forget(number);
     }
 
     pub(crate) fn forget_snapshot(&self, generation: u64) {
-        self.snapshots.write().unwrap_or_else(PoisonError::into_inner).remove(&generation);
+        self.snapshots.forget(generation);
+    }
+
+    /// Opens or makes a file. Where there is no handle left for it, those that are only kept for later are given back first.
+    pub(crate) fn with_handle<T>(&self, open: impl Fn() -> Result<T, StorageError>) -> Result<T, StorageError> {
+        match open() {
+            Err(StorageError::TooManyOpen { .. }) => {
+                self.segments.give_back(|number| self.is_written_to(number));
+                self.snapshots.give_back(|_| false);
+                open()
+            }
+            opened => opened,
+        }
     }
 
     pub(crate) fn segment(&self, storage: &S, number: u64) -> Result<Arc<S::File>> {
-        Ok(self.segment_file(storage, number)?)
+        self.segment_file(storage, number).map_err(|error| gone(error, segment_name(number)))
     }
 
+    /// [`segment`](Self::segment), for whoever has to say that a file is missing in the words of a storage.
     pub(crate) fn segment_file(&self, storage: &S, number: u64) -> Result<Arc<S::File>, StorageError> {
-        if let Some(file) = self.segments.read().unwrap_or_else(PoisonError::into_inner).get(&number) {
-            return Ok(Arc::clone(file));
-        }
-        Ok(self.insert_segment(number, storage.open(&segment_name(number))?))
+        let open = || self.with_handle(|| storage.open(&segment_name(number)));
+        self.segments.get(number, |number| self.is_written_to(number), open)
     }
 
     pub(crate) fn snapshot(&self, storage: &S, generation: u64) -> Result<Arc<S::File>> {
-        if let Some(file) = self.snapshots.read().unwrap_or_else(PoisonError::into_inner).get(&generation) {
-            return Ok(Arc::clone(file));
-        }
-        self.insert_snapshot(generation, storage.open(&snapshot_name(generation))?);
-        self.snapshot(storage, generation)
+        let open = || self.with_handle(|| storage.open(&snapshot_name(generation)));
+        self.snapshots.get(generation, |_| false, open).map_err(|error| gone(error, snapshot_name(generation)))
+    }
+
+    fn is_written_to(&self, segment: u64) -> bool {
+        self.handed_over.is_active(segment)
+    }
+}
+
+/// A file that an open store needs, and that is not there, is damage and nothing that a caller asked for: `NotFound` would
+/// read as if a key or a run did not exist.
+fn gone(error: StorageError, file: String) -> Error {
+    match error {
+        StorageError::Missing { .. } => Error::Corrupt {
+            file,
+            offset: 0,
+            rule: "F-27",
+            what: "the file is gone; it was removed while the store was open, and not by the store".into(),
+        },
+        error => error.into(),
     }
 }
 
@@ -160,6 +186,7 @@ impl<S: Storage> Shared<S> {
             published,
             files,
             metrics: Metrics::default(),
+            syncs: AtomicU64::new(0),
             turns: Turns::new(),
         }
     }

@@ -108,6 +108,7 @@ impl<S: Storage> Shared<S> {
                 why: "the store was opened in memory; open it buffered or strict".into(),
             });
         }
+        self.check_process()?;
         self.with_snapshot_turn(|core| {
             core.engine.check_usable()?;
             self.write_snapshot(core, progress)
@@ -168,8 +169,9 @@ impl<S: Storage> Shared<S> {
         };
         drop(core);
 
+        self.check_place()?;
         let name = snapshot_name(generation);
-        let file = self.storage.create(&name)?;
+        let file = self.files.with_handle(|| self.storage.create(&name))?;
         let written = snapshot::write(&file, &state, &meta, self, progress);
         drop(file);
         let info = match written {
@@ -179,6 +181,8 @@ impl<S: Storage> Shared<S> {
                 return Err(error);
             }
         };
+        // Writing it took a while, and the anchor goes over one that somebody else may rely on by now.
+        self.check_place()?;
         let mut core = self.lock();
         let ready = match planted::active(Planted::FailureNotSeenBySnapshot) {
             true => Ok(()),

@@ -7,6 +7,7 @@
 //! backend runs.
 
 use alloc::{string::String, vec::Vec};
+use core::fmt;
 
 mod memory;
 mod name;
@@ -15,16 +16,67 @@ mod shared;
 pub use memory::{MemFile, MemStorage};
 pub use name::{FILE_NAME_BYTES_MAX, check_name};
 
+/// Who has the store that somebody else wants to open, as far as the backend can know: what there is to be closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockHolder {
+    /// The system says only that there is somebody.
+    #[default]
+    Unknown,
+    /// A process other than this one.
+    OtherProcess,
+    /// This process: a handle of the store, or something that keeps it open, as a checkpoint does.
+    ThisProcess,
+    /// A handle that this process got by `fork`: it holds the lock too, whether the process that opened it lives or not.
+    Inherited,
+}
+
+impl fmt::Display for LockHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LockHolder::Unknown => "another process or tab has the store open; close it there, or wait for it to end",
+            LockHolder::OtherProcess => "another process has the store open; close it there, or wait for it to end",
+            LockHolder::ThisProcess => "this process has the store open already; use that handle, or close it first",
+            LockHolder::Inherited => {
+                "this process was forked from one that had the store open, and has a copy of its handle; drop the copy \
+                 here, and close the store there"
+            }
+        })
+    }
+}
+
 /// Why a backend could not do what it was asked. The variants are told apart because the caller does something
 /// different for each.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
     /// Another process, worker or handle has the store open.
-    #[error("{name} is locked: another process or tab has the store open; close it there, or wait for it to end")]
+    #[error("{name} is locked: {holder}")]
     Locked {
         /// The store or the file that is locked.
         name: String,
+        /// Who has it.
+        holder: LockHolder,
+    },
+    /// The process that asks is not the one that opened the store: it was forked from it. Two that write through copies of
+    /// one handle overwrite each other's commits.
+    #[error(
+        "{name} was opened by another process, which this one was forked from; open the store in the process that uses it"
+    )]
+    OtherProcess {
+        /// The store.
+        name: String,
+    },
+    /// What the store was opened by does not lead to it any more, so its lock keeps nobody out: somebody else may have the
+    /// store open by now. Nothing may be written through this handle.
+    #[error(
+        "{name} is no longer the store that was opened here: {what}; find out what did that, then open the store again"
+    )]
+    Displaced {
+        /// The store.
+        name: String,
+        /// What was found in its place.
+        what: String,
     },
     /// A file that should be new exists already.
     #[error("{name} exists already")]
@@ -62,6 +114,16 @@ pub enum StorageError {
     NotReady {
         /// The file.
         name: String,
+    },
+    /// The process, or the whole system, has as many files open as it may. Nothing was changed.
+    #[error(
+        "too many files are open while {action} {name}; raise the limit (`ulimit -n`), or close other files, and try again"
+    )]
+    TooManyOpen {
+        /// The file.
+        name: String,
+        /// What was being done, as in "opening".
+        action: &'static str,
     },
     /// The operating system refuses access.
     #[error("no permission while {action} {name}; check the owner and mode of the store's directory")]
@@ -112,6 +174,27 @@ pub trait Storage {
     /// Removes a file. [`StorageError::Missing`] if there is none. Every handle of it should have been dropped before:
     /// some backends refuse otherwise.
     fn remove(&self, name: &str) -> Result<(), StorageError>;
+
+    /// Whether the process that asks is the one that opened the storage; else [`StorageError::OtherProcess`]. `fork` copies
+    /// handles, buffers and the right to the lock, and no thread: two processes would write over each other through one
+    /// handle, and a buffer that a timer should sync is never synced in the child. Reading stays allowed.
+    ///
+    /// The driver asks before every commit, before it takes a lock that a thread of the parent may hold for ever. So this
+    /// makes no system call. A backend for which there is no `fork` has nothing to answer.
+    fn check_process(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    /// Whether what the storage was opened by still leads to it; else [`StorageError::Displaced`]. A lock is a name: somebody
+    /// who removes it, or puts another directory in the place of this one, lets a second owner in while this one goes on.
+    ///
+    /// The driver asks when the log goes on in a new segment, before and after a snapshot is written, at a close, from its
+    /// timer, and after every few syncs; what was found ends the handle. It may cost a system call. Where the system does not
+    /// let the backend know, the answer is `Ok`: to end a store that is in order is worse than to notice later. A backend
+    /// whose names cannot be taken away while it has them open has nothing to answer.
+    fn check_place(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
 }
 
 /// One file: positioned reads and writes, length, sync.

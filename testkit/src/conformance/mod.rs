@@ -43,6 +43,7 @@ mod length;
 mod model;
 mod names;
 mod persistence;
+mod place;
 mod reading;
 mod writing;
 
@@ -90,6 +91,12 @@ pub trait StorageFactory {
         None
     }
 
+    /// Does to the open storage what lets a second owner in behind its back, as somebody does who removes its lock file.
+    /// `false` if nothing of the kind can be done to this backend.
+    fn displace(&mut self) -> bool {
+        false
+    }
+
     /// Whether the medium can do this.
     fn supports(&self, _capability: Capability) -> bool {
         true
@@ -109,8 +116,15 @@ pub enum Verdict {
 
 /// All cases, in the order of the contract.
 pub fn cases<S: Storage>() -> Vec<Case<S>> {
-    let topics =
-        [names::cases(), reading::cases(), writing::cases(), length::cases(), persistence::cases(), model::cases()];
+    let topics = [
+        names::cases(),
+        reading::cases(),
+        writing::cases(),
+        length::cases(),
+        persistence::cases(),
+        place::cases(),
+        model::cases(),
+    ];
     topics.into_iter().flatten().collect()
 }
 
@@ -127,6 +141,7 @@ pub fn run<F: StorageFactory>(factory: &mut F) -> Vec<(&'static str, Verdict)> {
         })
         .collect();
     verdicts.push(("a_second_opener_is_told_that_the_store_is_locked", second_opener(factory)));
+    verdicts.push((place::DISPLACED, place::displaced(factory)));
     verdicts
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Machine {
     pub(super) fired: Fired,
     /// The process that has the store open.
     pub(super) owner: Option<u64>,
+    /// The process that had it when its lock was taken away.
+    pub(super) displaced: Option<u64>,
     pub(super) processes: u64,
     /// How many processes there had been when the machine started: older handles mean other files.
     started_after: u64,
@@ -99,6 +101,7 @@ impl Machine {
             random,
             fired: Fired::default(),
             owner: None,
+            displaced: None,
             processes: 0,
             started_after: 0,
             cut_after: None,

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use foldb_core::storage::{Storage, StorageError, StorageFile, check_name};
+use foldb_core::storage::{LockHolder, Storage, StorageError, StorageFile, check_name};
 
 use super::{
     fault::{FaultClass, Fired, Plan},
@@ -55,7 +55,7 @@ impl SimMachine {
         let mut machine = self.lock();
         if machine.owner.is_some() {
             machine.fired.count(FaultClass::SecondOpener);
-            return Err(StorageError::Locked { name: "the simulated disk".into() });
+            return Err(StorageError::Locked { name: "the simulated disk".into(), holder: LockHolder::OtherProcess });
         }
         let process = machine.process_begins();
         Ok(SimStorage { machine: Arc::clone(&self.machine), process })
@@ -64,6 +64,13 @@ impl SimMachine {
     /// The process that has the store ends. What it wrote stays as it is, synced or not.
     pub fn kill(&self) {
         self.lock().process_ended();
+    }
+
+    /// Somebody takes away what the store is locked by, as a person does who removes a lock file: the process that has the
+    /// store goes on with its handles, and keeps nobody out any more.
+    pub fn displace(&self) {
+        let mut machine = self.lock();
+        machine.displaced = machine.owner;
     }
 
     /// The power fails and comes back: what was not synced meets its fate.
@@ -192,6 +199,14 @@ impl Storage for SimStorage {
     fn remove(&self, name: &str) -> Result<(), StorageError> {
         check_name(name)?;
         self.alive(name)?.remove(name)
+    }
+
+    fn check_place(&self) -> Result<(), StorageError> {
+        let name = "the simulated disk";
+        if self.alive(name)?.displaced == Some(self.process) {
+            return Err(StorageError::Displaced { name: name.into(), what: "its lock was taken away".into() });
+        }
+        Ok(())
     }
 }
 

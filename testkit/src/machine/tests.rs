@@ -31,6 +31,11 @@ impl StorageFactory for Factory {
     fn second_opener(&mut self) -> Option<Result<SimStorage, StorageError>> {
         Some(self.0.attach())
     }
+
+    fn displace(&mut self) -> bool {
+        self.0.displace();
+        true
+    }
 }
 
 #[test]

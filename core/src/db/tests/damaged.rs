@@ -154,7 +154,7 @@ fn files_that_are_longer_than_memory_are_an_error() {
     let error = open_with(&snapshot_name(1), RecoveryMode::Strict).unwrap_err();
     assert!(matches!(error, Error::Limit { what: "the sections of a snapshot in memory", .. }), "{error}");
     let error = open_with(&segment_name(1), RecoveryMode::Salvage).unwrap_err();
-    assert!(matches!(error, Error::Limit { what: "a log segment in memory", .. }), "{error}");
+    assert!(matches!(error, Error::Limit { what: "bytes of a log segment to be searched", .. }), "{error}");
 }
 
 /// The last seq is taken, and none after it.

@@ -13,6 +13,7 @@ mod fold;
 mod newest;
 mod read;
 mod salvage;
+mod scan;
 mod sequence;
 mod survey;
 mod window;

@@ -7,15 +7,13 @@
 use alloc::{format, string::String, vec::Vec};
 
 use super::{
+    scan::{self, first_used},
     sequence::corrupt,
     window::{Next, Segment, Window},
 };
 use crate::{
     Result,
-    log::{
-        Frame, FrameOutcome, FrameType, LogPosition, RecordView, is_zero, peek_seq_and_mark, resync, segment_name,
-        wide, without_zeros_behind,
-    },
+    log::{Frame, FrameOutcome, FrameType, LogPosition, RecordView, peek_seq_and_mark, segment_name},
     planted::{self, Planted},
     storage::StorageFile,
 };
@@ -112,31 +110,22 @@ pub(super) fn find_end<F: StorageFile>(
     let mut next = Next::at(start);
     while next.offset < len {
         let stop = end.window(&segment.window(&next, len, buffer)?)?;
-        let (offset, reason) = match stop {
+        let (bad_at, used, reason) = match stop {
             Stop::Continue(following) => {
                 next = following;
                 continue;
             }
-            Stop::Zeros(_, until) if is_zero_from(segment, until, buffer)? => break,
-            Stop::Zeros(offset, _) => (offset, "zeros, and bytes that are not zero behind them"),
-            Stop::Bad(offset, reason) => (offset, reason),
+            Stop::Zeros(offset, until) => match first_used(segment, until, len, buffer)? {
+                Some(used) => (offset, used, "zeros, and bytes that are not zero behind them"),
+                None => break,
+            },
+            Stop::Bad(offset, reason) => (offset, offset, reason),
         };
-        end.look_behind(&segment.window(&Next::whole(offset), len, buffer)?, reason);
+        end.bad_at = bad_at;
+        end.look_behind(segment, used, reason, buffer)?;
         break;
     }
     Ok(end)
-}
-
-/// Whether the file has nothing but zeros from `offset` on.
-fn is_zero_from<F: StorageFile>(segment: &Segment<'_, F>, mut offset: u64, buffer: &mut Vec<u8>) -> Result<bool> {
-    while offset < segment.info.len {
-        let window = segment.window(&Next::at(offset), segment.info.len, buffer)?;
-        if !is_zero(window.bytes) {
-            return Ok(false);
-        }
-        offset = window.end();
-    }
-    Ok(true)
 }
 
 /// How far a window was read.
@@ -206,26 +195,34 @@ impl End {
         Ok(())
     }
 
-    /// Collects the marks of the good frames behind a bad one, which is the first in the window.
-    fn look_behind(&mut self, window: &Window<'_>, reason: &'static str) {
-        let mut frames_behind = 0;
-        for (_, frame) in resync(window.bytes, window.start, window.seal) {
+    /// Collects the marks of the good frames behind a bad one, from `start` on: before it there is none.
+    fn look_behind<F: StorageFile>(
+        &mut self,
+        segment: &Segment<'_, F>,
+        start: u64,
+        reason: &'static str,
+        buffer: &mut Vec<u8>,
+    ) -> Result<()> {
+        let (mut frames_behind, mut proven) = (0, None);
+        let used = scan::frames(segment, start, segment.info.len, buffer, &mut |_, frame| {
             // A frame of ours always has these numbers.
-            let Some((_, mark)) = peek_seq_and_mark(frame.payload) else { continue };
-            frames_behind += 1;
-            self.any_frame = true;
-            self.mark = self.mark.max(mark);
-        }
-        let used = wide(without_zeros_behind(window.bytes).len());
+            if let Some((_, mark)) = peek_seq_and_mark(frame.payload) {
+                frames_behind += 1;
+                proven = proven.max(Some(mark));
+            }
+            Ok(())
+        })?;
+        self.any_frame |= proven.is_some();
+        self.mark = self.mark.max(proven.unwrap_or(0));
         self.bad = Some(Cut {
-            file: segment_name(window.info.number),
+            file: segment_name(segment.info.number),
             offset: self.offset,
-            bytes: used.saturating_add(window.start - self.offset),
+            bytes: used.saturating_sub(self.offset),
             seq: self.next_seq,
             reason,
             frames_behind,
         });
-        self.bad_at = window.start;
+        Ok(())
     }
 
     /// Offset behind the last byte that is not zero, or behind the last frame.

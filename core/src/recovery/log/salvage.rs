@@ -7,18 +7,20 @@ use alloc::{format, string::String, vec, vec::Vec};
 
 use super::{
     fold::{LogOutcome, LogRecord, LogReport, LogStart, starting_at},
-    read::read_range,
+    newest::TailFrame,
+    scan,
     sequence::corrupt,
     survey::{SegmentInfo, Survey},
+    window::Segment,
 };
 use crate::{
     Error, Result,
     log::{
-        Frame, FrameSeal, FrameType, LogPosition, RecordView, SEGMENT_HEADER_BYTES, parse_snapshot_name, read_opening,
-        resync, segment_name, wide,
+        Frame, FrameType, LogPosition, RecordView, SEGMENT_HEADER_BYTES, parse_snapshot_name, read_opening,
+        segment_name,
     },
     recovery::{Damage, ProgressCallback, report_progress},
-    storage::Storage,
+    storage::{Storage, StorageFile},
 };
 
 /// Hands out every whole transaction that is left. A starting point that does not fit the log is damage too: everything
@@ -42,9 +44,7 @@ pub(super) fn fold<S: Storage>(
     let (mut buffer, mut done) = (vec![], 0);
     for (index, info) in segments.iter().enumerate() {
         let offset = if index == 0 { start.offset } else { SEGMENT_HEADER_BYTES };
-        let name = segment_name(info.number);
-        read_range(&storage.open(&name)?, &name, offset, end_of(info).max(offset), &mut buffer)?;
-        salvager.segment(info, offset, &buffer)?;
+        salvager.segment(&Segment::open(storage, info)?, offset, &mut buffer)?;
         done += end_of(info);
         report_progress(progress, "log", done, total)?;
     }
@@ -79,46 +79,42 @@ fn is_of_a_snapshot(error: &Error) -> bool {
     matches!(error, Error::Corrupt { file, .. } if parse_snapshot_name(file).is_some())
 }
 
-/// The parts of a transaction that wait for their commit.
+/// The parts of a transaction that wait for their commit. Copies: the next one may be in another piece of the segment.
 #[derive(Default)]
-struct Parts<'b> {
-    records: Vec<RecordView<'b>>,
+struct Parts {
+    frames: Vec<TailFrame>,
+    /// Seq of all of them.
+    seq: u64,
     /// Where the last of them ends: the next one has to begin there.
     end: u64,
 }
 
 impl Salvager<'_> {
-    fn segment(&mut self, info: &SegmentInfo, start: u64, bytes: &[u8]) -> Result<()> {
+    fn segment<F: StorageFile>(&mut self, segment: &Segment<'_, F>, start: u64, buffer: &mut Vec<u8>) -> Result<()> {
         self.report.segments += 1;
-        let seal = FrameSeal::new(&info.header.salt, info.number);
+        let info = segment.info;
         let (mut expected, mut parts) = (start, Parts::default());
-        for (offset, frame) in resync(bytes, start, &seal) {
+        let used = scan::frames(segment, start, end_of(info).max(start), buffer, &mut |offset, frame| {
             self.gap(info.number, expected, offset, "no frame whose checksum holds");
             expected = frame.next;
             self.report.bytes += frame.next - offset;
-            if let Err(error) = self.frame(info, offset, &frame, &mut parts)? {
+            if let Err(error) = self.frame(info, offset, frame, &mut parts)? {
                 self.damage(Damage {
                     len: frame.next - offset,
                     ..Damage::from_error(&error, &segment_name(info.number))
                 });
             }
-        }
+            Ok(())
+        })?;
         self.orphan(info.number, &mut parts);
-        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| wide(last) + 1);
         // A sealed segment ends where its successor says; in the newest one zeros are preallocated space.
-        let end = info.valid_len().unwrap_or_else(|| start.saturating_add(used));
+        let end = info.valid_len().unwrap_or(used);
         self.gap(info.number, expected, end, "no frame whose checksum holds up to the end of the segment");
         Ok(())
     }
 
     /// Takes a frame whose checksum holds. The outer error is that of the caller's `apply`, the inner one is damage.
-    fn frame<'b>(
-        &mut self,
-        info: &SegmentInfo,
-        offset: u64,
-        frame: &Frame<'b>,
-        parts: &mut Parts<'b>,
-    ) -> Result<Result<()>> {
+    fn frame(&mut self, info: &SegmentInfo, offset: u64, frame: &Frame<'_>, parts: &mut Parts) -> Result<Result<()>> {
         let at = LogPosition { segment: info.number, offset };
         match frame.frame_type {
             FrameType::Mark => return Ok(Ok(())),
@@ -139,11 +135,11 @@ impl Salvager<'_> {
         }
         let header = record.header();
         let number = header.part.and_then(|part| usize::try_from(part).ok());
-        let same = parts.records.first().is_none_or(|first| first.header().seq == header.seq && parts.end == offset);
+        let same = parts.frames.is_empty() || (parts.seq == header.seq && parts.end == offset);
         if !same {
             self.orphan(info.number, parts);
         }
-        if number != Some(parts.records.len()) {
+        if number != Some(parts.frames.len()) {
             self.orphan(info.number, parts);
             return Ok(Err(corrupt(
                 at,
@@ -151,12 +147,15 @@ impl Salvager<'_> {
                 format!("part {number:?} of seq {} without the parts before it", header.seq),
             )));
         }
-        parts.records.push(record);
-        parts.end = frame.next;
         if frame.frame_type == FrameType::Part {
+            parts.seq = header.seq;
+            parts.end = frame.next;
+            parts.frames.push(TailFrame { at, frame_type: frame.frame_type, payload: frame.payload.to_vec() });
             return Ok(Ok(()));
         }
-        let whole = core::mem::take(&mut parts.records);
+        let before = core::mem::take(&mut parts.frames);
+        let mut whole = before.iter().map(TailFrame::record).collect::<Result<Vec<_>>>()?;
+        whole.push(record);
         self.hand_out(&whole, info.header.epoch)
     }
 
@@ -209,12 +208,12 @@ impl Salvager<'_> {
         }
     }
 
-    fn orphan(&mut self, segment: u64, parts: &mut Parts<'_>) {
-        let records = core::mem::take(&mut parts.records);
-        if let Some(first) = records.first() {
+    fn orphan(&mut self, segment: u64, parts: &mut Parts) {
+        let frames = core::mem::take(&mut parts.frames);
+        if let Some(first) = frames.first() {
             self.report.orphaned_transactions += 1;
-            let (seq, offset) = (first.header().seq, first.at().offset);
-            let what = format!("{} parts of seq {seq} without their commit", records.len());
+            let (seq, offset) = (parts.seq, first.at.offset);
+            let what = format!("{} parts of seq {seq} without their commit", frames.len());
             let (file, len) = (segment_name(segment), parts.end.saturating_sub(offset));
             self.damage(Damage { file, offset, len, rule: "F-19", what, seqs: Some((seq, seq)) });
         }

@@ -43,6 +43,11 @@ impl Next {
         Self { offset, needs: WINDOW_BYTES }
     }
 
+    /// So many bytes, if there are.
+    pub(super) fn with(offset: u64, needs: u64) -> Self {
+        Self { offset, needs }
+    }
+
     /// Everything that is left.
     pub(super) fn whole(offset: u64) -> Self {
         Self { offset, needs: u64::MAX }

@@ -3,11 +3,19 @@
 use alloc::{vec, vec::Vec};
 
 use super::{
-    super::window::WINDOW_BYTES,
+    super::{
+        newest::find_end,
+        survey::survey,
+        window::{self, WINDOW_BYTES},
+    },
     build::{Segment, content, files, storage},
-    corruption, recover, tail_seqs,
+    corruption, recover, recover_from, tail_seqs,
 };
-use crate::log::{FrameType, segment_name};
+use crate::{
+    log::{FrameType, segment_name},
+    recovery::RecoveryMode,
+    storage::{Storage, StorageFile},
+};
 
 /// A body that makes the frame end around the edge of a window that begins with it.
 fn body(len: u64) -> (Vec<u8>, Vec<u8>) {
@@ -104,5 +112,58 @@ fn a_length_that_claims_more_than_the_segment_has_is_damage_and_not_a_larger_win
         assert_eq!(corruption(recover(&storage(&sealed))), (segment_name(1), at as u64, "F-23"));
         let newest = recover(&storage(&files(&[segment.clone()]))).unwrap();
         assert_eq!(tail_seqs(&newest.1), (1..=10).collect::<Vec<_>>());
+    }
+}
+
+/// As much as is searched at once, before the largest frame that may begin in it.
+const PIECE_BYTES: usize = 16 << 20;
+
+#[test]
+fn frames_behind_holes_and_over_the_edges_of_what_is_searched_at_once_are_all_found() {
+    for before_edge in [0, 40, 1 << 20] {
+        let mut segment = Segment::first(1);
+        segment.commit(0);
+        let cut_at = segment.bytes.len();
+        // A hole, and bytes that are no frame: the first piece begins with the window that has them.
+        segment.bytes.resize(cut_at + 5 * WINDOW_BYTES as usize, 0);
+        segment.bytes.resize(segment.bytes.len() + 8, 0xee);
+        let first_piece = cut_at + 4 * WINDOW_BYTES as usize;
+        segment.bytes.resize(first_piece + PIECE_BYTES - before_edge, 0);
+        for _ in 0..3 {
+            segment.commit(0);
+        }
+        // Another hole, and a frame larger than a piece, begun before an edge.
+        segment.bytes.resize(segment.bytes.len() + 3 * PIECE_BYTES - before_edge, 0);
+        commit_of(&mut segment, 20 << 20, 0);
+        segment.commit(0);
+        let files = files(&[segment]);
+        let cut = recover(&storage(&files)).unwrap().1.report.cut.unwrap();
+        assert_eq!((cut.offset, cut.seq, cut.frames_behind), (cut_at as u64, 2, 5), "{before_edge}");
+        let used = files[&segment_name(1)].iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        assert_eq!(cut.bytes, (used - cut_at) as u64);
+        let salvaged = recover_from(&storage(&files), RecoveryMode::Salvage, None).unwrap().0.seqs;
+        assert_eq!(salvaged, (1..=6).collect::<Vec<_>>(), "{before_edge}");
+    }
+}
+
+/// As much memory was taken as the hole was long.
+#[test]
+fn memory_does_not_grow_with_a_hole_behind_the_log() {
+    let mut segment = Segment::first(1);
+    segment.commit(0).commit(0);
+    let end_at = segment.bytes.len() as u64;
+    for (last_byte, memory) in [(false, 2 * WINDOW_BYTES), (true, 65 << 20)] {
+        let storage = storage(&files(&[segment.clone()]));
+        let file = storage.open(&segment.name()).unwrap();
+        file.set_len(300 << 20).unwrap();
+        if last_byte {
+            file.write_at((300 << 20) - 1, &[1]).unwrap();
+        }
+        let found = survey(&storage, RecoveryMode::Default).unwrap();
+        let opened = window::Segment::open(&storage, found.newest().unwrap()).unwrap();
+        let mut buffer = vec![];
+        let end = find_end(&opened, 128, 1, &mut buffer).unwrap();
+        assert_eq!((end.offset, end.bad.is_some()), (end_at, last_byte));
+        assert!(buffer.capacity() as u64 <= memory, "{} bytes", buffer.capacity());
     }
 }
