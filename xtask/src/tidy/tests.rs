@@ -142,7 +142,7 @@ fn commands_of_the_program_use_no_other_command() {
 fn a_map_that_says_something_else_than_the_data_is_noticed() {
     let document = "| module | what | invariant | may use |\n|---|---|---|---|\n| `json` | documents | whole | `value`, `tree` |\n| `id`, `error` | both | none | `host` |\n";
     let problems = found(rooms::check, &[("docs/architecture.md", document)]);
-    assert_eq!(problems[0], "docs/architecture.md:3: by xtask/src/tidy/rooms.rs json may use value");
+    assert_eq!(problems[0], "docs/architecture.md:3: by xtask/src/tidy/rooms.rs json may use log, value");
     assert_eq!(problems[1], "docs/architecture.md:4: by xtask/src/tidy/rooms.rs error may use storage");
     assert!(problems.contains(&"docs/architecture.md:1: the map does not show db".to_string()), "{problems:?}");
 }
