@@ -150,8 +150,9 @@ defects! {
         BarrierWithoutSync,
         /// The timer hands over what is buffered, and does not sync it.
         TimerWithoutSync,
-        /// No clean close is marked in the log (rule F-20).
-        CloseWithoutMark,
+        /// Nothing says how far the log goes at a clean close: neither a mark (rule F-20) nor the anchors (rule F-9), of which
+        /// each alone would do.
+        CloseWithoutWitness,
         /// At a clean close, and when the store is idle, no anchor says how far the log is durable (rule F-9).
         IdleWithoutAnchor,
         /// A mark in the page cache counts as a part of the segment that it is in (rule F-25).
@@ -196,8 +197,6 @@ defects! {
         OlderSnapshotIgnored,
         /// The log is removed that the newest snapshot does not need, without a thought for the older one (rule F-54).
         LogKeptFromNewerSnapshot,
-        /// A snapshot whose anchor could not be written counts as one of the two that are kept (rule F-51).
-        UnnamedSnapshotKept,
     }
     scheduled {
         /// Who has flushed wakes nobody.

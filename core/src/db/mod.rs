@@ -343,13 +343,15 @@ impl<S: Storage> Shared<S> {
                 // The log has everything; a close for want of room for a snapshot is a clean close all the same.
                 snapshot = self.snapshot().map(drop);
                 core = self.lock();
-            } else if !core.engine.is_marked() && !planted::active(Planted::CloseWithoutMark) {
+            } else if !core.engine.is_marked() && !planted::active(Planted::CloseWithoutWitness) {
                 core = self.mark(core)?;
             } else {
                 break;
             }
         }
-        self.settle_anchors(&mut core)?;
+        if !planted::active(Planted::CloseWithoutWitness) {
+            self.settle_anchors(&mut core)?;
+        }
         core.closed = true;
         if let Some((_, end)) = core.engine.active_segment() {
             self.release_unused(&core, end);

@@ -195,7 +195,7 @@ impl<S: Storage> Shared<S> {
             return Err(error);
         }
         let named = self.name_snapshot(&mut core, generation, log);
-        if named.is_err() && !planted::active(Planted::UnnamedSnapshotKept) {
+        if named.is_err() {
             // It is whole, and perhaps an anchor that names it has reached the disk after all: it goes when the next anchor
             // is written, behind the emptying of that slot.
             core.garbage.push(name);

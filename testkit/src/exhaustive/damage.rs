@@ -10,7 +10,7 @@ use foldb_core::{
     Db, ErrorKind, RecoveryMode, Result, StoreId,
     log::{
         Anchor, AnchorSlot, FrameOutcome, FrameSeal, FrameType, Previous, SEGMENT_HEADER_BYTES, SegmentHeader,
-        parse_segment_name, parse_snapshot_name, read_frame, segment_name, snapshot_name,
+        parse_segment_name, parse_snapshot_name, peek_seq_and_mark, read_frame, segment_name, snapshot_name,
     },
 };
 
@@ -57,6 +57,7 @@ pub(super) fn check(execution: &mut Execution, workload: &Workload) -> Result<u6
     bench.files(&closed)?;
     // Before another opening has anchored anything anew.
     bench.files(&killed)?;
+    bench.witnessed(&killed)?;
     bench.foreign(&closed)?;
     bench.stale(&killed)?;
     Ok(bench.count)
@@ -111,6 +112,8 @@ struct Placed {
     is_mark: bool,
     /// The seq of the transaction that it makes whole.
     commits: Option<u64>,
+    /// Up to which seq it says that the log was durable.
+    mark: u64,
 }
 
 impl Bench<'_> {
@@ -282,7 +285,8 @@ impl Bench<'_> {
                 let is_mark = matches!(frame.frame_type, FrameType::Mark | FrameType::Opening);
                 let commits = matches!(frame.frame_type, FrameType::Transaction | FrameType::Commit)
                     .then(|| first_varint(frame.payload));
-                placed.push(Placed { segment, offset, len: frame.next - offset, is_mark, commits });
+                let mark = peek_seq_and_mark(frame.payload).map_or(0, |(_, mark)| mark);
+                placed.push(Placed { segment, offset, len: frame.next - offset, is_mark, commits, mark });
                 offset = frame.next;
             }
         }
@@ -318,6 +322,27 @@ impl Bench<'_> {
             self.judge(&image, allowed, &|| format!("{name} cut at {}", frame.offset))?;
         }
         self.with_an_anchor(closed)
+    }
+
+    /// Where a process was killed the anchors may know of nothing yet: a commit that is lost is missed because frames behind
+    /// it say that it was durable, and by that alone.
+    fn witnessed(&mut self, killed: &Image) -> Result<(), String> {
+        let newest = segments(killed).pop().unwrap_or(0);
+        if !snapshots(killed).is_empty() {
+            // What a snapshot covers is not read.
+            return Ok(());
+        }
+        let placed: Vec<Placed> = self.placed(killed).into_iter().filter(|frame| frame.segment == newest).collect();
+        for (number, frame) in placed.iter().enumerate() {
+            let behind = placed.get(number + 1..).unwrap_or_default();
+            if !frame.commits.is_some_and(|seq| behind.iter().any(|frame| frame.mark >= seq)) {
+                continue;
+            }
+            let (name, mut image) = (segment_name(newest), killed.clone());
+            image.zero(&name, frame.offset, usize::try_from(frame.len).unwrap_or(0));
+            self.judge(&image, Outcome::Refused, &|| format!("killed, a frame of {name} at {} zeroed", frame.offset))?;
+        }
+        Ok(())
     }
 
     /// Two files at once: an anchor is gone, and the newest segment is cut to its header. The other anchor has seen it, too.
