@@ -317,6 +317,7 @@ impl<S: Storage> Shared<S> {
         let mut core = self.lock();
         let (mut with_snapshot, mut snapshot) = (with_snapshot, Ok(()));
         // Each step lets go of the lock, and what was true before it need not be true behind it.
+        let mut was_flushed = false;
         loop {
             if (core.flushing || core.snapshotting || core.exclusive) && !planted::active(Planted::CloseDoesNotWait) {
                 core = self.wait(core);
@@ -335,7 +336,10 @@ impl<S: Storage> Shared<S> {
                 return Ok(());
             }
             self.check_place_locked(&mut core)?;
-            if core.engine.is_dirty() || core.engine.pending_bytes() > 0 {
+            let is_left = core.engine.is_dirty() || core.engine.pending_bytes() > 0;
+            if is_left && !(was_flushed && planted::active(Planted::PoisonForgotten)) {
+                // Without its poison a store that has failed would be flushed for ever.
+                was_flushed = true;
                 core = self.flush_everything(core)?;
             } else if with_snapshot && self.is_closing_snapshot_due(&core) {
                 with_snapshot = false;
