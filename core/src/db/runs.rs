@@ -177,8 +177,8 @@ impl<'db, S: Storage> Runs<'db, S> {
 
     /// Begins a run and commits that.
     ///
-    /// Fails with [`Error::UnknownRun`] where the parent does not exist, [`Error::Precondition`] where a run of the
-    /// chosen id does, and [`Error::Limit`] for names and labels that are too long.
+    /// Fails with [`Error::UnknownRun`](crate::Error::UnknownRun) where the parent does not exist, [`Error::Precondition`](crate::Error::Precondition) where a run of the
+    /// chosen id does, and [`Error::Limit`](crate::Error::Limit) for names and labels that are too long.
     ///
     /// ```
     /// use foldb_core::{Db, RunOptions};
@@ -195,7 +195,7 @@ impl<'db, S: Storage> Runs<'db, S> {
         self.get(id)
     }
 
-    /// A run that exists. Fails with [`Error::UnknownRun`].
+    /// A run that exists. Fails with [`Error::UnknownRun`](crate::Error::UnknownRun).
     pub fn get(&self, id: RunId) -> Result<Run<'db, S>> {
         let space = self.db.shared().with_state(|state| state.number(id))?;
         Ok(Run { db: self.db, id, space })
@@ -264,7 +264,7 @@ impl<'db, S: Storage> Run<'db, S> {
         self.db.runs().info(self.id)
     }
 
-    /// Ends the run well. Fails with [`Error::RunEnded`] where it has ended before.
+    /// Ends the run well. Fails with [`Error::RunEnded`](crate::Error::RunEnded) where it has ended before.
     pub fn end(&self) -> Result<Receipt> {
         self.db.change_run(|runs| runs.end(self.id, None))
     }
