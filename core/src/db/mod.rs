@@ -258,8 +258,8 @@ impl<S: Storage> Db<S> {
     ///
     /// Fails with [`Error::Poisoned`] after a write or sync that failed, with [`Error::OutcomeUnknown`] where one fails
     /// now, and with what kept the closing snapshot from being written; in the last case everything else was done. After
-    /// an error the store may be opened again like after a crash. Fails with [`ErrorKind::Poisoned`] where somebody removed or
-    /// moved what the store was opened by; and, with nothing done, with [`ErrorKind::Invalid`] in a process that got this
+    /// an error the store may be opened again like after a crash. Fails with [`ErrorKind::Poisoned`](crate::ErrorKind::Poisoned) where somebody removed or
+    /// moved what the store was opened by; and, with nothing done, with [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) in a process that got this
     /// handle by `fork`.
     ///
     /// Cost: up to six syncs for a store that was written to, and none for one that was not.

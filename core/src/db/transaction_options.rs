@@ -32,7 +32,7 @@ impl TransactionOptions {
 
     /// A key that makes the commit happen once, also over crashes and restarts. [`Db::once_with`](super::Db::once_with)
     /// gives back what came of it, [`Db::transaction_with`](super::Db::transaction_with) says
-    /// [`AlreadyDone`](Error::AlreadyDone); neither runs its closure. A transaction that is committed by hand changes nothing
+    /// [`AlreadyDone`](crate::Error::AlreadyDone); neither runs its closure. A transaction that is committed by hand changes nothing
     /// and gets a receipt with `deduplicated` set. The newest 65,536 keys are remembered unless the store was told
     /// otherwise: see [`Db::set_idempotency_window`](super::Db::set_idempotency_window).
     #[must_use]
@@ -43,7 +43,7 @@ impl TransactionOptions {
 
     /// What tells the contents of this transaction from others under the same key: a hash of the request, say, of at most
     /// [`FINGERPRINT_BYTES_MAX`](crate::limits::FINGERPRINT_BYTES_MAX) bytes. The same key with another one is
-    /// [`KeyReused`](Error::KeyReused). Without any, the same key stands for the same request.
+    /// [`KeyReused`](crate::Error::KeyReused). Without any, the same key stands for the same request.
     #[must_use]
     pub fn fingerprint(mut self, fingerprint: impl AsRef<[u8]>) -> Self {
         self.fingerprint = fingerprint.as_ref().to_vec();
