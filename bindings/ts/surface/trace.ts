@@ -11,7 +11,7 @@ import { Part } from "./part.js";
 
 const LIST = ["limit", "reverse", "after"];
 const OUTCOME = ["output", "durationMicros"];
-const RECORD = ["kind", "name", "parent", "timeMicros", ...OUTCOME];
+const RECORD = ["kind", "name", "parent", "timeMicros", "data", "durationMicros"];
 
 export class Trace extends Part implements api.Trace<api.Mode> {
   get(id: string): Now<api.TraceEntry | undefined> {
