@@ -221,11 +221,13 @@ impl<S: Storage> Shared<S> {
         })
     }
 
-    /// Removes all but the two newest snapshots, oldest first, but for those that the present state or a checkpoint reads.
+    /// Removes all but the two newest snapshots, oldest first, but for those that the present state or a checkpoint reads, and
+    /// those not older than what an anchor names.
     /// One that was never finished, because a process died while it wrote it, does not count as one of the two. What
     /// cannot be removed is garbage, and is tried again next time.
     fn remove_old_snapshots(&self) {
         let pinned = self.pinned();
+        let named = self.oldest_named();
         let Ok(names) = self.storage.list() else { return };
         let mut generations: Vec<u64> = names.iter().filter_map(|name| parse_snapshot_name(name)).collect();
         generations.sort_unstable();
@@ -239,12 +241,20 @@ impl<S: Storage> Shared<S> {
         }
         for generation in unfinished.into_iter().chain(oldest_first.into_iter().take(old)) {
             let loaded = self.loaded_generation == Some(generation) && !planted::active(Planted::LoadedSnapshotRemoved);
-            if loaded || pinned.contains_key(&generation) {
+            let is_named = named.is_some_and(|named| generation >= named);
+            if loaded || is_named || pinned.contains_key(&generation) {
                 continue;
             }
             self.files.forget_snapshot(generation);
             let _ = self.storage.remove(&snapshot_name(generation));
         }
+    }
+
+    /// The older of the snapshots that the two anchors name. The next opening writes over the newer anchor first, and a power
+    /// failure in that moment leaves the other: what that names is then missed, and the newer snapshots are not counted.
+    fn oldest_named(&self) -> Option<u64> {
+        let anchors = self.lock().anchors;
+        anchors.iter().flatten().filter_map(|anchor| anchor.newest_snapshot).min()
     }
 
     /// What [`Planted::LogKeptFromNewerSnapshot`] does: a plan for the log that only the newest snapshot needs.
