@@ -655,7 +655,9 @@ fn a_snapshot_that_was_never_finished_is_no_snapshot_for_anybody() {
         db.kv().put("again", 1).unwrap();
         db.snapshot().unwrap();
         let verified = db.verify(&mut |_| ControlFlow::Continue(())).unwrap();
-        assert_eq!((verified.snapshots, verified.violations.len()), (2, 0), "crash after operation {operations}");
+        assert!(verified.is_ok(), "crash after operation {operations}: {:?}", verified.violations);
+        // A third one stays where the older anchor names it.
+        assert!((2..=3).contains(&verified.snapshots), "crash after operation {operations}: {}", verified.snapshots);
         drop(db);
         let mut kept = Image::from(&memory);
         assert!(snapshots(&kept) <= 3, "{kept:?}");

@@ -239,9 +239,9 @@ impl<S: Storage> Shared<S> {
         if planted::active(Planted::NewestSnapshotRemoved) {
             oldest_first.reverse();
         }
-        for generation in unfinished.into_iter().chain(oldest_first.into_iter().take(old)) {
+        for generation in unfinished.iter().copied().chain(oldest_first.into_iter().take(old)) {
             let loaded = self.loaded_generation == Some(generation) && !planted::active(Planted::LoadedSnapshotRemoved);
-            let is_named = named.is_some_and(|named| generation >= named);
+            let is_named = named.is_some_and(|named| generation >= named) && !unfinished.contains(&generation);
             if loaded || is_named || pinned.contains_key(&generation) {
                 continue;
             }
