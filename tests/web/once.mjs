@@ -34,7 +34,7 @@ export const once = {
     const begin = () => db.once("run of today", (tx) => chain(tx.runs.begin({ name: "today" }), (run) => run.id));
     const id = await begin();
     equal(await begin(), id);
-    equal((await db.runs.get(id).info()).name, "today");
+    equal((await (await db.runs.get(id)).info()).name, "today");
     const options = { idempotencyKey: "run of today" };
     await fails("AlreadyDone", () =>
       db.transactionWith(options, () => {
