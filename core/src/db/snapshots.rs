@@ -226,8 +226,9 @@ impl<S: Storage> Shared<S> {
     /// One that was never finished, because a process died while it wrote it, does not count as one of the two. What
     /// cannot be removed is garbage, and is tried again next time.
     fn remove_old_snapshots(&self) {
-        let pinned = self.pinned();
+        // Before the pins are taken: whoever has the store's lock may wait for them.
         let named = self.oldest_named();
+        let pinned = self.pinned();
         let Ok(names) = self.storage.list() else { return };
         let mut generations: Vec<u64> = names.iter().filter_map(|name| parse_snapshot_name(name)).collect();
         generations.sort_unstable();
