@@ -55,6 +55,28 @@ fn a_crash_while_a_snapshot_is_written_loses_nothing_promised() {
     scenario.crash_everywhere(8);
 }
 
+/// The only anchor was made anew behind the snapshot: a process that was killed in between left a store that was refused.
+#[test]
+fn a_process_that_dies_at_its_first_snapshot_of_a_store_without_commits_leaves_one_that_opens() {
+    let first = CrashStorage::new();
+    let db = open(first.clone(), BUFFERED, 1 << 20, 1).unwrap();
+    // It makes the segment and the anchor, and stays in memory.
+    db.kv().put("lost", 1).unwrap();
+    first.kill_process();
+    drop(db);
+    let second = CrashStorage::from_image(&first.live_image());
+    open(second.clone(), BUFFERED, 1 << 20, 2).unwrap().snapshot().unwrap();
+    let mut with_snapshot = 0;
+    for point in second.crash_points() {
+        for image in [point.everything_survives()].into_iter().chain(point.images(16, 3)) {
+            let db = open(image.to_memory(), BUFFERED, 1 << 20, 3).unwrap();
+            assert_eq!(db.kv().get::<i64>("lost").unwrap(), None);
+            with_snapshot += u32::from(db.recovery_report().snapshot.is_some());
+        }
+    }
+    assert!(with_snapshot > 0);
+}
+
 #[test]
 fn a_crash_at_a_clean_close_or_at_reopening_loses_nothing_promised() {
     let mut scenario = Scenario::new(STRICT, 1 << 20);

@@ -4,7 +4,7 @@ mod scenario;
 
 use std::ops::ControlFlow;
 
-use foldb::{Db, Durability, ErrorKind, primitive::ScanOptions, storage::Storage};
+use foldb::{Db, Durability, ErrorKind, RunOptions, primitive::ScanOptions, storage::Storage};
 use foldb_testkit::crash::{Action, CrashStorage, Fate, Image};
 use scenario::open;
 use serde_json::json;
@@ -35,6 +35,19 @@ fn pairs_or_documents_that_cannot_all_be_set_leave_none_in_the_transaction() {
     tx.commit().unwrap();
     assert!(!db.kv().exists("a").unwrap() && !db.json().exists("a").unwrap());
     assert!(db.kv().exists("b").unwrap());
+}
+
+/// A transaction that had appended to a stream listed none of them. The model chose its version there and the store did not, so
+/// that one of them knew a run that was begun after it. Whoever lists nothing has looked at nothing. Seed 2078.
+#[test]
+fn a_transaction_that_lists_no_streams_has_not_chosen_its_version_yet() {
+    let db = Db::memory();
+    let tx = db.begin_transaction().unwrap();
+    tx.events().append("log", "event", 1).unwrap();
+    assert!(tx.events().streams(&ScanOptions::all().limit(0)).unwrap().is_empty());
+    let run = db.runs().begin(RunOptions::named("later")).unwrap().id();
+    tx.run(run).unwrap().kv().add_u64("sum", 1).unwrap();
+    tx.commit().unwrap();
 }
 
 /// What is left when the power fails while the header of a snapshot is written, and everything else has reached the disk.

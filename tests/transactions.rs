@@ -15,6 +15,8 @@ mod isolation;
 mod once;
 #[path = "transactions/own_writes.rs"]
 mod own_writes;
+#[path = "transactions/owners.rs"]
+mod owners;
 #[path = "transactions/views.rs"]
 mod views;
 

@@ -6,7 +6,7 @@
 use foldb_core::{
     Db, Error, Result, RunId, Transaction, View,
     primitive::{
-        Cells, Documents, Events, Kv, Trace,
+        Cells, Documents, EventBatch, Events, Kv, Trace,
         access::{Access, AccessMut, Reads, Writes},
     },
     state::SpaceNumber,
@@ -144,17 +144,17 @@ impl AccessMut for &Space<'_> {
         result.ok_or_else(not_run)
     }
 
-    fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<Option<u64>> {
+    fn append(&self, space: SpaceNumber, stream: &[u8], events: &EventBatch) -> Result<Option<u64>> {
         let Target::Store(db) = self.target else {
-            return self.write(|writes| writes.append(space, stream, count, events)).map(|()| None);
+            return self.write(|writes| writes.append(space, stream, events)).map(|()| None);
         };
         if self.journal.together.get() {
-            self.write(|writes| writes.append(space, stream, count, events))?;
+            self.write(|writes| writes.append(space, stream, events))?;
             // Nobody else commits in this thread meanwhile, so these are the stream's newest.
             let head = self.events().head(stream)?;
-            return Ok(Some(head.saturating_sub(count).saturating_add(1)));
+            return Ok(Some(head.saturating_sub(events.len()).saturating_add(1)));
         }
-        let first = AccessMut::append(&db, space, stream, count, events)?;
+        let first = AccessMut::append(&db, space, stream, events)?;
         if self.journal.active {
             // A write that failed at its commit has left here what it would have announced.
             self.journal.touched.borrow_mut().clear();

@@ -12,7 +12,10 @@ use foldb_core::{
     Durability, Result, RunId, TransactionOptions,
     host::Host,
     log::OpCode,
-    primitive::access::{DocumentEdit, OnItem, OnPair, PendingStream, Reads, Writes},
+    primitive::{
+        EventBatch,
+        access::{DocumentEdit, OnItem, OnPair, OnPendingEvents, PendingStream, Reads, Writes},
+    },
     state::{Family, Source, SpaceNumber},
     tree::{Direction, KeyRange},
 };
@@ -134,8 +137,15 @@ impl Reads for Noted<'_> {
         self.writes.pending_stream(space, stream)
     }
 
-    fn pending_streams(&self, space: SpaceNumber) -> Result<Vec<Vec<u8>>> {
-        self.writes.pending_streams(space)
+    fn visit_pending(
+        &self,
+        space: SpaceNumber,
+        stream: &[u8],
+        range: (u64, u64),
+        direction: Direction,
+        each: OnPendingEvents<'_>,
+    ) -> Result<()> {
+        self.writes.visit_pending(space, stream, range, direction, each)
     }
 
     fn source(&self) -> &dyn Source {
@@ -156,8 +166,8 @@ impl Writes for Noted<'_> {
         Ok(())
     }
 
-    fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<()> {
-        self.writes.append(space, stream, count, events)?;
+    fn append(&self, space: SpaceNumber, stream: &[u8], events: &EventBatch) -> Result<()> {
+        self.writes.append(space, stream, events)?;
         self.journal.touch(self.run, primitive(OpCode::EventAppend), stream);
         Ok(())
     }

@@ -33,6 +33,11 @@ impl RunId {
         Self(bytes)
     }
 
+    /// The same; `None` for another number of bytes.
+    pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
     /// The 16 bytes of the id, in the order in which they are stored and sorted.
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0

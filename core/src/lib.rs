@@ -21,6 +21,8 @@ pub mod checksum;
 pub mod db;
 pub mod engine;
 pub mod error;
+#[cfg(all(test, feature = "std"))]
+mod growth_tests;
 pub mod host;
 pub mod id;
 pub mod json;
@@ -43,6 +45,7 @@ mod sync;
 mod transaction;
 pub mod tree;
 pub mod value;
+mod work;
 
 #[cfg(all(feature = "std", foldb_loom))]
 #[doc(hidden)]
@@ -50,8 +53,9 @@ pub use db::models;
 #[cfg(feature = "std")]
 pub use db::{
     Checkpoint, CheckpointFile, Db, DetachedReplay, DetachedTransaction, DetachedView, Durability, IdempotencyWindow,
-    Options, Recalled, Receipt, Replay, Run, RunFilter, RunOptions, Runs, Savepoint, Seen, SnapshotInfo, SpaceView,
-    Stats, Ticker, Transaction, TransactionOptions, TransactionRun, Verification, VerifyReport, View,
+    Options, Recalled, Receipt, Replay, Run, RunFilter, RunOptions, Runs, Savepoint, Seen, SnapshotFailures,
+    SnapshotInfo, SpaceView, Stats, Ticker, Transaction, TransactionOptions, TransactionRun, Verification,
+    VerifyReport, View,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use id::{RunId, StoreId};

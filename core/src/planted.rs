@@ -102,6 +102,10 @@ defects! {
         RangeReadsIgnored,
         /// Going back to a savepoint keeps what was written since.
         RollbackForgotten,
+        /// A savepoint that was taken elsewhere is gone back to.
+        ForeignSavepointTaken,
+        /// The beginning of a run is encoded and not checked.
+        BeginningUnchecked,
         /// Idempotency keys do not get into the window.
         IdempotencyKeyForgotten,
         /// The window of idempotency keys is left out of snapshots.

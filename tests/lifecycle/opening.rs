@@ -3,8 +3,8 @@
 use std::{fs, ops::ControlFlow, path::Path, sync::Arc};
 
 use foldb::{
-    TransactionOptions,
-    log::{Previous, SegmentHeader},
+    SnapshotFailures, TransactionOptions,
+    log::{Previous, SegmentHeader, snapshot_name},
 };
 use foldb_testkit::SeededHost;
 
@@ -114,6 +114,30 @@ fn a_snapshot_is_written_by_the_commit_that_makes_it_due() {
     let stats = db.stats().unwrap();
     assert_eq!(stats.snapshots.len(), 2, "{:?}", stats.snapshots);
     assert!(stats.snapshots[1].0 >= 3, "and it was not the first: {:?}", stats.snapshots);
+}
+
+/// Nobody was told, and the log grew for ever.
+#[test]
+fn an_automatic_snapshot_that_fails_is_counted_and_says_why_and_the_commit_stands() {
+    let storage = MemStorage::new();
+    let options = options(BUFFERED).snapshot_log_bytes(Some(100_000)).segment_bytes(32 << 10);
+    let db = Db::open(storage.clone(), Arc::new(SeededHost::new(1)), options).unwrap();
+    db.kv().put("first", 1).unwrap();
+    assert_eq!(db.stats().unwrap().snapshot_failures, SnapshotFailures::default());
+    // What somebody else has put in the way of it.
+    let in_the_way = snapshot_name(1);
+    drop(storage.create(&in_the_way).unwrap());
+    let put = |number| db.kv().put(format!("key {number}"), vec![1_u8; 900]).unwrap();
+    (0..150).for_each(put);
+    let stats = db.stats().unwrap();
+    let failures = &stats.snapshot_failures;
+    assert!(failures.count > 0 && failures.last.as_ref().unwrap().contains(&in_the_way), "{failures:?}");
+    assert_eq!(stats.commits, 151);
+    let before = failures.count;
+    (150..300).for_each(put);
+    let stats = db.stats().unwrap();
+    assert!(!stats.snapshots.is_empty(), "it is tried again");
+    assert_eq!(stats.snapshot_failures.count, before);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `stats`: sizes, counts, and how the recovery at this opening went.
 
 use clap::Args;
-use foldb::{RecoveryReport, Stats};
+use foldb::{RecoveryReport, SnapshotFailures, Stats};
 use serde_json::json;
 
 use crate::{context::Context, failure::Result, report::recovery, text};
@@ -43,7 +43,15 @@ fn fields(stats: &Stats, recovery: &RecoveryReport) -> Vec<(&'static str, String
             ),
         ),
         ("snapshots", if snapshots.is_empty() { String::from("none") } else { snapshots.join(", ") }),
+        ("failed snapshots", failures(&stats.snapshot_failures)),
         ("idempotency keys", text::count(stats.idempotency_keys)),
         ("last recovery", recovery::sentence(recovery)),
     ]
+}
+
+fn failures(failures: &SnapshotFailures) -> String {
+    match &failures.last {
+        None => String::from("none since this opening"),
+        Some(last) => format!("{} since this opening, the last one because {last}", text::count(failures.count)),
+    }
 }

@@ -116,6 +116,13 @@ impl<S: Storage> Shared<S> {
         Ok(file)
     }
 
+    /// Whether the next anchor goes into the slot of the only one that there is: that of a store in which nothing was committed, which
+    /// this opening found.
+    pub(crate) fn is_only_anchor_next(&self, core: &Core) -> bool {
+        let is_there = |slot: AnchorSlot| core.anchors.get(slot.index()).is_some_and(Option::is_some);
+        is_there(core.anchor_slot) && !is_there(core.anchor_slot.other())
+    }
+
     /// Makes the file of an anchor anew. If an earlier sync of it failed, its name may be in the cache only, and no later
     /// sync would bring it to the disk: the anchor after the next would be written over the only one that the disk has, and
     /// a crash in that moment would leave none.

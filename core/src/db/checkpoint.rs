@@ -30,14 +30,17 @@ use crate::{
 /// It keeps the store's files, and so the store's lock, until it is dropped, also when the [`Db`] was closed before.
 pub struct Checkpoint<S: Storage> {
     shared: Arc<Shared<S>>,
+    /// Known by its address: files of another checkpoint may be gone, or be of another store.
+    owner: Arc<()>,
     store: Option<StoreId>,
     seq: u64,
     files: Vec<CheckpointFile>,
 }
 
-/// One file of a [`Checkpoint`].
+/// One file of a [`Checkpoint`], to be read through that one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointFile {
+    owner: Arc<()>,
     name: String,
     len: u64,
     place: Place,
@@ -104,7 +107,8 @@ impl<S: Storage> Checkpoint<S> {
         let core = shared.settle()?;
         // Held while files are listed and pinned: whoever removes old snapshots holds it too.
         let mut pinned = shared.pinned();
-        let files = shared.list_files(&core)?;
+        let owner = Arc::new(());
+        let files = shared.list_files(&core, &owner)?;
         // Nothing was created yet: the id would be another one at the next opening.
         let store = (!files.is_empty()).then(|| core.engine.store());
         let seq = core.engine.durable_seq();
@@ -115,7 +119,7 @@ impl<S: Storage> Checkpoint<S> {
         }
         drop(pinned);
         drop(core);
-        Ok(Checkpoint { shared: Arc::clone(shared), store, seq, files })
+        Ok(Checkpoint { shared: Arc::clone(shared), owner, store, seq, files })
     }
 
     /// The store's id; `None` for a store that nothing was ever committed to, which has no files either.
@@ -136,7 +140,12 @@ impl<S: Storage> Checkpoint<S> {
 
     /// Reads from `offset` of a file on: all of `buffer`, or fewer bytes only where the file's part of the checkpoint
     /// ends. Returns how many bytes were read.
+    ///
+    /// Fails with [`Error::Invalid`] for a file of another checkpoint, and with the storage's errors.
     pub fn read_at(&self, file: &CheckpointFile, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        if !Arc::ptr_eq(&self.owner, &file.owner) {
+            return Err(Error::Invalid { what: "file", why: "it is of another checkpoint".into() });
+        }
         let left = usize::try_from(file.len.saturating_sub(offset)).unwrap_or(usize::MAX);
         let count = left.min(buffer.len());
         let wanted = buffer.get_mut(..count).unwrap_or_default();
@@ -216,7 +225,7 @@ impl<S: Storage> Shared<S> {
     }
 
     /// The files that are the store, given that everything is durable and nothing is written meanwhile.
-    fn list_files(&self, core: &Core) -> Result<Vec<CheckpointFile>> {
+    fn list_files(&self, core: &Core, owner: &Arc<()>) -> Result<Vec<CheckpointFile>> {
         let Some(anchor) = core.anchor else { return Ok(Vec::new()) };
         let names = self.storage.list()?;
         let is_needed = |name: &String| !core.garbage.contains(name);
@@ -231,7 +240,12 @@ impl<S: Storage> Shared<S> {
         let newest_snapshot = anchor.newest_snapshot.unwrap_or(0);
         for generation in numbers(parse_snapshot_name).into_iter().filter(|number| *number <= newest_snapshot) {
             let len = self.files.snapshot(&self.storage, generation)?.len()?;
-            files.push(CheckpointFile { name: snapshot_name(generation), len, place: Place::Snapshot(generation) });
+            files.push(CheckpointFile {
+                owner: Arc::clone(owner),
+                name: snapshot_name(generation),
+                len,
+                place: Place::Snapshot(generation),
+            });
         }
         let active = core.engine.active_segment();
         let newest_segment = active.map_or(u64::MAX, |(number, _)| number).max(anchor.newest_segment);
@@ -241,12 +255,22 @@ impl<S: Storage> Shared<S> {
                 Some((active, end)) if active == number => end,
                 _ => self.files.segment(&self.storage, number)?.len()?,
             };
-            files.push(CheckpointFile { name: segment_name(number), len, place: Place::Segment(number) });
+            files.push(CheckpointFile {
+                owner: Arc::clone(owner),
+                name: segment_name(number),
+                len,
+                place: Place::Segment(number),
+            });
         }
         for slot in AnchorSlot::BOTH {
             if let Some(bytes) = self.anchor_bytes(slot)? {
                 let len = bytes.len() as u64;
-                files.push(CheckpointFile { name: slot.name().to_string(), len, place: Place::Anchor(bytes) });
+                files.push(CheckpointFile {
+                    owner: Arc::clone(owner),
+                    name: slot.name().to_string(),
+                    len,
+                    place: Place::Anchor(bytes),
+                });
             }
         }
         Ok(files)

@@ -61,7 +61,7 @@ impl<S: Storage> Shared<S> {
         self.check_process()?;
         let strict = request.durability == Durability::Strict && !self.is_in_memory();
         let now = self.host.now_micros();
-        let deferred = strict && request.writes.writes().len() >= DEFERRED_WRITES_MIN;
+        let deferred = strict && request.writes.len() >= DEFERRED_WRITES_MIN;
         let mut attempts = request.attempts;
         if !attempts.as_ref().is_some_and(|attempts| attempts.has_turn()) {
             self.turns.pass_gate();

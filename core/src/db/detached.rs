@@ -137,6 +137,6 @@ impl<S: Storage> DetachedReplay<S> {
     }
 }
 
-fn foreign() -> Error {
+pub(crate) fn foreign() -> Error {
     Error::Invalid { what: "handle", why: "it belongs to another store, or to an earlier opening of this one".into() }
 }

@@ -1,14 +1,17 @@
 //! What a transaction has done to the lives of runs so far, in the order in which it did.
 //!
 //! Invariant: a transaction writes to no run that it has ended or deleted itself. Such a write would vanish with the run, or be
-//! there behind its end, and whoever made it would have been told that all is well.
+//! there behind its end, and whoever made it would have been told that all is well. What is asked here costs no more for how much
+//! was done before.
 
 use alloc::{collections::BTreeMap, vec::Vec};
+use core::cell::RefCell;
 
 use crate::{
     Error, Result, RunId,
     log::OpCode,
     state::{RunRecord, SpaceNumber},
+    work,
 };
 
 /// One operation on a run.
@@ -22,8 +25,22 @@ pub(super) struct Change {
 #[derive(Default)]
 pub(super) struct Lives {
     changes: Vec<Change>,
-    /// Where the changes of each run are.
-    by_space: BTreeMap<SpaceNumber, Vec<usize>>,
+    by_space: BTreeMap<SpaceNumber, Life>,
+}
+
+/// The changes of one run, as places among all.
+#[derive(Default)]
+struct Life {
+    changes: Vec<usize>,
+    /// Those that decide whether it can be written to.
+    deciding: Vec<usize>,
+    /// The run behind so many of its changes, where somebody has asked.
+    known: RefCell<Option<(usize, Option<RunRecord>)>>,
+}
+
+/// Whether an operation decides if a run can be written to.
+fn decides(code: OpCode) -> bool {
+    matches!(code, OpCode::RunEnd | OpCode::RunResume | OpCode::RunDelete)
 }
 
 impl Lives {
@@ -32,7 +49,11 @@ impl Lives {
     }
 
     pub(super) fn note(&mut self, space: SpaceNumber, code: OpCode, body: &[u8]) {
-        self.by_space.entry(space).or_default().push(self.changes.len());
+        let life = self.by_space.entry(space).or_default();
+        life.changes.push(self.changes.len());
+        if decides(code) {
+            life.deciding.push(self.changes.len());
+        }
         self.changes.push(Change { space, code, body: body.to_vec() });
     }
 
@@ -40,26 +61,29 @@ impl Lives {
     pub(super) fn truncate(&mut self, len: usize) {
         while self.changes.len() > len {
             let Some(change) = self.changes.pop() else { return };
-            if let Some(places) = self.by_space.get_mut(&change.space) {
-                places.pop();
+            if let Some(life) = self.by_space.get_mut(&change.space) {
+                life.changes.pop();
+                life.deciding.pop_if(|place| *place >= self.changes.len());
+                let len = life.changes.len();
+                life.known.get_mut().take_if(|(behind, _)| *behind > len);
             }
         }
     }
 
-    /// What was done to a run, oldest first.
-    pub(super) fn of(&self, space: SpaceNumber) -> impl DoubleEndedIterator<Item = &Change> {
-        self.by_space.get(&space).into_iter().flatten().filter_map(|place| self.changes.get(*place))
+    fn decision(&self, space: SpaceNumber) -> Option<OpCode> {
+        let place = self.by_space.get(&space)?.deciding.last()?;
+        work::count(1);
+        self.changes.get(*place).map(|change| change.code)
     }
 
     pub(super) fn is_deleted(&self, space: SpaceNumber) -> bool {
-        self.of(space).next_back().is_some_and(|last| last.code == OpCode::RunDelete)
+        self.decision(space) == Some(OpCode::RunDelete)
     }
 
     /// Fails with [`Error::UnknownRun`] for a run that the transaction has deleted, and with [`Error::RunEnded`] for one that it
     /// has ended and not taken up again.
     pub(super) fn check_open(&self, space: SpaceNumber, id: impl FnOnce() -> RunId) -> Result<()> {
-        let decides = |change: &&Change| matches!(change.code, OpCode::RunEnd | OpCode::RunResume | OpCode::RunDelete);
-        match self.of(space).rev().find(decides).map(|change| change.code) {
+        match self.decision(space) {
             Some(OpCode::RunDelete) => Err(Error::UnknownRun(id())),
             Some(OpCode::RunEnd) => Err(Error::RunEnded { run: id(), status: "by this transaction" }),
             _ => Ok(()),
@@ -73,14 +97,19 @@ impl Lives {
         id: RunId,
         committed: Option<&RunRecord>,
     ) -> Result<Option<RunRecord>> {
-        let mut record = committed.cloned();
-        for change in self.of(space) {
+        let Some(life) = self.by_space.get(&space) else { return Ok(committed.cloned()) };
+        // The transaction's version of a run does not change.
+        let (done, mut record) = life.known.take().unwrap_or_else(|| (0, committed.cloned()));
+        for place in life.changes.get(done..).unwrap_or_default() {
+            let Some(change) = self.changes.get(*place) else { continue };
+            work::count(1);
             match (&mut record, change.code) {
                 (none, OpCode::RunBegin) => *none = Some(RunRecord::begin(id, &change.body, 0, 0)?),
                 (Some(record), code) => record.change(code, &change.body, 0, 0)?,
                 (None, _) => {}
             }
         }
+        life.known.replace(Some((life.changes.len(), record.clone())));
         Ok(record)
     }
 }

@@ -1,7 +1,11 @@
 //! Counters of an open store. They are for people and dashboards; nothing decides by them.
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::vec::Vec;
+use std::{
+    string::{String, ToString as _},
+    sync::{Mutex, PoisonError},
+    vec::Vec,
+};
 
 use crate::{Error, ErrorKind};
 
@@ -16,9 +20,21 @@ pub(crate) struct Metrics {
     pub(crate) syncs: AtomicU64,
     sync_micros: AtomicU64,
     buckets: [AtomicU64; BUCKETS],
+    snapshot_failures: Mutex<SnapshotFailures>,
 }
 
 impl Metrics {
+    /// A snapshot that nobody waits for has failed: else nobody would ever know.
+    pub(crate) fn failed_snapshot(&self, error: &Error) {
+        let mut failures = self.snapshot_failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.count += 1;
+        failures.last = Some(error.to_string());
+    }
+
+    pub(crate) fn snapshot_failures(&self) -> SnapshotFailures {
+        self.snapshot_failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn synced(&self, micros: u64) {
         self.syncs.fetch_add(1, Ordering::Relaxed);
         self.sync_micros.fetch_add(micros, Ordering::Relaxed);
@@ -48,6 +64,16 @@ impl Metrics {
             histogram: le_micros,
         }
     }
+}
+
+/// Automatic snapshots that could not be written since the store was opened. The commits that made them due are safe in the log, but
+/// the log grows, and the next opening takes longer, until one succeeds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct SnapshotFailures {
+    /// How many there were.
+    pub count: u64,
+    /// What the last one failed with, in words; `None` where there was none.
+    pub last: Option<String>,
 }
 
 /// How long the syncs of a store have taken since it was opened.

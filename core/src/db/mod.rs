@@ -43,7 +43,7 @@ pub use self::{
     checkpoint::{Checkpoint, CheckpointFile},
     commit::Receipt,
     detached::{DetachedReplay, DetachedTransaction, DetachedView},
-    metrics::SyncTimes,
+    metrics::{SnapshotFailures, SyncTimes},
     once::{IdempotencyWindow, Recalled, Seen},
     options::{Durability, OnProgress, Options},
     replays::Replay,
@@ -58,7 +58,10 @@ pub use self::{
 use crate::{
     Error, Result, StoreId,
     planted::{self, Planted},
-    primitive::access::{Access, AccessMut, Reads, Writes},
+    primitive::{
+        EventBatch,
+        access::{Access, AccessMut, Reads, Writes},
+    },
     recovery::{RecoveryMode, RecoveryReport},
     state::{DEFAULT_SPACE, SpaceNumber},
     storage::Storage,
@@ -303,8 +306,8 @@ impl<S: Storage> AccessMut for &Db<S> {
         self.transaction(|transaction| operation(transaction))
     }
 
-    fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<Option<u64>> {
-        let append = |transaction: &Transaction<'_, S>| Writes::append(transaction, space, stream, count, events);
+    fn append(&self, space: SpaceNumber, stream: &[u8], events: &EventBatch) -> Result<Option<u64>> {
+        let append = |transaction: &Transaction<'_, S>| Writes::append(transaction, space, stream, events);
         let ((), _, appended) = self.run(&TransactionOptions::new(), append)?;
         Ok(appended.first().map(|appended| appended.first_seq))
     }

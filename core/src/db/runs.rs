@@ -4,6 +4,7 @@
 //! run's life is as durable as its data, and a run can begin, get its first data and end in one commit.
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use core::ops::Bound;
 
 use super::{Db, Receipt, Transaction, TransactionOptions, TransactionRun};
 use crate::{
@@ -14,7 +15,6 @@ use crate::{
     primitive::access::Writes,
     state::{Ending, RunAnnotated, RunBegun, RunEnded, RunInfo, RunResumed, RunStatus, SpaceNumber, encode_body},
     storage::Storage,
-    transaction::PROVISIONAL,
     value::Value,
 };
 
@@ -206,7 +206,8 @@ impl<'db, S: Storage> Runs<'db, S> {
         self.db.view().run_info(id)
     }
 
-    /// The runs that match, page by page. Walks the catalog: about a microsecond for each run.
+    /// The runs that match, page by page. Walks the catalog from the cursor on, until it has as many as were asked for: about a
+    /// microsecond for each run.
     pub fn list(&self, filter: &RunFilter) -> Result<Vec<RunInfo>> {
         let view = self.db.view();
         let state = view.folded();
@@ -215,11 +216,12 @@ impl<'db, S: Storage> Runs<'db, S> {
         let infos = |number: SpaceNumber| state.run_info(number, epoch).filter(|run| filter.matches(run));
         let limit = filter.limit.unwrap_or(usize::MAX);
         if filter.newest_first {
-            let numbers = state.run_numbers().rev().filter(|number| after.is_none_or(|after| *number < after));
+            let before = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let numbers = state.run_numbers_between(Bound::Unbounded, before).rev();
             return Ok(numbers.filter_map(infos).take(limit).collect());
         }
-        let numbers = state.run_numbers().filter(|number| after.is_none_or(|after| *number > after));
-        Ok(numbers.filter_map(infos).take(limit).collect())
+        let behind = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(state.run_numbers_between(behind, Bound::Unbounded).filter_map(infos).take(limit).collect())
     }
 
     /// Removes a run and all that it holds from the live state. Its history stays in the log.
@@ -339,14 +341,7 @@ impl<'tx, 'db, S: Storage> TransactionRuns<'tx, 'db, S> {
             metadata: options.metadata,
             epoch: self.transaction.epoch(),
         })?;
-        let space = {
-            let mut writes = self.transaction.writes_mut()?;
-            let position = u32::try_from(writes.new_runs.len()).unwrap_or(u32::MAX);
-            let space = PROVISIONAL | position;
-            writes.write(space, OpCode::RunBegin, &id.to_bytes(), &body)?;
-            writes.new_runs.push(Some(id));
-            space
-        };
+        let space = self.transaction.writes_mut()?.begin_run(id, &body)?;
         self.transaction.note_life(space, OpCode::RunBegin, &body);
         Ok(TransactionRun { transaction: self.transaction, id, space })
     }
@@ -405,7 +400,7 @@ impl<'tx, 'db, S: Storage> TransactionRuns<'tx, 'db, S> {
     fn write(&self, id: RunId, code: OpCode, body: &[u8]) -> Result<()> {
         let space = self.transaction.number(id)?;
         self.transaction.record_run(space);
-        self.transaction.writes_to(space)?.write(space, code, &[], body)?;
+        self.transaction.writes_to(space)?.change_run(space, code, body)?;
         self.transaction.note_life(space, code, body);
         Ok(())
     }

@@ -329,6 +329,7 @@ impl<S: Storage> PageSource for Shared<S> {
 
 impl<S: Storage> Source for Shared<S> {
     fn log_bytes(&self, segment: u64, offset: u64, len: usize) -> Result<Vec<u8>> {
+        crate::work::count_bytes(len);
         let end = offset.saturating_add(len as u64);
         if !self.files.handed_over.has(segment, end)
             && let Some(bytes) = self.lock().engine.read_log(segment, offset, len)

@@ -87,12 +87,15 @@ impl<S: Storage> Shared<S> {
     }
 
     /// A snapshot that nobody asked for by name. It may fail (for want of space, say) without harm to the commit that
-    /// happened to trigger it: the log has everything.
+    /// happened to trigger it: the log has everything. [`Db::stats`] tells of it.
     pub(crate) fn snapshot_in_passing(&self) {
         self.with_snapshot_turn(|core| {
             // Several commits may have found it due together, and one of them has written it by now.
-            if self.is_snapshot_due(&core) && core.engine.check_usable().is_ok() {
-                let _ = self.write_snapshot(core, &mut |_, _| ControlFlow::Continue(()));
+            if self.is_snapshot_due(&core)
+                && core.engine.check_usable().is_ok()
+                && let Err(error) = self.write_snapshot(core, &mut |_, _| ControlFlow::Continue(()))
+            {
+                self.metrics.failed_snapshot(&error);
             }
         });
     }
@@ -147,6 +150,10 @@ impl<S: Storage> Shared<S> {
             } else if let Some(needed) = core.engine.first_segment_needed() {
                 // An anchor names segments, and a snapshot a place in one: a store that has none yet gets its first.
                 core = self.make_space(core, &needed)?;
+            } else if self.is_only_anchor_next(&core) {
+                // It is made anew before the next one, and for a moment there is none: a death then must not leave a snapshot that
+                // nothing vouches for.
+                self.write_anchor(&mut core, |_| {})?;
             } else {
                 break;
             }
@@ -254,6 +261,9 @@ impl<S: Storage> Shared<S> {
     /// The older of the snapshots that the two anchors name. The next opening writes over the newer anchor first, and a power
     /// failure in that moment leaves the other: what that names is then missed, and the newer snapshots are not counted.
     fn oldest_named(&self) -> Option<u64> {
+        if planted::active(Planted::OneSnapshotKept) || planted::active(Planted::NewestSnapshotRemoved) {
+            return None;
+        }
         let anchors = self.lock().anchors;
         anchors.iter().flatten().filter_map(|anchor| anchor.newest_snapshot).min()
     }

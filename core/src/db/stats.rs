@@ -3,7 +3,10 @@
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use super::{Db, metrics::SyncTimes};
+use super::{
+    Db,
+    metrics::{SnapshotFailures, SyncTimes},
+};
 use crate::{
     Result, StoreId,
     log::{parse_segment_name, parse_snapshot_name},
@@ -46,6 +49,8 @@ pub struct Stats {
     pub log_bytes: u64,
     /// Generation and bytes of the snapshots.
     pub snapshots: Vec<(u64, u64)>,
+    /// Automatic snapshots that failed.
+    pub snapshot_failures: SnapshotFailures,
 }
 
 /// Figures about one segment of the log.
@@ -107,6 +112,7 @@ impl<S: Storage> Db<S> {
             log_bytes: segments.iter().map(|segment| segment.bytes).sum(),
             segments,
             snapshots,
+            snapshot_failures: shared.metrics.snapshot_failures(),
         })
     }
 }

@@ -22,12 +22,15 @@ use crate::{
     log::OpCode,
     planted::{self, Planted},
     primitive::{
-        access::{Access, AccessMut, DocumentEdit, Item, OnItem, OnPair, PendingStream, Reads, Writes},
-        trace_index,
+        EventBatch,
+        access::{
+            Access, AccessMut, DocumentEdit, Item, OnItem, OnPair, OnPendingEvents, PendingStream, Reads, Writes,
+        },
+        judged,
     },
     state::{Appended, DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State, entry_kind},
     storage::Storage,
-    transaction::{PROVISIONAL, ReadSet, Write, WriteBody, WriteSet},
+    transaction::{self, PROVISIONAL, Range as Buffered, ReadSet, Write, WriteBody, WriteSet},
     tree::{Direction, KeyRange, Tree},
     value::{Delta, Encode, apply_delta},
 };
@@ -46,10 +49,10 @@ pub struct Transaction<'db, S: Storage> {
     pub(super) durability: Durability,
 }
 
-/// Where a transaction can go back to: see [`Transaction::savepoint`].
+/// Where a transaction can go back to: see [`Transaction::savepoint`]. It is good for that transaction alone.
 #[derive(Clone, Debug)]
 pub struct Savepoint {
-    writes: WriteSet,
+    writes: transaction::Savepoint,
     /// How many changes of runs there were.
     lives: usize,
 }
@@ -119,31 +122,42 @@ impl<'db, S: Storage> Transaction<'db, S> {
     pub(crate) fn number(&self, id: RunId) -> Result<SpaceNumber> {
         let number = match self.base().number(id) {
             Ok(number) => number,
-            Err(_) => {
-                let writes = self.writes.borrow();
-                let position = writes.new_runs.iter().position(|new| *new == Some(id)).ok_or(Error::UnknownRun(id))?;
-                PROVISIONAL | u32::try_from(position).unwrap_or(u32::MAX)
-            }
+            Err(_) => self.writes.borrow().new_run_number(id).ok_or(Error::UnknownRun(id))?,
         };
         if self.lives.borrow().is_deleted(number) { Err(Error::UnknownRun(id)) } else { Ok(number) }
     }
 
-    /// Marks the transaction's present writes, to come back to them with [`Transaction::rollback_to`]. Copies the
-    /// buffered writes.
+    /// Marks the transaction's present writes, to come back to them with [`Transaction::rollback_to`]. Copies nothing: what is
+    /// overwritten later is kept as long as somebody holds the savepoint.
+    ///
+    /// ```
+    /// let db = foldb_core::Db::memory();
+    /// db.transaction(|tx| {
+    ///     tx.kv().put("kept", 1)?;
+    ///     let savepoint = tx.savepoint();
+    ///     tx.kv().put("regretted", 1)?;
+    ///     tx.rollback_to(&savepoint)
+    /// })?;
+    /// assert!(db.kv().exists("kept")? && !db.kv().exists("regretted")?);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
     pub fn savepoint(&self) -> Savepoint {
-        Savepoint { writes: self.writes.borrow().clone(), lives: self.lives.borrow().len() }
+        Savepoint { writes: self.writes.borrow().savepoint(), lives: self.lives.borrow().len() }
     }
 
     /// Forgets what was written since the savepoint. What was read since then still counts for validation. Runs that
-    /// were begun since then are not begun any more, and writing to them fails with [`Error::NotFound`].
+    /// were begun since then are not begun any more, and writing to them fails with [`Error::NotFound`]. Savepoints nest: one can
+    /// be gone back to again and again, and those that were taken behind it are over then. Costs what is undone.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a savepoint of another transaction or another store, of an earlier attempt of the same closure, or
+    /// one that was taken behind a savepoint that was gone back to. Nothing is changed then. What another transaction wrote was
+    /// never written here: going back to it would be a lost update.
     pub fn rollback_to(&self, savepoint: &Savepoint) -> Result<()> {
         if planted::active(Planted::RollbackForgotten) {
             return Ok(());
         }
-        let mut writes = self.writes_mut()?;
-        let begun = writes.new_runs.len();
-        *writes = savepoint.writes.clone();
-        writes.new_runs.resize(begun, None);
+        self.writes_mut()?.rollback_to(&savepoint.writes)?;
         self.lives.borrow_mut().truncate(savepoint.lives);
         Ok(())
     }
@@ -197,8 +211,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
     pub(crate) fn writes_to(&self, space: SpaceNumber) -> Result<core::cell::RefMut<'_, WriteSet>> {
         let writes = self.writes_mut()?;
         if space & PROVISIONAL != 0 && writes.new_run(space).is_none() {
-            let name = "whose beginning was rolled back".into();
-            return Err(Error::NotFound { what: "the run", name });
+            return Err(no_such_new_run());
         }
         Ok(writes)
     }
@@ -255,7 +268,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
     /// The committed tree of a space; `None` for a run that this transaction begins itself.
     fn tree(&self, space: SpaceNumber) -> Result<Option<&Tree>> {
         if space & PROVISIONAL != 0 {
-            return Ok(None);
+            return self.writes.borrow().new_run(space).map(|_| None).ok_or_else(no_such_new_run);
         }
         match self.base().space(space) {
             Some(space) => Ok(Some(space.tree())),
@@ -268,7 +281,10 @@ impl<'db, S: Storage> Transaction<'db, S> {
         let Some(tree) = self.tree(space)? else { return found(None) };
         let entry = with_tree_key(family, key, |key| tree.get(key, self.shared))?;
         self.reads.borrow_mut().point(space, family.key(key), entry.map(|entry| entry.seq));
-        found(entry.map(|entry| Item::committed(entry, self.shared)))
+        found(entry.map(|entry| Item::committed(entry, self.shared))).map_err(|error| match &entry {
+            Some(entry) => judged(error, tree, &family.key(key), entry, self.shared),
+            None => error,
+        })
     }
 
     /// A counter with what this transaction adds to it.
@@ -308,6 +324,11 @@ fn until(range: &KeyRange, key: &[u8], direction: Direction) -> KeyRange {
     }
 }
 
+fn no_such_new_run() -> Error {
+    let name = "whose beginning was rolled back, or which another transaction begins".into();
+    Error::NotFound { what: "the run", name }
+}
+
 fn iterating() -> Error {
     Error::Invalid { what: "use of a transaction", why: "it is being iterated over; collect first, then write".into() }
 }
@@ -321,22 +342,6 @@ fn slot_of(family: Family) -> Option<OpCode> {
         Family::Trace => Some(OpCode::TracePut),
         Family::Stream | Family::Batch | Family::TraceByParent | Family::TraceByType => None,
     }
-}
-
-/// The index entries that buffered trace entries will get, as writes of pairs without values.
-fn pending_index(writes: &WriteSet, space: SpaceNumber, family: Family) -> Result<WriteSet> {
-    let mut index = WriteSet::default();
-    for write in writes.sorted_in(space, Family::Trace) {
-        let WriteBody::Bytes(body) = writes.body(write) else { continue };
-        for key in trace_index(writes.key(write), body)? {
-            if let Some((first, key)) = key.split_first()
-                && *first == family.byte()
-            {
-                index.write(space, OpCode::KvPut, key, &[])?;
-            }
-        }
-    }
-    Ok(index)
 }
 
 impl<S: Storage> Reads for Transaction<'_, S> {
@@ -359,23 +364,10 @@ impl<S: Storage> Reads for Transaction<'_, S> {
         each: OnPair<'_>,
     ) -> Result<()> {
         self.check_readable(space)?;
-        let own = self.writes.borrow();
-        let index;
-        let (writes, mut buffered) = match family {
-            Family::TraceByParent | Family::TraceByType => {
-                index = pending_index(&own, space, family)?;
-                (&index, index.sorted_in(space, Family::Kv))
-            }
-            // What is buffered for a stream is no entry of the tree: see `pending_stream`.
-            Family::Stream | Family::Batch => (&*own, Vec::new()),
-            Family::Kv | Family::Json | Family::State | Family::Trace => (&*own, own.sorted_in(space, family)),
-        };
-        buffered.retain(|write| range.contains(writes.key(write)));
-        if direction == Direction::Backward {
-            buffered.reverse();
-        }
-        let mut merge = Merge { transaction: self, writes, direction, stopped_at: None };
-        let visited = merge.visit(space, family, range, buffered, each);
+        let writes = self.writes.borrow();
+        let buffered = writes.range(space, family, range, direction)?;
+        let mut merge = Merge { transaction: self, writes: &writes, family, direction, stopped_at: None };
+        let visited = merge.visit(space, range, buffered, each);
         // A visit that failed has read something too, and the transaction may decide by the failure. What is behind the key
         // that it failed at has not been read: it may change, and the transaction is not out of date.
         if space & PROVISIONAL == 0 {
@@ -393,8 +385,15 @@ impl<S: Storage> Reads for Transaction<'_, S> {
         Ok(self.writes.borrow().pending_stream(space, stream))
     }
 
-    fn pending_streams(&self, space: SpaceNumber) -> Result<Vec<Vec<u8>>> {
-        Ok(self.writes.borrow().streams_in(space))
+    fn visit_pending(
+        &self,
+        space: SpaceNumber,
+        stream: &[u8],
+        range: (u64, u64),
+        direction: Direction,
+        each: OnPendingEvents<'_>,
+    ) -> Result<()> {
+        self.writes.borrow().visit_pending((space, stream), range, direction, each)
     }
 
     fn source(&self) -> &dyn Source {
@@ -406,6 +405,7 @@ impl<S: Storage> Reads for Transaction<'_, S> {
 struct Merge<'a, 'db, S: Storage> {
     transaction: &'a Transaction<'db, S>,
     writes: &'a WriteSet,
+    family: Family,
     direction: Direction,
     /// The key that the visit ended at, where it did not come to the end of the range.
     stopped_at: Option<Vec<u8>>,
@@ -415,37 +415,39 @@ impl<S: Storage> Merge<'_, '_, S> {
     fn visit(
         &mut self,
         space: SpaceNumber,
-        family: Family,
         range: &KeyRange,
-        buffered: Vec<&Write>,
+        mut buffered: Buffered<'_>,
         each: OnPair<'_>,
     ) -> Result<()> {
-        let mut buffered = buffered.into_iter().peekable();
         let mut flow = ControlFlow::Continue(());
-        let (transaction, writes) = (self.transaction, self.writes);
+        let transaction = self.transaction;
         if let Some(tree) = transaction.tree(space)? {
-            visit_tree(tree, family, range, self.direction, transaction.shared, &mut |key, item| {
-                while let Some(write) = buffered.next_if(|write| self.comes_before(writes.key(write), key)) {
-                    flow = self.show(write, each)?;
+            visit_tree(tree, self.family, range, self.direction, transaction.shared, &mut |key, item| {
+                while let Some((own, write)) = buffered.current().filter(|(own, _)| self.comes_before(own, key)) {
+                    flow = self.show(own, write, each)?;
                     if flow.is_break() {
                         return Ok(flow);
                     }
+                    buffered.advance()?;
                 }
-                flow = match buffered.next_if(|write| writes.key(write) == key) {
-                    Some(write) => self.show(write, each)?,
-                    None => {
+                let own = buffered.current().filter(|(own, _)| *own == key);
+                flow = match own {
+                    // What is committed of a stream is what its reader begins with.
+                    Some((own, write)) if self.family != Family::Stream => self.show(own, write, each)?,
+                    _ => {
                         let flow = each(key, item);
                         self.reached(key, flow)?
                     }
                 };
+                if own.is_some() {
+                    buffered.advance()?;
+                }
                 Ok(flow)
             })?;
         }
-        for write in buffered {
-            if flow.is_break() {
-                break;
-            }
-            flow = self.show(write, each)?;
+        while let Some((own, write)) = buffered.current().filter(|_| flow.is_continue()) {
+            flow = self.show(own, write, each)?;
+            buffered.advance()?;
         }
         Ok(())
     }
@@ -465,17 +467,23 @@ impl<S: Storage> Merge<'_, '_, S> {
         flow
     }
 
-    /// Shows a buffered write, unless it is a deletion.
-    fn show(&mut self, write: &Write, each: OnPair<'_>) -> Result<ControlFlow<()>> {
-        let writes = self.writes;
+    /// Shows a buffered write, unless it is a deletion. An index entry has no value, and a stream that is not committed has
+    /// none yet.
+    fn show(&mut self, key: &[u8], write: &Write, each: OnPair<'_>) -> Result<ControlFlow<()>> {
         let mut flow = ControlFlow::Continue(());
-        let shown = self.transaction.pending(writes, write, &mut |item| {
+        let on_item: OnItem<'_> = &mut |item| {
             if let Some(item) = item {
-                flow = each(writes.key(write), &item)?;
+                flow = each(key, &item)?;
             }
             Ok(())
-        });
-        self.reached(writes.key(write), shown.map(|()| flow))
+        };
+        let shown = match self.family {
+            Family::Stream | Family::TraceByParent | Family::TraceByType => {
+                on_item(Some(Item::pending(entry_kind::INLINE, &[], self.transaction.shared)))
+            }
+            _ => self.transaction.pending(self.writes, write, on_item),
+        };
+        self.reached(key, shown.map(|()| flow))
     }
 }
 
@@ -483,10 +491,14 @@ impl<S: Storage> Writes for Transaction<'_, S> {
     fn write(&self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()> {
         self.check_open(space)?;
         let mut writes = self.writes_to(space)?;
-        if code == OpCode::StreamDelete {
-            return writes.delete_stream(space, key);
+        match code {
+            OpCode::StreamDelete => writes.delete_stream(space, key),
+            OpCode::RunBegin | OpCode::EventAppend => {
+                let why = "runs are begun by Transaction::runs, and events appended as batches".into();
+                Err(Error::Invalid { what: "operation", why })
+            }
+            _ => writes.write(space, code, key, body),
         }
-        writes.write(space, code, key, body)
     }
 
     fn write_edited(&self, space: SpaceNumber, key: &[u8], document: &[u8], edit: DocumentEdit<'_>) -> Result<()> {
@@ -494,9 +506,9 @@ impl<S: Storage> Writes for Transaction<'_, S> {
         self.writes_to(space)?.write_edited(space, key, document, edit)
     }
 
-    fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<()> {
+    fn append(&self, space: SpaceNumber, stream: &[u8], events: &EventBatch) -> Result<()> {
         self.check_open(space)?;
-        self.writes_to(space)?.append(space, stream, count, events)
+        self.writes_to(space)?.append(space, stream, events)
     }
 
     fn host(&self) -> &dyn Host {
@@ -515,8 +527,8 @@ impl<S: Storage> AccessMut for &Transaction<'_, S> {
         operation(*self)
     }
 
-    fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<Option<u64>> {
-        Writes::append(*self, space, stream, count, events).map(|()| None)
+    fn append(&self, space: SpaceNumber, stream: &[u8], events: &EventBatch) -> Result<Option<u64>> {
+        Writes::append(*self, space, stream, events).map(|()| None)
     }
 }
 
@@ -533,7 +545,8 @@ impl<'tx, 'db, S: Storage> TransactionRun<'tx, 'db, S> {
         self.id
     }
 
-    /// The number of the run's space in this transaction: a provisional one where it begins the run itself.
+    /// The number of the run's space in this transaction. Where it begins the run itself that is a provisional one, which no
+    /// other transaction has: there it leads to no run, and writing to it fails with [`Error::NotFound`].
     pub fn number(&self) -> SpaceNumber {
         self.space
     }

@@ -5,14 +5,17 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::ops::ControlFlow;
 
-use super::shared::Shared;
+use super::{detached::foreign, shared::Shared};
 use crate::{
     Error, Result, RunId,
-    primitive::access::{Access, Item, OnItem, OnPair, PendingStream, Reads},
+    primitive::{
+        access::{Access, Item, OnItem, OnPair, OnPendingEvents, PendingStream, Reads},
+        judged,
+    },
     replay::{Diff, Digest, Side, diff, digest_space},
     state::{DEFAULT_SPACE, Family, RunInfo, Source, Space, SpaceNumber, State},
     storage::Storage,
-    tree::{Direction, KeyRange},
+    tree::{Direction, KeyRange, Tree},
 };
 
 /// One version of a whole store, read-only. Cheap to take: no data is copied.
@@ -122,8 +125,9 @@ impl<'view, 'db, S: Storage> SpaceView<'view, 'db, S> {
     /// What is different in `newer`, compared by content, primitive by primitive. What the two share (two versions of one
     /// run, say) is skipped without being read.
     ///
-    /// Fails with [`Error::NotFound`] where one of the spaces does not exist, and with the source's error where something
-    /// cannot be read. Both must be of the same store.
+    /// Fails with [`Error::Invalid`] where the two are of different stores (what lies in two logs cannot be told apart by where
+    /// it lies), with [`Error::NotFound`] where one of the spaces does not exist, and with the source's error where something
+    /// cannot be read.
     ///
     /// ```
     /// use foldb_core::{Db, RunOptions};
@@ -138,6 +142,9 @@ impl<'view, 'db, S: Storage> SpaceView<'view, 'db, S> {
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
     pub fn diff(&self, newer: &SpaceView<'_, 'db, S>) -> Result<Diff> {
+        if !core::ptr::eq(self.view.shared, newer.view.shared) {
+            return Err(foreign());
+        }
         let (older_reads, newer_reads) = (self.view.reads(), newer.view.reads());
         diff(self.side(&older_reads)?, newer.side(&newer_reads)?)
     }
@@ -180,9 +187,7 @@ impl StateReads<'_> {
 
 impl Reads for StateReads<'_> {
     fn get_with(&self, space: SpaceNumber, family: Family, key: &[u8], found: OnItem<'_>) -> Result<()> {
-        let tree = self.space(space)?.tree();
-        let entry = with_tree_key(family, key, |key| tree.get(key, self.source))?;
-        found(entry.map(|entry| Item::committed(entry, self.source)))
+        get_from_tree(self.space(space)?.tree(), family, key, self.source, found)
     }
 
     fn visit(
@@ -200,8 +205,15 @@ impl Reads for StateReads<'_> {
         Ok(PendingStream::default())
     }
 
-    fn pending_streams(&self, _: SpaceNumber) -> Result<Vec<Vec<u8>>> {
-        Ok(Vec::new())
+    fn visit_pending(
+        &self,
+        _: SpaceNumber,
+        _: &[u8],
+        _: (u64, u64),
+        _: Direction,
+        _: OnPendingEvents<'_>,
+    ) -> Result<()> {
+        Ok(())
     }
 
     fn source(&self) -> &dyn Source {
@@ -224,9 +236,24 @@ pub(crate) fn with_tree_key<T>(family: Family, key: &[u8], f: impl FnOnce(&[u8])
     }
 }
 
+/// Gives the entry of a user's key to `found`.
+pub(crate) fn get_from_tree(
+    tree: &Tree,
+    family: Family,
+    key: &[u8],
+    source: &dyn Source,
+    found: OnItem<'_>,
+) -> Result<()> {
+    let entry = with_tree_key(family, key, |key| tree.get(key, source))?;
+    found(entry.map(|entry| Item::committed(entry, source))).map_err(|error| match &entry {
+        Some(entry) => judged(error, tree, &family.key(key), entry, source),
+        None => error,
+    })
+}
+
 /// Visits a range of one family, with the user's keys.
 pub(crate) fn visit_tree(
-    tree: &crate::tree::Tree,
+    tree: &Tree,
     family: Family,
     range: &KeyRange,
     direction: Direction,
@@ -240,7 +267,7 @@ pub(crate) fn visit_tree(
     ) {
         Ok(flow) => flow,
         Err(error) => {
-            failed = Some(error);
+            failed = Some(judged(error, tree, key, &entry, source));
             ControlFlow::Break(())
         }
     })?;

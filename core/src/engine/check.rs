@@ -1,46 +1,40 @@
 //! What must hold before a transaction is encoded.
 //!
-//! Invariant: a transaction that passes here is applied without an error. Everything that could fail (an ended run, a
-//! counter that would overflow, an absent leaf that cannot be read) fails before the first byte is written; otherwise a
-//! commit could be in the log and not in the state.
+//! Invariant: a transaction that passes here is applied without an error. Everything that could fail (a run that has ended or
+//! begins twice, a counter that would overflow, an absent leaf that cannot be read) fails before the first byte is written;
+//! otherwise a commit could be in the log and not in the state. What is looked at are the writes that will be encoded, and
+//! nothing that stands beside them. Each of them is well-formed by itself: see [`WriteSet`].
 
-use alloc::{collections::BTreeMap, string::String};
+use alloc::{string::String, vec::Vec};
 use core::ops::ControlFlow;
-
-use hashbrown::{HashMap, HashSet};
-use rustc_hash::FxBuildHasher;
 
 use crate::{
     Error, Result, RunId,
     error::check_limit,
     limits::LABELS_MAX,
     log::{LogPointer, OpCode},
+    planted::{self, Planted},
     primitive::trace_index,
     state::{
-        DEFAULT_SPACE, EditBody, EditedDocument, Family, RunAnnotated, RunBegun, Space, SpaceNumber, State, batch_key,
-        batch_prefix, decode_body, entry_kind, readable,
+        DEFAULT_SPACE, EditBody, EditedDocument, Family, Run, RunAnnotated, RunBegun, Space, SpaceNumber, State,
+        batch_key, batches_of, decode_body, entry_kind, readable, trimmed_to,
     },
-    transaction::{PROVISIONAL, Write, WriteBody, WriteSet},
-    tree::{Direction, KeyRange, PageSource},
+    transaction::{PROVISIONAL, Write, WriteBody, WriteSet, is_run_operation},
+    tree::{Direction, PageSource},
     value::{Delta, apply_delta},
 };
 
 pub(crate) fn check(writes: &WriteSet, state: &State, pages: &dyn PageSource) -> Result<()> {
-    check_new_runs(&writes.new_runs, state)?;
-    check_lives(writes, state)?;
-    check_labels(writes, state)?;
+    let lives = if writes.has_run_operations() { Lives::follow(writes, state)? } else { Lives::default() };
     let mut last = None;
-    for write in writes.writes() {
-        if write.space & PROVISIONAL != 0 {
-            // A run that the transaction itself begins has an empty tree: no leaf is absent, and zero plus one amount is in
-            // the range of every counter.
-            continue;
+    for write in writes.iter() {
+        let needs_open_run = !is_run_operation(write.code);
+        if last != Some((write.space, needs_open_run)) {
+            lives.check_space(write.space, needs_open_run, state)?;
+            last = Some((write.space, needs_open_run));
         }
-        let checked = (write.space, needs_open_run(write.code));
-        if last != Some(checked) {
-            check_space(writes, write, state)?;
-            last = Some(checked);
-        }
+        // A run that the transaction itself begins has an empty tree: no leaf is absent, and zero plus one amount is in
+        // the range of every counter.
         if let Some(space) = state.space(write.space) {
             check_write(writes, write, space, pages)?;
         }
@@ -48,110 +42,142 @@ pub(crate) fn check(writes: &WriteSet, state: &State, pages: &dyn PageSource) ->
     Ok(())
 }
 
-fn check_new_runs(ids: &[Option<RunId>], state: &State) -> Result<()> {
-    let mut seen = HashSet::with_hasher(FxBuildHasher);
-    for id in ids.iter().flatten() {
-        if state.number(*id).is_ok() || !seen.insert(*id) {
+/// What a transaction does to the runs that it begins, ends, resumes, annotates or deletes, by the numbers of their spaces.
+#[derive(Default)]
+struct Lives(Vec<(SpaceNumber, Life)>);
+
+/// What the transaction has done to a run so far.
+#[derive(Default)]
+struct Life {
+    begun: Option<RunId>,
+    /// Whether it ended it or, after that, resumed it.
+    ended: Option<bool>,
+    resumed: bool,
+    deleted: bool,
+}
+
+impl Lives {
+    /// Follows the lives of runs in the order in which the transaction changed them: none begins with an id that another has,
+    /// ends twice, goes twice, or gets more labels than it may have.
+    fn follow(writes: &WriteSet, state: &State) -> Result<Self> {
+        let mut operations: Vec<&Write> = writes.iter().filter(|write| is_run_operation(write.code)).collect();
+        if !operations.is_sorted_by_key(|write| write.space) {
+            crate::order::sort_by(&mut operations, |left, right| left.space.cmp(&right.space));
+        }
+        let mut lives = Lives::default();
+        for operations in operations.chunk_by(|left, right| left.space == right.space) {
+            let Some(space) = operations.first().map(|first| first.space) else { continue };
+            lives.0.push((space, Life::follow(writes, operations, state.run(space))?));
+        }
+        if !planted::active(Planted::BeginningUnchecked) {
+            lives.check_beginnings(state)?;
+        }
+        Ok(lives)
+    }
+
+    /// No two runs have one id, and there are numbers for all of them.
+    fn check_beginnings(&self, state: &State) -> Result<()> {
+        let begun = || self.0.iter().filter_map(|(_, life)| life.begun);
+        let count = begun().count();
+        let mut ids: Vec<RunId> = if count > 1 { begun().collect() } else { Vec::new() };
+        if !ids.is_sorted() {
+            crate::order::sort_by(&mut ids, Ord::cmp);
+        }
+        let twice = ids.windows(2).find(|pair| pair.first() == pair.last()).and_then(|pair| pair.first().copied());
+        if let Some(id) = twice.or_else(|| begun().find(|id| state.number(*id).is_ok())) {
             return Err(Error::Precondition {
                 key: alloc::format!("run {id}"),
                 expected: String::from("an id that no run has"),
                 found: String::from("a run of this id"),
             });
         }
+        let left = PROVISIONAL - state.next_number;
+        if count > 0 && left <= u32::try_from(count).unwrap_or(u32::MAX) {
+            return Err(Error::Limit {
+                what: "runs",
+                size: u64::from(state.next_number),
+                limit: u64::from(PROVISIONAL),
+            });
+        }
+        Ok(())
     }
-    if PROVISIONAL - state.next_number <= u32::try_from(ids.len()).unwrap_or(u32::MAX) {
-        return Err(Error::Limit { what: "runs", size: u64::from(state.next_number), limit: u64::from(PROVISIONAL) });
+
+    /// Whether a space is there and, where it has to be, open.
+    fn check_space(&self, number: SpaceNumber, needs_open_run: bool, state: &State) -> Result<()> {
+        if number == DEFAULT_SPACE && needs_open_run {
+            return Ok(());
+        }
+        let life = self.0.binary_search_by_key(&number, |(space, _)| *space).ok().and_then(|at| self.0.get(at));
+        if life.is_some_and(|(_, life)| life.begun.is_some()) {
+            return Ok(());
+        }
+        let Some(run) = state.run(number) else {
+            return Err(Error::NotFound { what: "run", name: alloc::format!("number {number}") });
+        };
+        // A run that the transaction takes up again is open for all that it writes.
+        let is_resumed = life.is_some_and(|(_, life)| life.resumed);
+        if needs_open_run && !is_resumed { run.record.check_open() } else { Ok(()) }
     }
-    Ok(())
 }
 
-/// What the transaction has done to a run so far.
-#[derive(Default)]
-struct Life {
-    /// Whether it ended it or, after that, resumed it.
-    ended: Option<bool>,
-    deleted: bool,
-    /// Its labels by now, where any were changed.
-    labels: Option<BTreeMap<String, String>>,
-}
-
-/// Follows the lives of the runs that the transaction ends, resumes or deletes, in the order in which it did: none ends
-/// or goes twice.
-fn check_lives(writes: &WriteSet, state: &State) -> Result<()> {
-    let mut lives: HashMap<SpaceNumber, Life, FxBuildHasher> = HashMap::default();
-    for write in writes.writes() {
-        let run = state.run(write.space);
-        let id = || run.map(|run| run.record.id()).or_else(|| writes.new_run(write.space));
-        match write.code {
-            OpCode::RunResume => {
-                lives.entry(write.space).or_default().ended = Some(false);
-            }
-            OpCode::RunEnd => match (lives.entry(write.space).or_default().ended.replace(true), run) {
-                (Some(true), _) => {
-                    let run = id().unwrap_or(RunId::from_bytes([0; 16]));
-                    return Err(Error::RunEnded { run, status: "by this transaction" });
+impl Life {
+    /// `operations` are those on one run, which is `run` where it is there before.
+    fn follow(writes: &WriteSet, operations: &[&Write], run: Option<&Run>) -> Result<Self> {
+        let mut life = Life::default();
+        let mut annotated = false;
+        for (place, write) in operations.iter().enumerate() {
+            let id = || run.map(|run| run.record.id()).or(life.begun).unwrap_or(RunId::from_bytes([0; 16]));
+            match write.code {
+                // The space of a run that begins is its own, and it is the first that happens there.
+                OpCode::RunBegin if place > 0 || write.space & PROVISIONAL == 0 => {
+                    let why = alloc::format!("space {} is another's", write.space);
+                    return Err(Error::Invalid { what: "beginning of a run", why });
                 }
-                (None, Some(run)) => run.record.check_open()?,
-                (Some(false), _) | (None, None) => {}
-            },
-            OpCode::RunDelete if core::mem::replace(&mut lives.entry(write.space).or_default().deleted, true) => {
-                return Err(Error::UnknownRun(id().unwrap_or(RunId::from_bytes([0; 16]))));
+                OpCode::RunBegin => life.begun = RunId::from_slice(writes.key(write)),
+                OpCode::RunEnd => match (life.ended, run) {
+                    (Some(true), _) => return Err(Error::RunEnded { run: id(), status: "by this transaction" }),
+                    (None, Some(run)) => run.record.check_open()?,
+                    (Some(false), _) | (None, None) => {}
+                },
+                OpCode::RunDelete if life.deleted => return Err(Error::UnknownRun(id())),
+                _ => {}
+            }
+            life.ended = match write.code {
+                OpCode::RunEnd => Some(true),
+                OpCode::RunResume => Some(false),
+                _ => life.ended,
+            };
+            life.resumed |= write.code == OpCode::RunResume;
+            life.deleted |= write.code == OpCode::RunDelete;
+            annotated |= write.code == OpCode::RunAnnotate;
+        }
+        if annotated {
+            check_labels(writes, operations, run)?;
+        }
+        Ok(life)
+    }
+}
+
+/// A run gets no more labels than it may have.
+fn check_labels(writes: &WriteSet, operations: &[&Write], run: Option<&Run>) -> Result<()> {
+    let mut labels = run.map(|run| run.record.began.labels.clone()).unwrap_or_default();
+    for write in operations {
+        let WriteBody::Bytes(body) = writes.body(write) else { continue };
+        match write.code {
+            OpCode::RunBegin => labels = decode_body::<RunBegun>("run", body)?.labels,
+            OpCode::RunAnnotate => {
+                for (key, value) in decode_body::<RunAnnotated>("run annotation", body)?.labels {
+                    match value {
+                        Some(value) => labels.insert(key, value),
+                        None => labels.remove(&key),
+                    };
+                }
+                check_limit("labels", labels.len(), LABELS_MAX)?;
             }
             _ => {}
         }
     }
     Ok(())
-}
-
-/// No run gets more labels than it may have.
-fn check_labels(writes: &WriteSet, state: &State) -> Result<()> {
-    let mut changed: HashMap<SpaceNumber, Life, FxBuildHasher> = HashMap::default();
-    let bodies = |code| writes.writes().iter().filter(move |write| write.code == code);
-    for write in bodies(OpCode::RunAnnotate) {
-        let WriteBody::Bytes(body) = writes.body(write) else { continue };
-        let labels = match &mut changed.entry(write.space).or_default().labels {
-            Some(labels) => labels,
-            none => none.insert(match state.run(write.space) {
-                Some(run) => run.record.began.labels.clone(),
-                None => match bodies(OpCode::RunBegin).find(|begin| begin.space == write.space) {
-                    Some(begin) => match writes.body(begin) {
-                        WriteBody::Bytes(body) => decode_body::<RunBegun>("run", body)?.labels,
-                        WriteBody::Events { .. } => BTreeMap::new(),
-                    },
-                    None => BTreeMap::new(),
-                },
-            }),
-        };
-        for (key, value) in decode_body::<RunAnnotated>("run annotation", body)?.labels {
-            match value {
-                Some(value) => labels.insert(key, value),
-                None => labels.remove(&key),
-            };
-        }
-        check_limit("labels", labels.len(), LABELS_MAX)?;
-    }
-    Ok(())
-}
-
-/// Whether an operation is refused by a run that has ended. Ends are looked at one by one: see [`check_lives`].
-fn needs_open_run(code: OpCode) -> bool {
-    !matches!(code, OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate | OpCode::RunDelete)
-}
-
-fn check_space(writes: &WriteSet, write: &Write, state: &State) -> Result<()> {
-    if write.space == DEFAULT_SPACE {
-        return Ok(());
-    }
-    let Some(run) = state.run(write.space) else {
-        return Err(Error::NotFound { what: "run", name: alloc::format!("number {}", write.space) });
-    };
-    // A run that the transaction takes up again is open for all that it writes.
-    let is_resumed =
-        || writes.writes().iter().any(|other| other.space == write.space && other.code == OpCode::RunResume);
-    match run.record.check_open() {
-        Err(error) if needs_open_run(write.code) && !is_resumed() => Err(error),
-        _ => Ok(()),
-    }
 }
 
 fn check_write(writes: &WriteSet, write: &Write, space: &Space, pages: &dyn PageSource) -> Result<()> {
@@ -178,14 +204,24 @@ fn check_write(writes: &WriteSet, write: &Write, space: &Space, pages: &dyn Page
             let next = space.stream(key, pages)?.map_or(1, |info| info.head + 1);
             prepare(Family::Batch, &batch_key(key, next))
         }
-        (OpCode::EventTrim | OpCode::StreamDelete, _) => {
+        (OpCode::EventTrim, WriteBody::Bytes(body)) => {
             prepare(Family::Stream, key)?;
-            let range = KeyRange::prefix(&Family::Batch.key(&batch_prefix(key)));
-            // Visiting faults the leaves in; what is removed from them later needs no more reads.
-            space.tree().visit(&range, Direction::Forward, pages, &mut |_, _| ControlFlow::Continue(()))
+            let Some(info) = space.stream(key, pages)? else { return Ok(()) };
+            space
+                .batches_before(key, &info, trimmed_to(body)?, pages)?
+                .map_or(Ok(()), |range| fault_in(space, &range, pages))
+        }
+        (OpCode::StreamDelete, _) => {
+            prepare(Family::Stream, key)?;
+            fault_in(space, &batches_of(key), pages)
         }
         _ => Ok(()),
     }
+}
+
+/// Visiting faults leaves in; what is removed from them later needs no more reads.
+fn fault_in(space: &Space, range: &crate::tree::KeyRange, pages: &dyn PageSource) -> Result<()> {
+    space.tree().visit(range, Direction::Forward, pages, &mut |_, _| ControlFlow::Continue(()))
 }
 
 /// Whether an edit is one of the document that is there: it was read, and has not changed since.

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use crate::{
     Result,
-    log::{FrameSeal, FrameType, FrameWriter, LogPosition, RecordHeader, RecordView, RecordWriter},
-    state::{SpaceNumber, State},
+    log::{FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, RecordHeader, RecordView, RecordWriter},
+    state::{Hardness, SpaceNumber, State},
     transaction::{OP_OVERHEAD, PROVISIONAL, Write, WriteBody, WriteSet},
 };
 
@@ -25,10 +25,14 @@ pub(crate) struct Plan<'a> {
     order: Vec<(usize, usize)>,
     /// Where each frame's share of `order` ends.
     ends: Vec<usize>,
-    /// The number that the first run of the transaction gets.
+    /// The provisional numbers of the runs that the transaction begins, in the order of their beginnings in the log.
+    begun: Vec<SpaceNumber>,
+    /// The number that the first of them gets.
     first_new_run: SpaceNumber,
     /// Upper bound of the bytes in the log.
     pub(crate) bytes_max: usize,
+    /// What the fold has to do for the hardest of the operations.
+    pub(crate) hardest: Hardness,
 }
 
 impl<'a> Plan<'a> {
@@ -36,8 +40,9 @@ impl<'a> Plan<'a> {
     pub(crate) fn new(writes: &'a WriteSet, first_new_run: SpaceNumber, part_bytes_max: usize) -> Self {
         let order = operations(writes);
         let (mut ends, mut part_bytes, mut bytes, mut groups, mut last) = (Vec::new(), 0, 0, 0, None);
+        let (mut begun, mut hardest) = (Vec::new(), Hardness::Plain);
         for (position, (index, operation)) in order.iter().enumerate() {
-            let Some(write) = writes.writes().get(*index) else { continue };
+            let Some(write) = writes.get(*index) else { continue };
             if part_bytes >= part_bytes_max {
                 ends.push(position);
                 (part_bytes, last) = (0, None);
@@ -46,13 +51,18 @@ impl<'a> Plan<'a> {
                 groups += 1;
                 last = Some(write.space);
             }
-            let operation_bytes = writes.key(write).len() + writes.logged(write, *operation).1.encoded_len();
+            if write.code == OpCode::RunBegin {
+                begun.push(write.space);
+            }
+            let (code, body) = writes.logged(write, *operation);
+            hardest = hardest.max(Hardness::of(code));
+            let operation_bytes = writes.key(write).len() + body.encoded_len();
             part_bytes += operation_bytes;
             bytes += operation_bytes + OP_OVERHEAD;
         }
         ends.push(order.len());
         let bytes_max = bytes + writes.once_bytes() + groups * GROUP_OVERHEAD + ends.len() * RECORD_OVERHEAD;
-        Plan { writes, order, ends, first_new_run, bytes_max }
+        Plan { writes, order, ends, begun, first_new_run, bytes_max, hardest }
     }
 
     /// The number that a space has in the log.
@@ -60,9 +70,8 @@ impl<'a> Plan<'a> {
         if space & PROVISIONAL == 0 {
             return space;
         }
-        // Runs whose beginning was rolled back have no number.
-        let position = usize::try_from(space & !PROVISIONAL).unwrap_or(usize::MAX);
-        let before = self.writes.new_runs.iter().take(position).flatten().count();
+        // The log has spaces in ascending order, and so their beginnings. What no run begins under is refused before.
+        let before = self.begun.partition_point(|begun| *begun < space);
         self.first_new_run + u32::try_from(before).unwrap_or(u32::MAX)
     }
 
@@ -108,7 +117,7 @@ impl<'a> Plan<'a> {
         state: &State,
         buffer: &mut Vec<u8>,
     ) {
-        let write = |(index, _): &(usize, usize)| self.writes.writes().get(*index);
+        let write = |(index, _): &(usize, usize)| self.writes.get(*index);
         let space = |place: &(usize, usize)| write(place).map(|write| write.space);
         let groups = share.chunk_by(|left, right| space(left) == space(right));
         let mut record = RecordWriter::begin(buffer, header, at, groups.clone().count() as u64);
@@ -118,6 +127,7 @@ impl<'a> Plan<'a> {
             let previous = state.space(number).and_then(|space| space.last_position).filter(|last| *last < at);
             record.group(self.number(number), previous, group.len() as u64);
             for place in group {
+                crate::work::count(1);
                 if let Some(write) = write(place) {
                     self.encode_op(write, place.1, &mut record);
                 }
@@ -147,7 +157,7 @@ fn operations(writes: &WriteSet) -> Vec<(usize, usize)> {
     let sorted = writes.sorted().into_iter();
     sorted
         .flat_map(|index| {
-            let count = writes.writes().get(index).map_or(0, |write| writes.operations(write));
+            let count = writes.get(index).map_or(0, |write| writes.operations(write));
             (0..count).map(move |operation| (index, operation))
         })
         .collect()
@@ -160,6 +170,14 @@ pub(crate) struct Encoded {
     pub(crate) payload: core::ops::Range<usize>,
     /// Where it is in the log.
     pub(crate) at: LogPosition,
+}
+
+impl Encoded {
+    /// The frame's record, read again from the buffer that it was appended to.
+    #[inline]
+    pub(crate) fn view<'a>(&self, buffer: &'a [u8]) -> Result<RecordView<'a>> {
+        RecordView::parse(buffer.get(self.payload.clone()).unwrap_or_default(), self.frame_type, self.at)
+    }
 }
 
 /// Appends the payload of a record that was read from another place in the log: the same, but for where the histories

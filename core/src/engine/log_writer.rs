@@ -253,7 +253,27 @@ impl LogWriter {
     }
 }
 
+/// Where the log ended at some time, as far as frames behind it can be taken back: while they are pending.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PendingEnd {
+    pending: usize,
+    last_seq: u64,
+    last_crc: u32,
+    transactions_end: u64,
+}
+
 impl Active {
+    pub(crate) fn pending_end(&self) -> PendingEnd {
+        let (pending, transactions_end) = (self.pending.len(), self.transactions_end);
+        PendingEnd { pending, last_seq: self.last_seq, last_crc: self.last_crc, transactions_end }
+    }
+
+    /// Takes back what was buffered since.
+    pub(crate) fn withdraw(&mut self, end: PendingEnd) {
+        self.pending.truncate(end.pending);
+        (self.last_seq, self.last_crc, self.transactions_end) = (end.last_seq, end.last_crc, end.transactions_end);
+    }
+
     /// Where the next frame begins.
     pub(crate) fn end(&self) -> u64 {
         self.pending_offset + self.pending.len() as u64

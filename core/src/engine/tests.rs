@@ -1,15 +1,17 @@
 //! The state machine, driven by hand: what it answers where a driver asks out of turn, and where bytes are at each step.
 
-use alloc::{string::ToString, sync::Arc, vec, vec::Vec};
+use alloc::{collections::BTreeMap, string::ToString, sync::Arc, vec, vec::Vec};
+use core::panic::AssertUnwindSafe;
 
-use super::{Engine, LogWriter, MEMORY_SEGMENT, Outcome, Prepared, SpaceNeeded};
+use super::{Engine, LogWriter, MEMORY_SEGMENT, Outcome, Plan, Prepared, SpaceNeeded};
 use crate::{
     Error, RunId, StoreId,
     limits::PART_BYTES_TARGET,
-    log::{OpCode, SEGMENT_HEADER_BYTES, SegmentHeader},
-    state::{DEFAULT_SPACE, State},
+    log::{OpCode, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader},
+    state::{DEFAULT_SPACE, RunBegun, State, encode_body},
     transaction::{PROVISIONAL, ReadSet, WriteSet},
     tree::NoPages,
+    value::Value,
 };
 
 fn engine_of(state: State, in_memory: bool) -> Engine {
@@ -28,6 +30,12 @@ fn put(key: &[u8], len: usize) -> WriteSet {
     let body = [&[0x59, bytes[0], bytes[1]], &*vec![7; len]].concat();
     writes.write(DEFAULT_SPACE, OpCode::KvPut, key, &body).unwrap();
     writes
+}
+
+fn begin_run(writes: &mut WriteSet) {
+    let labels = BTreeMap::new();
+    let began = RunBegun { name: "run".into(), parent: None, labels, metadata: Value::Null, epoch: 1 };
+    writes.begin_run(RunId::from_bytes([1; 16]), &encode_body(&began).unwrap()).unwrap();
 }
 
 fn commit(engine: &mut Engine, writes: &WriteSet, deferred: bool) -> crate::Result<Outcome> {
@@ -130,7 +138,8 @@ fn runs_end_before_their_numbers_are_those_of_runs_that_a_transaction_begins() {
     state.next_number = PROVISIONAL - 1;
     let mut engine = engine_of(state, false);
     let mut writes = put(b"k", 1);
-    writes.new_runs = vec![Some(RunId::from_bytes([1; 16]))];
+    let began = RunBegun { name: "run".into(), parent: None, labels: BTreeMap::new(), metadata: Value::Null, epoch: 1 };
+    writes.begin_run(RunId::from_bytes([1; 16]), &encode_body(&began).unwrap()).unwrap();
     let refused = commit(&mut engine, &writes, false);
     let size = u64::from(PROVISIONAL - 1);
     assert_eq!(refused, Err(Error::Limit { what: "runs", size, limit: size + 1 }));
@@ -163,4 +172,41 @@ fn what_follows_a_segment_says_where_it_ended() {
         panic!("{needed:?}")
     };
     assert_eq!(previous, Some(end));
+}
+
+/// A record that passed the check and that the fold refuses: none is known, so one is made behind the check's back. What was
+/// written of one once made a store that does not open.
+#[test]
+fn what_the_fold_refuses_is_never_handed_out() {
+    let header = RecordHeader { seq: 2, mark: 1, time_micros: 5, idempotency_key: None, part: None };
+    let (mut run, mut addition) = (put(b"k", 1), put(b"k", 1));
+    begin_run(&mut run);
+    addition.write(DEFAULT_SPACE, OpCode::KvAdd, b"n", &[1, 1]).unwrap();
+    for (writes, deferred) in [(&run, true), (&run, false), (&addition, true)] {
+        let mut engine = begun(4096);
+        commit(&mut engine, &put(b"before", 1), false).unwrap();
+        let before = (engine.pending_bytes(), engine.log_end(), engine.previous_segment());
+        // The run begins under a number that is not the next; the space that is added to is not there.
+        let plan = Plan::new(writes, 99, PART_BYTES_TARGET);
+        let end = engine.log(&plan, &header).unwrap();
+        if !writes.has_run_operations() {
+            // The number of the group, behind seq, mark, time, flags and the number of groups.
+            let group = engine.encoded[0].payload.start + 5;
+            engine.log.active.as_mut().unwrap().pending[group] = 7;
+        }
+        let refused = std::panic::catch_unwind(AssertUnwindSafe(|| match deferred {
+            true => engine.defer(&plan, end, &NoPages),
+            false => engine.apply_pending(end, &NoPages).map(|_| ()),
+        }));
+        // A build with assertions insists on what the check promises, and panics.
+        assert!(!matches!(refused, Ok(Ok(()))));
+        assert_eq!((engine.pending_bytes(), engine.log_end(), engine.previous_segment()), before);
+        assert_eq!(engine.logged_seq(), 1);
+        match deferred {
+            // The state was tried on a clone, or not touched: the store goes on.
+            true => drop(commit(&mut engine, &put(b"after", 1), false).unwrap()),
+            // It may be half changed.
+            false => assert!(commit(&mut engine, &put(b"after", 1), false).is_err()),
+        }
+    }
 }

@@ -7,9 +7,10 @@
 //!
 //! Invariant: an operation may be run more than once (a conflict is retried), so it has no effects of its own.
 
-use alloc::{borrow::Cow, vec::Vec};
+use alloc::borrow::Cow;
 use core::ops::ControlFlow;
 
+use super::EventBatch;
 use crate::{
     Result,
     host::Host,
@@ -91,14 +92,27 @@ pub struct PendingStream {
     pub trimmed_first: bool,
     /// How many events are appended.
     pub count: u64,
-    /// The appended events, encoded one behind the other.
-    pub bytes: Vec<u8>,
+    /// How many bytes they have, encoded one behind the other.
+    pub bytes: u64,
+}
+
+/// Neighbouring events that a transaction has buffered for a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingEvents<'a> {
+    /// How many of the buffered events are before them.
+    pub first: u64,
+    /// How many they are.
+    pub count: u64,
+    /// The events, encoded one behind the other (rule F-33).
+    pub bytes: &'a [u8],
 }
 
 /// What [`Reads::get_with`] calls with the entry.
 pub type OnItem<'f> = &'f mut dyn FnMut(Option<Item<'_>>) -> Result<()>;
 /// What [`Reads::visit`] calls for each entry, with the user's key.
 pub type OnPair<'f> = &'f mut dyn FnMut(&[u8], &Item<'_>) -> Result<ControlFlow<()>>;
+/// What [`Reads::visit_pending`] calls for neighbouring events.
+pub type OnPendingEvents<'f> = &'f mut dyn FnMut(PendingEvents<'_>) -> Result<ControlFlow<()>>;
 
 /// Reads of one consistent version, including what the reading transaction itself has written.
 pub trait Reads {
@@ -106,7 +120,8 @@ pub trait Reads {
     fn get_with(&self, space: SpaceNumber, family: Family, key: &[u8], found: OnItem<'_>) -> Result<()>;
 
     /// Calls `each` for the entries of a range of user keys, in order, until it breaks. A transaction records the range
-    /// as far as it was visited, so stopping early also keeps conflicts few.
+    /// as far as it was visited, so stopping early also keeps conflicts few. Among streams it shows those too to which it
+    /// has appended itself and that are not committed, as empty items without a seq.
     fn visit(
         &self,
         space: SpaceNumber,
@@ -116,11 +131,20 @@ pub trait Reads {
         each: OnPair<'_>,
     ) -> Result<()>;
 
-    /// What the reading transaction has buffered for a stream.
+    /// What the reading transaction has buffered for a stream. Costs the same however much that is.
     fn pending_stream(&self, space: SpaceNumber, stream: &[u8]) -> Result<PendingStream>;
 
-    /// The streams for which the reading transaction has buffered events, sorted.
-    fn pending_streams(&self, space: SpaceNumber) -> Result<Vec<Vec<u8>>>;
+    /// Calls `each` for the events that the reading transaction has buffered for a stream, from number `range.0` to number
+    /// `range.1`, counted from 0, in order, until it breaks. They come in pieces, the first and the last of which may have
+    /// events before and behind the range.
+    fn visit_pending(
+        &self,
+        space: SpaceNumber,
+        stream: &[u8],
+        range: (u64, u64),
+        direction: Direction,
+        each: OnPendingEvents<'_>,
+    ) -> Result<()>;
 
     /// Where values and events that are in the log can be read.
     fn source(&self) -> &dyn Source;
@@ -131,7 +155,9 @@ pub trait Writes: Reads {
     /// Buffers one operation: its code, the user's key and the operation's body (`docs/format.md`, rule F-39). A later
     /// put or delete of the same key replaces an earlier one; additions to a counter are summed.
     ///
-    /// Fails with [`Error::Limit`](crate::Error::Limit) where key, body or transaction are too large.
+    /// Fails with [`Error::Limit`](crate::Error::Limit) where key, body or transaction are too large, with
+    /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::Type`](crate::Error::Type) for a body that cannot be applied, and
+    /// with [`Error::Invalid`](crate::Error::Invalid) for the beginning of a run, which is not written like this.
     fn write(&self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()>;
 
     /// Buffers a changed document, as [`OpCode::JsonPut`] does, of which only the change has to be logged. Whoever only wraps
@@ -143,8 +169,8 @@ pub trait Writes: Reads {
         self.write(space, OpCode::JsonPut, key, document)
     }
 
-    /// Buffers events for the end of a stream, encoded one behind the other (rule F-33).
-    fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<()>;
+    /// Buffers events for the end of a stream.
+    fn append(&self, space: SpaceNumber, stream: &[u8], events: &EventBatch) -> Result<()>;
 
     /// Time and entropy for what is to be written.
     fn host(&self) -> &dyn Host;
@@ -164,7 +190,7 @@ pub trait AccessMut: Access {
 
     /// Appends events and, where the handle commits by itself, returns the seq that the first of them got; `None`
     /// inside a transaction, where the seqs are given at its commit.
-    fn append(&self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<Option<u64>>;
+    fn append(&self, space: SpaceNumber, stream: &[u8], events: &EventBatch) -> Result<Option<u64>>;
 }
 
 /// Reads that are at hand already: for work on a version that is made of the primitives' own operations.

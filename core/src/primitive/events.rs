@@ -99,7 +99,7 @@ impl StreamSummary {
             head: state.head(),
             first: state.first(),
             events: state.len(),
-            bytes: info.bytes.saturating_add(u64::try_from(state.pending.bytes.len()).unwrap_or(u64::MAX)),
+            bytes: info.bytes.saturating_add(state.pending.bytes),
             created_micros: info.created_micros,
             appended_micros: info.appended_micros,
             link: info.link,
@@ -420,7 +420,7 @@ impl<A: AccessMut> Events<A> {
         if batch.is_empty() {
             return Ok(None);
         }
-        self.access.append(self.space, stream.as_ref(), batch.len(), batch.bytes())
+        self.access.append(self.space, stream.as_ref(), batch)
     }
 
     /// Forgets the events before `keep_from`; those that a stream does not have yet cannot be forgotten in advance.
@@ -473,24 +473,12 @@ fn kind<'a>(event: &StoredEvent<'a>) -> Result<&'a str> {
 fn streams(reads: &dyn Reads, space: SpaceNumber, options: &ScanOptions) -> Result<Vec<StreamSummary>> {
     let mut found = Vec::new();
     scan(reads, space, Family::Stream, options, &mut |stream, item| {
-        let committed = StreamInfo::decode(item.raw())?;
-        let state = StreamState::of(reads, space, stream, Some(committed))?;
+        let committed = item.seq.map(|_| StreamInfo::decode(item.raw())).transpose()?;
+        let state = StreamState::of(reads, space, stream, committed)?;
         if state.exists() {
             found.push(StreamSummary::of(stream, &state));
         }
         Ok(state.exists())
     })?;
-    let range = options.remaining();
-    for stream in reads.pending_streams(space)? {
-        if range.contains(&stream) && !found.iter().any(|summary: &StreamSummary| summary.stream == stream) {
-            let state = StreamState::read(reads, space, &stream)?;
-            found.push(StreamSummary::of(&stream, &state));
-        }
-    }
-    crate::order::sort_by(&mut found, |left, right| left.stream.cmp(&right.stream));
-    if options.direction == Direction::Backward {
-        found.reverse();
-    }
-    found.truncate(options.most());
     Ok(found)
 }

@@ -48,7 +48,7 @@ impl Version {
     // No commit has seq 0.
     pub const UNCOMMITTED: Version = Version(0);
 
-    /// The version that the commit of this seq made.
+    /// The version that the commit of this seq made. No commit has seq 0: that gives [`Version::UNCOMMITTED`].
     ///
     /// ```
     /// use foldb_core::primitive::Version;

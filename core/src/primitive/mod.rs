@@ -24,4 +24,7 @@ pub use self::{
     scan::ScanOptions,
     trace::{Trace, TraceEntry, TraceId, TraceKind, TraceRecord},
 };
-pub(crate) use self::{trace::trace_index, verify::check_entry};
+pub(crate) use self::{
+    trace::{check_trace_index, trace_index},
+    verify::{check_entry, judged},
+};

@@ -12,7 +12,7 @@ mod id;
 mod record;
 mod stored;
 
-pub(crate) use self::stored::{check_stored, trace_index};
+pub(crate) use self::stored::{check_stored, check_trace_index, trace_index};
 use self::{
     id::TIME_MICROS_END,
     stored::{NO_PARENT, Stored},
@@ -103,7 +103,7 @@ impl<A: Access> Trace<A> {
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
     pub fn list(&self, options: &ScanOptions) -> Result<Vec<TraceEntry>> {
-        self.access.read(|reads| list(reads, self.space, options, &KeyRange::all()))
+        self.access.read(|reads| list(reads, self.space, options))
     }
 
     /// The parts of an entry, oldest first unless the options say otherwise. Keys and cursor of the options are the
@@ -170,8 +170,8 @@ impl<A: Access> Trace<A> {
             _ => Bound::Excluded(TraceId::lowest(to_micros).to_vec()),
         };
         let mut options = options.clone();
-        let asked = core::mem::replace(&mut options.range, KeyRange::new(Bound::Included(begin), end));
-        self.access.read(|reads| list(reads, self.space, &options, &asked))
+        options.range = options.range.intersection(KeyRange::new(Bound::Included(begin), end));
+        self.access.read(|reads| list(reads, self.space, &options))
     }
 }
 
@@ -252,16 +252,13 @@ fn get(reads: &dyn Reads, space: SpaceNumber, id: TraceId) -> Result<Option<Trac
     lookup(reads, space, Family::Trace, &id.to_bytes(), |item| Ok(Stored::read(id, item)?.into_entry(id)))
 }
 
-/// The entries that the options choose and whose ids are in a range as well.
-fn list(reads: &dyn Reads, space: SpaceNumber, options: &ScanOptions, asked: &KeyRange) -> Result<Vec<TraceEntry>> {
+/// The entries that the options choose.
+fn list(reads: &dyn Reads, space: SpaceNumber, options: &ScanOptions) -> Result<Vec<TraceEntry>> {
     let mut entries = Vec::new();
     scan(reads, space, Family::Trace, options, &mut |key, item| {
         let id = id_at_end(key)?;
-        let wanted = asked.contains(&id.to_bytes());
-        if wanted {
-            entries.push(Stored::read(id, item)?.into_entry(id));
-        }
-        Ok(wanted)
+        entries.push(Stored::read(id, item)?.into_entry(id));
+        Ok(true)
     })?;
     Ok(entries)
 }

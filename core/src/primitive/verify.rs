@@ -10,9 +10,10 @@ use super::{
     trace::{check_stored, id_at_end},
 };
 use crate::{
-    Error, Result,
+    Error, ErrorKind, Result,
     json::decode_document,
-    state::{BatchIndex, Family, Source, StreamInfo, entry_bytes, entry_kind},
+    log::snapshot_name,
+    state::{BatchIndex, Family, Source, StreamInfo, entry_bytes, entry_kind, readable},
     tree::{EntryRef, Tree},
     value::cbor,
 };
@@ -38,6 +39,34 @@ pub(crate) fn check_entry(tree: &Tree, key: &[u8], entry: &EntryRef<'_>, source:
                 None => Err(corrupt("F-31", format!("an index leads to trace entry {id}, which is not there"))),
             }
         }
+    }
+}
+
+/// The error of a reader of an entry: damage where nobody could read the entry, with the page that it came from; the same error
+/// where the entry is in order and is only not what this reader asked for.
+///
+/// A checksum that holds says that bytes are those which were written. `Invalid` would tell the caller to change the call.
+#[cold]
+pub(crate) fn judged(error: Error, tree: &Tree, key: &[u8], entry: &EntryRef<'_>, source: &dyn Source) -> Error {
+    if error.kind() != ErrorKind::Invalid {
+        return error;
+    }
+    match check_entry(tree, key, entry, source) {
+        Ok(()) => error,
+        Err(found) if matches!(found.kind(), ErrorKind::Invalid | ErrorKind::Limit) => {
+            let (file, offset) = match tree.page_of(key) {
+                Some(page) => (snapshot_name(page.generation), page.offset),
+                None => ("tree".into(), 0),
+            };
+            let key = readable(key.get(1..).unwrap_or_default());
+            Error::Corrupt {
+                file,
+                offset,
+                rule: "F-32",
+                what: format!("the entry of key {key} cannot be read: {found}"),
+            }
+        }
+        Err(found) => found,
     }
 }
 

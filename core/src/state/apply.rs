@@ -13,10 +13,14 @@ use alloc::{
     vec::Vec,
 };
 
+use litemap::LiteMap;
+
+mod events;
+
+pub(crate) use self::events::batches_of;
 use super::{
-    BatchIndex, DEFAULT_SPACE, EditBody, EditedDocument, EventBytes, Family, Run, RunBegun, RunRecord, Space,
-    SpaceNumber, State, StreamInfo, batch_key, batch_prefix, decode_body, entry_kind, idempotency::decode_bounds,
-    parse_batch_key,
+    BatchIndex, DEFAULT_SPACE, EditBody, EditedDocument, Family, Run, RunBegun, RunRecord, Space, SpaceNumber, State,
+    decode_body, entry_kind, idempotency::decode_bounds,
 };
 use crate::{
     Error, Result, RunId,
@@ -24,8 +28,9 @@ use crate::{
     log::{LogPointer, LogPosition, Op, OpCode, RecordView, segment_name},
     planted::{self, Planted},
     transaction::PROVISIONAL,
-    tree::{Direction, EntryRef, KeyRange, PageSource, TreeBuilder, TreeConfig},
+    tree::{EntryRef, KeyRange, PageSource, TreeBuilder, TreeConfig},
     value::{Delta, apply_delta},
+    work,
 };
 
 /// One transaction as it stands in the log: one frame, or several parts that were closed by a commit frame.
@@ -166,6 +171,7 @@ impl State {
             for group in frame.groups().filter(|group| chosen.has(group.space)) {
                 let ops = group.ops().take(if built == Some(group.space) { 0 } else { usize::MAX });
                 for op in ops {
+                    work::count(1);
                     if !chosen.is_all() {
                         if op.code == OpCode::JsonEdit && planted::active(Planted::EditForgottenInReplay) {
                             continue;
@@ -351,9 +357,25 @@ impl Space {
         Ok(removed)
     }
 
+    /// Removes what a range holds. Costs what is removed, and O(log n).
+    fn unset_range(&mut self, range: &KeyRange, place: &Place<'_>) -> Result<()> {
+        let mut freed: LiteMap<u64, u64> = LiteMap::new();
+        self.tree.remove_range(range, place.pages, &mut |old| {
+            for (segment, bytes) in log_bytes_of(&old) {
+                *freed.entry(segment).or_default() += bytes;
+            }
+        })?;
+        let freed: Vec<(u64, u64)> = freed.into_iter().collect();
+        self.change_live(&freed, &[]);
+        Ok(())
+    }
+
     fn change_live(&mut self, freed: &[(u64, u64)], used: &[(u64, u64)]) {
         if freed.is_empty() && used.is_empty() {
             return;
+        }
+        if Arc::strong_count(&self.live) > 1 {
+            work::count(self.live.len());
         }
         let live = Arc::make_mut(&mut self.live);
         for (segment, bytes) in used {
@@ -399,71 +421,6 @@ impl Space {
             existing => apply_delta(op.key, existing.map(|entry| entry.value), &delta)?,
         };
         self.set(&key, entry_kind::INLINE, &sum, place)
-    }
-
-    pub(crate) fn stream(&self, stream: &[u8], pages: &dyn PageSource) -> Result<Option<StreamInfo>> {
-        match self.tree.get(&Family::Stream.key(stream), pages)? {
-            Some(entry) => StreamInfo::decode(entry.value).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn append(&mut self, op: &Op<'_>, place: &Place<'_>) -> Result<(u64, u64)> {
-        let mut info = self.stream(op.key, place.pages)?.unwrap_or_else(|| StreamInfo::new(place.time_micros));
-        let events = EventBytes::parse(op.body)?;
-        // The events are the end of the body, behind their count.
-        let offset = place.offset(op) + (op.body.len() - events.bytes.len()) as u64;
-        let first_seq = info.head + 1;
-        let index =
-            BatchIndex::build(&events, (place.frame.segment, offset), place.time_micros, &info.link, first_seq)?;
-        info.head += events.count;
-        info.bytes += events.bytes.len() as u64;
-        info.appended_micros = place.time_micros;
-        if !planted::active(Planted::EventLinkForgotten) {
-            info.link = index.link;
-        }
-        self.set(&Family::Batch.key(&batch_key(op.key, first_seq)), entry_kind::BATCH, &index.encode(), place)?;
-        self.set(&Family::Stream.key(op.key), entry_kind::INLINE, &info.encode(), place)?;
-        Ok((first_seq, events.count))
-    }
-
-    /// Forgets events below a seq. A batch goes when all of its events are below; the chain stays verifiable from the
-    /// first batch that is kept, because each batch carries its link.
-    fn trim(&mut self, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
-        let Some(mut info) = self.stream(op.key, place.pages)? else { return Ok(()) };
-        let keep = crate::log::varint::Reader::new(op.body).varint()?.min(info.head + 1);
-        if keep <= info.first || planted::active(Planted::TrimForgotten) {
-            return Ok(());
-        }
-        for (key, first, events) in self.batches(op.key, place.pages)? {
-            if first.saturating_add(events) <= keep {
-                self.unset(&key, place)?;
-            }
-        }
-        info.first = keep;
-        self.set(&Family::Stream.key(op.key), entry_kind::INLINE, &info.encode(), place)
-    }
-
-    fn delete_stream(&mut self, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
-        for (key, _, _) in self.batches(op.key, place.pages)? {
-            self.unset(&key, place)?;
-        }
-        self.unset(&Family::Stream.key(op.key), place).map(|_| ())
-    }
-
-    /// Tree key, first seq and number of events of every batch of a stream, in order.
-    fn batches(&self, stream: &[u8], pages: &dyn PageSource) -> Result<Vec<(Vec<u8>, u64, u64)>> {
-        let range = KeyRange::prefix(&Family::Batch.key(&batch_prefix(stream)));
-        let (mut found, mut failed) = (Vec::new(), None);
-        self.tree.visit(&range, Direction::Forward, pages, &mut |key, entry| {
-            let first = key.get(1..).and_then(parse_batch_key).map_or(0, |(_, first)| first);
-            match BatchIndex::decode(entry.value) {
-                Ok(index) => found.push((key.to_vec(), first, index.events())),
-                Err(error) => failed = Some(error),
-            }
-            core::ops::ControlFlow::Continue(())
-        })?;
-        failed.map_or(Ok(found), Err)
     }
 
     /// A trace entry and its two index entries. Parent and type never change, so an update touches the entry alone.

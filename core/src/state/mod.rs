@@ -10,12 +10,14 @@ mod apply;
 mod edited;
 mod idempotency;
 mod keys;
+mod operation;
 mod run;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 use alloc::{borrow::Cow, collections::BTreeMap, sync::Arc, vec::Vec};
+use core::ops::Bound;
 
 use rpds::RedBlackTreeMapSync;
 
@@ -27,9 +29,10 @@ pub use self::{
     stream::{BatchIndex, Block, EventBytes, Link, StreamInfo},
 };
 pub(crate) use self::{
-    apply::{Appended, Chosen},
+    apply::{Appended, Chosen, batches_of},
     edited::EditedDocument,
     idempotency::{IdempotencyWindow, KeptKey, WindowBounds, encode_bounds},
+    operation::{Hardness, check_operation, trimmed_to},
     run::{Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body},
     stream::{next_link, read_event},
 };
@@ -37,6 +40,7 @@ use crate::{
     Error, Result, RunId,
     log::{LogPointer, LogPosition},
     tree::{EntryRef, PageSource, Tree},
+    work,
 };
 
 /// How a tree entry keeps its value. Normative text: `docs/format.md`, rule F-32.
@@ -198,13 +202,23 @@ impl State {
 
     /// What is known of a run, for a process with this open epoch.
     pub fn run_info(&self, number: SpaceNumber, epoch: u64) -> Option<RunInfo> {
+        work::count(1);
         let run = self.run(number)?;
         Some(run.record.info(number, epoch, run.space.last_seq, run.space.commits))
     }
 
     /// The numbers of all runs, in the order of their beginning.
     pub fn run_numbers(&self) -> impl DoubleEndedIterator<Item = SpaceNumber> + '_ {
-        self.runs.keys().copied()
+        self.runs.keys().copied().inspect(|_| work::count(1))
+    }
+
+    /// The numbers of the runs between two bounds, in the order of their beginning. Finding the first costs O(log n).
+    pub fn run_numbers_between(
+        &self,
+        start: Bound<SpaceNumber>,
+        end: Bound<SpaceNumber>,
+    ) -> impl DoubleEndedIterator<Item = SpaceNumber> + '_ {
+        self.runs.range((start, end)).map(|(number, _)| *number).inspect(|_| work::count(1))
     }
 
     /// How many runs there are.

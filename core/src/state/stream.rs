@@ -10,6 +10,7 @@ use alloc::{vec, vec::Vec};
 use crate::{
     Error, Result,
     log::varint::{self, Reader},
+    work,
 };
 
 /// Smallest block that an event is read by. One block is one read and one checksum.
@@ -193,6 +194,7 @@ impl BatchIndex {
         let link = reader.bytes(32)?.try_into().map_err(|_| malformed("batch index", whole))?;
         let mut blocks = vec![];
         while !reader.is_empty() {
+            work::count(1);
             let events = narrow64(reader.varint()?)?;
             let bytes = narrow64(reader.varint()?)?;
             let crc = reader.bytes(4)?.try_into().map_err(|_| malformed("batch index", whole))?;
@@ -241,6 +243,7 @@ impl<'a> EventBytes<'a> {
 
 /// Reads one event: its type and its payload.
 pub(crate) fn read_event<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], &'a [u8])> {
+    work::count(1);
     Ok((reader.length_and_bytes()?, reader.length_and_bytes()?))
 }
 

@@ -3,10 +3,24 @@
 //! Optimistic and serializable: a transaction reads one fixed version, buffers its writes, and is validated against
 //! everything that was committed since when it commits (see [`read_set`]).
 
+mod appends;
+mod edits;
+mod new_runs;
+mod ordered;
 mod read_set;
+mod rollback;
+#[cfg(test)]
+mod tests;
+mod undo;
+mod waste;
+mod write;
 mod write_set;
 
 pub(crate) use self::{
+    new_runs::PROVISIONAL,
+    ordered::Range,
     read_set::ReadSet,
-    write_set::{OP_OVERHEAD, PROVISIONAL, Write, WriteBody, WriteSet},
+    undo::Savepoint,
+    write::{Write, WriteBody, is_run_operation},
+    write_set::{OP_OVERHEAD, WriteSet},
 };

@@ -13,6 +13,7 @@ use crate::{
     planted::{self, Planted},
     state::{SpaceNumber, State, readable_tree_key},
     tree::{KeyRange, PageSource, Tree},
+    work,
 };
 
 /// The reads of one transaction. Keys and ranges are those of the tree.
@@ -75,6 +76,7 @@ fn changed(space: SpaceNumber, base: &State, now: &State) -> bool {
 }
 
 fn validate_point(read: &PointRead, base: &State, now: &State, pages: &dyn PageSource) -> Result<()> {
+    work::count(1);
     if !changed(read.space, base, now) {
         return Ok(());
     }
@@ -95,6 +97,7 @@ fn validate_range(
     now: &State,
     pages: &dyn PageSource,
 ) -> Result<()> {
+    work::count(1);
     if !changed(space, base, now) {
         return Ok(());
     }

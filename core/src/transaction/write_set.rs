@@ -4,28 +4,38 @@
 //! - For each key there is at most one write: a later put or delete replaces an earlier one, additions are summed, and
 //!   the events appended to a stream are one batch. So the order of the writes inside a transaction does not matter, and
 //!   they are logged sorted by space and key, which makes equal transactions equal bytes.
-//! - Keys are kept once, in the arena; the index keeps positions only.
+//! - Keys are kept once, in the arena; the index keeps positions only. What the arena holds beyond that is bounded by it.
+//! - Every write is well-formed: the fold can read it.
 
-use alloc::{vec, vec::Vec};
-use core::{cmp::Ordering, hash::BuildHasher, ops::Range};
+use alloc::{boxed::Box, vec, vec::Vec};
+use core::{
+    cell::{OnceCell, RefCell},
+    cmp::Ordering,
+    hash::BuildHasher,
+};
 
 use hashbrown::HashTable;
 
+use super::{
+    appends::Appends,
+    new_runs::{NewRuns, PROVISIONAL},
+    undo::{Record, Undo, keeping, keeping_whole},
+    write::{Body, Form, Write, WriteBody, is_run_operation, rank, rank_of_slot, slot},
+};
 use crate::{
     Error, Result, RunId,
     error::check_limit,
-    limits::{KEY_BYTES_MAX, PART_BYTES_TARGET, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX},
-    log::{
-        OnceKey, OpCode,
-        varint::{self, Reader},
+    limits::{KEY_BYTES_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX},
+    log::{OnceKey, OpCode, varint::Reader},
+    primitive::{
+        EventBatch,
+        access::{OnPendingEvents, PendingStream},
     },
-    primitive::access::{DocumentEdit, PendingStream},
-    state::{Family, SpaceNumber, read_event, readable},
+    state::{SpaceNumber, check_operation, readable},
+    tree::{Direction, Tree},
     value::{Delta, apply_delta},
+    work,
 };
-
-/// Set in the number of a run that the transaction itself begins: the real number is given at commit.
-pub(crate) const PROVISIONAL: SpaceNumber = 1 << 31;
 
 /// Up to here a search through all writes is quicker than an index, and most transactions are this small.
 const UNINDEXED_MAX: usize = 8;
@@ -33,45 +43,32 @@ const UNINDEXED_MAX: usize = 8;
 /// What an operation costs in a frame beyond its key and body: code and two lengths.
 pub(crate) const OP_OVERHEAD: usize = 11;
 
-/// One buffered write.
-#[derive(Clone, Debug)]
-pub(crate) struct Write {
-    pub(crate) space: SpaceNumber,
-    pub(crate) code: OpCode,
-    key: Range<usize>,
-    body: Body,
-    /// What is logged in place of the body, which is then a document that has changed; and what a reader of it reads beside.
-    edit: Option<(Range<usize>, u64)>,
-}
-
-#[derive(Clone, Debug)]
-enum Body {
-    Arena(Range<usize>),
-    /// Appended events, in pieces that each become one operation.
-    Events(Vec<Events>),
-}
-
-/// Events that become one operation.
-#[derive(Clone, Debug)]
-struct Events {
-    count: u64,
-    bytes: Vec<u8>,
-}
-
 /// The buffered writes of one transaction.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct WriteSet {
-    arena: Vec<u8>,
-    writes: Vec<Write>,
+    pub(super) arena: Vec<u8>,
+    pub(super) writes: Vec<Write>,
+    /// How many of the writes were taken out again.
+    pub(super) gone: usize,
+    pub(super) run_operations: usize,
+    /// Whether any stream was ever trimmed.
+    has_trims: bool,
     /// Whether the writes are not in the order in which they are logged: then they are sorted at commit and found through
     /// the index. As long as they are, as in every bulk load, neither is needed.
-    unordered: bool,
-    index: HashTable<usize>,
+    pub(super) unordered: bool,
+    pub(super) index: HashTable<usize>,
+    /// The writes in the order of their keys, from the first time on that somebody asks for a range of unordered ones.
+    pub(super) ordered: OnceCell<Box<Tree>>,
+    pub(super) appends: Vec<Appends>,
     /// Upper bound of the operations' encoded bytes.
-    encoded_bytes: usize,
-    /// Ids of the runs that this transaction begins; provisional numbers count from 0. `None` where the beginning was
-    /// rolled back: its number is not used again, because handles with it may still be around.
-    pub(crate) new_runs: Vec<Option<RunId>>,
+    pub(super) encoded_bytes: usize,
+    /// Bytes of the arena that keys and present bodies take.
+    pub(super) arena_used: usize,
+    /// How long the arena has to be before it is looked at again.
+    pub(super) compact_at: usize,
+    pub(super) new_runs: Option<Box<NewRuns>>,
+    /// From the first savepoint on. In a cell of its own: one may be taken while the writes are read.
+    pub(super) undo: RefCell<Option<Box<Undo>>>,
     pub(crate) idempotency_key: Option<Vec<u8>>,
     /// What tells the contents under the key from others; empty for none.
     pub(crate) fingerprint: Vec<u8>,
@@ -79,44 +76,19 @@ pub(crate) struct WriteSet {
     pub(crate) result: Vec<u8>,
 }
 
-/// Writes that compete for one place share a slot: a later one replaces an earlier one.
-fn slot(code: OpCode) -> u8 {
-    match code {
-        OpCode::KvPut | OpCode::KvDelete | OpCode::KvAdd => Family::Kv.byte(),
-        OpCode::JsonPut | OpCode::JsonDelete => Family::Json.byte(),
-        OpCode::StatePut | OpCode::StateDelete => Family::State.byte(),
-        other => other.to_byte(),
-    }
-}
-
-/// In which order the operations of a space are logged: its beginning first, its removal last, a stream's deletion
-/// before what is appended to it and trimming after that (but see [`WriteSet::is_trimmed_first`]).
-fn rank(code: OpCode) -> u8 {
-    match code {
-        OpCode::RunBegin => 0,
-        OpCode::StreamDelete => TRIMMED_FIRST - 1,
-        OpCode::RunDelete => u8::MAX,
-        OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate => 0x60,
-        other => slot(other),
-    }
-}
-
-/// The rank of trimming that was asked for before anything was appended: between deletions and appends.
-const TRIMMED_FIRST: u8 = 0x2f;
-
-/// The rank of the writes of a slot.
-fn rank_of_slot(slot: u8) -> u8 {
-    if slot == OpCode::StreamDelete.to_byte() { rank(OpCode::StreamDelete) } else { slot }
-}
-
-/// Operations on a run itself are kept one by one, in order: ending and resuming in one transaction are two events.
-fn is_run_operation(code: OpCode) -> bool {
-    code.to_byte() & 0xf0 == 0x60
-}
-
 impl WriteSet {
     pub(crate) fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+        self.len() == 0
+    }
+
+    /// How many writes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.writes.len() - self.gone
+    }
+
+    /// Whether a run is begun, ended, resumed, annotated or deleted.
+    pub(crate) fn has_run_operations(&self) -> bool {
+        self.run_operations > 0
     }
 
     /// Upper bound of what an idempotency key, its fingerprint and its result take in the log.
@@ -126,46 +98,41 @@ impl WriteSet {
     }
 
     pub(crate) fn key(&self, write: &Write) -> &[u8] {
-        // Ranges are only ever made from positions in the arena, which never shrinks below a write that is kept.
-        self.arena.get(write.key.clone()).unwrap_or_default()
+        work::count(1);
+        // Ranges are only ever made from positions in the arena, and move with it.
+        self.arena.get(write.key()).unwrap_or_default()
     }
 
     /// How many operations the write is logged as: one, but for appends that are too much for one.
     pub(crate) fn operations(&self, write: &Write) -> usize {
-        match &write.body {
-            Body::Arena(_) => 1,
-            Body::Events(pieces) => pieces.len(),
+        match write.body() {
+            Body::Bytes(_) => 1,
+            Body::Events(place) => self.appends.get(place).map_or(0, Appends::operations),
+            Body::Gone => 0,
         }
     }
 
     /// The body of the write's first operation, which for everything but appends is all of it.
-    pub(crate) fn body<'a>(&'a self, write: &'a Write) -> WriteBody<'a> {
+    pub(crate) fn body(&self, write: &Write) -> WriteBody<'_> {
         self.operation_body(write, 0)
     }
 
-    /// What of a changed document is logged in its place.
-    pub(crate) fn edit<'a>(&'a self, write: &'a Write) -> Option<DocumentEdit<'a>> {
-        let (body, behind) = write.edit.as_ref()?;
-        Some(DocumentEdit { body: self.arena.get(body.clone())?, behind: *behind })
-    }
-
-    /// Code and body of one of the write's operations, as they are logged.
-    pub(crate) fn logged<'a>(&'a self, write: &'a Write, operation: usize) -> (OpCode, WriteBody<'a>) {
-        match self.edit(write) {
-            Some(edit) => (OpCode::JsonEdit, WriteBody::Bytes(edit.body)),
-            None => (write.code, self.operation_body(write, operation)),
-        }
-    }
-
     /// The body of one of the write's operations.
-    fn operation_body<'a>(&'a self, write: &'a Write, operation: usize) -> WriteBody<'a> {
-        match &write.body {
-            Body::Arena(range) => WriteBody::Bytes(self.arena.get(range.clone()).unwrap_or_default()),
-            Body::Events(pieces) => match pieces.get(operation) {
-                Some(piece) => WriteBody::Events { count: piece.count, bytes: &piece.bytes },
+    pub(crate) fn operation_body(&self, write: &Write, operation: usize) -> WriteBody<'_> {
+        match write.body() {
+            Body::Bytes(range) if write.is_edited => WriteBody::Bytes(self.document(range)),
+            Body::Bytes(range) => WriteBody::Bytes(self.arena.get(range).unwrap_or_default()),
+            Body::Events(place) => match self.appends.get(place) {
+                Some(appends) => appends.operation(operation),
                 None => WriteBody::Events { count: 0, bytes: &[] },
             },
+            Body::Gone => WriteBody::Bytes(&[]),
         }
+    }
+
+    /// The write at a position that [`WriteSet::sorted`] gave.
+    pub(crate) fn get(&self, at: usize) -> Option<&Write> {
+        self.writes.get(at).filter(|write| !write.is_gone())
     }
 
     /// The idempotency key with what is remembered with it.
@@ -174,65 +141,40 @@ impl WriteSet {
         Some(OnceKey { key, fingerprint: &self.fingerprint, result: &self.result })
     }
 
-    /// The id of a run that the transaction begins and has not rolled back.
-    pub(crate) fn new_run(&self, space: SpaceNumber) -> Option<RunId> {
-        let position = usize::try_from(space & !PROVISIONAL).ok().filter(|_| space & PROVISIONAL != 0)?;
-        self.new_runs.get(position).copied().flatten()
-    }
-
-    pub(crate) fn writes(&self) -> &[Write] {
-        &self.writes
+    /// The writes, in the order in which they were made.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Write> {
+        self.writes.iter().inspect(|_| work::count(1)).filter(|write| !write.is_gone())
     }
 
     /// Positions of the writes in the order in which they are logged.
     pub(crate) fn sorted(&self) -> Vec<usize> {
+        work::count(self.writes.len());
         let mut order: Vec<usize> = (0..self.writes.len()).collect();
         if !self.unordered {
             return order;
         }
-        let place = |at: usize, write: &Write| match write.code {
-            OpCode::EventTrim if self.is_trimmed_first(at) => (write.space, TRIMMED_FIRST),
-            code => (write.space, rank(code)),
-        };
-        order.sort_by(|left_at, right_at| {
-            let (Some(left), Some(right)) = (self.writes.get(*left_at), self.writes.get(*right_at)) else {
+        order.retain(|at| self.get(*at).is_some());
+        order.sort_by(|left, right| {
+            let (Some(left), Some(right)) = (self.writes.get(*left), self.writes.get(*right)) else {
                 return Ordering::Equal;
             };
             let keys = || self.sort_key(left).cmp(self.sort_key(right));
-            place(*left_at, left).cmp(&place(*right_at, right)).then_with(keys)
+            left.place().cmp(&right.place()).then_with(keys)
         });
         order
-    }
-
-    /// Whether a stream was trimmed before the last was appended to it: then what was appended must not be trimmed.
-    fn is_trimmed_first(&self, trim: usize) -> bool {
-        let Some(write) = self.writes.get(trim) else { return false };
-        let append = self.position(write.space, slot(OpCode::EventAppend), self.key(write));
-        append.is_some_and(|append| append > trim)
-    }
-
-    /// Whether a key is behind those of all writes, so that it cannot be among them; the case of every bulk load.
-    fn is_behind_all(&self, space: SpaceNumber, code: OpCode, key: &[u8]) -> bool {
-        !self.unordered
-            && self
-                .writes
-                .last()
-                .is_some_and(|last| (last.space, rank(last.code), self.sort_key(last)) < (space, rank(code), key))
-    }
-
-    /// Whether a write is logged behind all others without being sorted. A trim may have to go before what was appended
-    /// later, so it never counts as in order.
-    fn is_in_order(&self, write: &Write) -> bool {
-        let place = |write: &Write| (write.space, rank(write.code));
-        let is_behind = |last: &Write| {
-            place(last).cmp(&place(write)).then_with(|| self.sort_key(last).cmp(self.sort_key(write))) == Ordering::Less
-        };
-        write.code != OpCode::EventTrim && self.writes.last().is_none_or(is_behind)
     }
 
     /// Operations on a run keep the order in which they were issued (the sort is stable).
     fn sort_key(&self, write: &Write) -> &[u8] {
         if is_run_operation(write.code) { &[] } else { self.key(write) }
+    }
+
+    /// Whether a key is logged behind those of all writes, so that it cannot be among them and need not be sorted; the case
+    /// of every bulk load. A trim may have to go before what was appended later, so it never counts as in order.
+    fn is_behind_all(&self, space: SpaceNumber, code: OpCode, key: &[u8]) -> bool {
+        let sort_key = if is_run_operation(code) { &[] } else { key };
+        let is_behind = |last: &Write| (last.place(), self.sort_key(last)) < ((space, rank(code)), sort_key);
+        !self.unordered && code != OpCode::EventTrim && self.writes.last().is_none_or(is_behind)
     }
 
     /// The write that decides what a read of this key sees.
@@ -241,7 +183,9 @@ impl WriteSet {
     }
 
     fn position(&self, space: SpaceNumber, slot_of_key: u8, key: &[u8]) -> Option<usize> {
-        let same = |write: &Write| write.space == space && slot(write.code) == slot_of_key && self.key(write) == key;
+        let same = |write: &Write| {
+            !write.is_gone() && write.space == space && slot(write.code) == slot_of_key && self.key(write) == key
+        };
         if self.writes.len() <= UNINDEXED_MAX {
             return self.writes.iter().position(same);
         }
@@ -252,49 +196,37 @@ impl WriteSet {
         self.index.find(hash, |at| self.writes.get(*at).is_some_and(same)).copied()
     }
 
-    /// The position of a key while the writes are in order. Writes of one slot lie side by side there: the operations
-    /// on a stream have a slot and a rank each.
+    /// The position of a key while the writes are in order, and none is gone. Writes of one slot lie side by side there: the
+    /// operations on a stream have a slot and a rank each.
     fn search(&self, space: SpaceNumber, slot_of_key: u8, key: &[u8]) -> Option<usize> {
-        let wanted = (space, rank_of_slot(slot_of_key), key);
-        let found =
-            self.writes.binary_search_by(|write| (write.space, rank(write.code), self.sort_key(write)).cmp(&wanted));
-        found.ok()
+        let wanted = ((space, rank_of_slot(slot_of_key)), key);
+        self.writes.binary_search_by(|write| (write.place(), self.sort_key(write)).cmp(&wanted)).ok()
     }
 
-    fn push(&mut self, write: Write) {
-        let at = self.writes.len();
-        let in_order = self.is_in_order(&write);
-        self.writes.push(write);
-        if !self.unordered && in_order {
-            return;
-        }
-        // The index is built when the order is left, and kept from then on.
-        let first = if self.unordered { at } else { 0 };
-        self.unordered = true;
-        for at in first..self.writes.len() {
-            let (writes, arena) = (&self.writes, &self.arena);
-            let hash_of = |at: &usize| {
-                let key = |write: &Write| arena.get(write.key.clone()).unwrap_or_default();
-                writes.get(*at).map_or(0, |write| hash(write.space, slot(write.code), key(write)))
-            };
-            self.index.insert_unique(hash_of(&at), at, hash_of);
-        }
-    }
-
-    fn store(&mut self, bytes: &[u8]) -> Range<usize> {
+    fn store(&mut self, bytes: &[u8]) -> core::ops::Range<usize> {
+        work::count_bytes(bytes.len());
         let start = self.arena.len();
         self.arena.extend_from_slice(bytes);
         start..self.arena.len()
     }
 
-    fn grow(&mut self, bytes: usize) -> Result<()> {
-        let encoded = self.encoded_bytes.saturating_add(bytes);
-        check_limit("transaction bytes", encoded, TRANSACTION_BYTES_MAX)?;
+    /// The present epoch of the undo log.
+    fn epoch(&mut self) -> u64 {
+        self.undo.get_mut().as_ref().map_or(0, |undo| undo.epoch())
+    }
+
+    /// Counts a write as larger by `more` bytes and smaller by `less`.
+    fn count_bytes(&mut self, more: usize, less: usize) -> Result<()> {
+        let encoded = self.encoded_bytes.saturating_add(more).saturating_sub(less);
+        if more > less {
+            check_limit("transaction bytes", encoded, TRANSACTION_BYTES_MAX)?;
+        }
         self.encoded_bytes = encoded;
         Ok(())
     }
 
-    /// Buffers one operation. Fails with [`Error::Limit`] and changes nothing where something is too large.
+    /// Buffers one operation. Fails with [`Error::Limit`] where something is too large and with [`Error::Invalid`] or
+    /// [`Error::Type`] where the fold could not read it, and changes nothing then.
     pub(crate) fn write(&mut self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()> {
         check_limit("key bytes", key.len(), KEY_BYTES_MAX)?;
         check_limit("value bytes", body.len(), VALUE_BYTES_MAX)?;
@@ -303,139 +235,262 @@ impl WriteSet {
             let why = "a change of a document is written with the document".into();
             return Err(Error::Invalid { what: "operation", why });
         }
-        self.grow(key.len() + body.len() + OP_OVERHEAD)?;
-        if !self.is_behind_all(space, code, key)
+        check_operation(space, code, key, body)?;
+        self.write_well_formed(space, code.into(), key, body)
+    }
+
+    pub(super) fn write_well_formed(&mut self, space: SpaceNumber, form: Form, key: &[u8], body: &[u8]) -> Result<()> {
+        let code = form.code;
+        let in_order = self.is_behind_all(space, code, key);
+        if !in_order
             && !is_run_operation(code)
             && let Some(at) = self.position(space, slot(code), key)
         {
-            match code {
-                // A stream that was trimmed stays trimmed.
-                OpCode::EventTrim if self.trimmed_to(at) > varint_of(body) => return Ok(()),
-                // From now on what was appended in between is trimmed as well.
-                OpCode::EventTrim if self.is_trimmed_first(at) => {
-                    self.writes.remove(at);
-                    self.rebuild_index();
-                }
-                _ => return self.replace(at, code, body),
-            }
+            return self.write_again(at, form, body);
         }
+        self.count_bytes(key.len() + body.len() + OP_OVERHEAD, 0)?;
         let key = self.store(key);
-        let body = Body::Arena(self.store(body));
-        self.push(Write { space, code, key, body, edit: None });
+        let mut write = Write::new(space, code, key, self.epoch());
+        write.is_edited = form.is_edited;
+        write.set_body(Body::Bytes(self.store(body)));
+        self.has_trims |= code == OpCode::EventTrim;
+        self.push(write, in_order);
         Ok(())
     }
 
-    /// Buffers a changed document, and what is logged in its place. Fails as [`WriteSet::write`].
-    pub(crate) fn write_edited(
-        &mut self,
-        space: SpaceNumber,
-        key: &[u8],
-        document: &[u8],
-        edit: DocumentEdit<'_>,
-    ) -> Result<()> {
-        self.write(space, OpCode::JsonPut, key, document)?;
-        // A run that the transaction begins has no document that could be edited.
-        let at = self.position(space, slot(OpCode::JsonPut), key).filter(|_| space & PROVISIONAL == 0);
-        let body = self.store(edit.body);
-        if let Some(write) = at.and_then(|at| self.writes.get_mut(at)) {
-            write.edit = Some((body, edit.behind));
+    /// Begins a run, in a space of its own, whose number is returned. `body` is that of the operation.
+    pub(crate) fn begin_run(&mut self, id: RunId, body: &[u8]) -> Result<SpaceNumber> {
+        check_limit("value bytes", body.len(), VALUE_BYTES_MAX)?;
+        let number = self.new_runs.get_or_insert_default().begin(id);
+        let written = self.write_well_formed(number, OpCode::RunBegin.into(), &id.to_bytes(), body);
+        if written.is_err() {
+            self.take_back_newest_run();
         }
-        Ok(())
+        written.map(|()| number)
     }
 
-    /// The oldest seq that a trim keeps.
-    fn trimmed_to(&self, trim: usize) -> u64 {
-        match self.writes.get(trim).map(|write| self.body(write)) {
-            Some(WriteBody::Bytes(body)) => varint_of(body),
-            _ => 0,
+    /// Changes a run: ends, resumes, annotates or deletes it. `body` is that of the operation.
+    pub(crate) fn change_run(&mut self, space: SpaceNumber, code: OpCode, body: &[u8]) -> Result<()> {
+        check_limit("value bytes", body.len(), VALUE_BYTES_MAX)?;
+        self.write_well_formed(space, code.into(), &[], body)
+    }
+
+    /// Forgets the run that was begun last.
+    pub(super) fn take_back_newest_run(&mut self) {
+        if let Some(runs) = &mut self.new_runs {
+            runs.take_back_newest();
         }
     }
 
-    fn replace(&mut self, at: usize, code: OpCode, body: &[u8]) -> Result<()> {
+    /// The id of a run that the transaction begins and has not rolled back.
+    pub(crate) fn new_run(&self, space: SpaceNumber) -> Option<RunId> {
+        if space & PROVISIONAL == 0 { None } else { self.new_runs.as_ref()?.id(space) }
+    }
+
+    /// The number of a run that the transaction begins.
+    pub(crate) fn new_run_number(&self, id: RunId) -> Option<SpaceNumber> {
+        self.new_runs.as_ref()?.number(id)
+    }
+
+    fn push(&mut self, write: Write, in_order: bool) {
+        let at = self.writes.len();
+        if !in_order {
+            self.leave_order();
+        }
+        self.arena_used += write.key().len() + write.body_len();
+        self.run_operations += usize::from(is_run_operation(write.code));
+        self.writes.push(write);
+        if self.unordered {
+            self.insert_into_index(at);
+        }
+        self.insert_into_order(at);
+    }
+
+    /// The index is built when the order is left, and kept from then on.
+    pub(super) fn leave_order(&mut self) {
+        if !self.unordered {
+            self.unordered = true;
+            (0..self.writes.len()).for_each(|at| self.insert_into_index(at));
+        }
+    }
+
+    fn hash_at(writes: &[Write], arena: &[u8], at: usize) -> u64 {
+        let key = |write: &Write| arena.get(write.key()).unwrap_or_default();
+        writes.get(at).map_or(0, |write| hash(write.space, slot(write.code), key(write)))
+    }
+
+    pub(super) fn insert_into_index(&mut self, at: usize) {
+        let (writes, arena) = (&self.writes, &self.arena);
+        let hash_of = |at: &usize| Self::hash_at(writes, arena, *at);
+        self.index.insert_unique(hash_of(&at), at, hash_of);
+    }
+
+    pub(super) fn remove_from_index(&mut self, at: usize) {
+        let hash = Self::hash_at(&self.writes, &self.arena, at);
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == at) {
+            entry.remove();
+        }
+    }
+
+    /// Writes to a place that has a write already.
+    fn write_again(&mut self, at: usize, form: Form, body: &[u8]) -> Result<()> {
         let Some(write) = self.writes.get(at) else { return Ok(()) };
-        let (code, body) = match (write.code, code) {
+        match (write.code, form.code) {
+            // A stream that was trimmed stays trimmed.
+            (OpCode::EventTrim, OpCode::EventTrim) if self.number_of(write) > varint_of(body) => Ok(()),
             // The counter is known already (or known to be absent): what is added makes a plain put of it.
-            (OpCode::KvPut, OpCode::KvAdd) => (OpCode::KvPut, self.sum(write, body)?),
+            (OpCode::KvPut, OpCode::KvAdd) => {
+                let WriteBody::Bytes(value) = self.body(write) else { return Ok(()) };
+                let sum = apply_delta(self.key(write), Some(value), &Delta::decode(body)?)?;
+                self.change(at, OpCode::KvPut.into(), &sum)
+            }
             (OpCode::KvDelete, OpCode::KvAdd) => {
-                (OpCode::KvPut, apply_delta(self.key(write), None, &Delta::decode(body)?)?)
+                let sum = apply_delta(self.key(write), None, &Delta::decode(body)?)?;
+                self.change(at, OpCode::KvPut.into(), &sum)
             }
             (OpCode::KvAdd, OpCode::KvAdd) => {
                 let WriteBody::Bytes(old) = self.body(write) else { return Ok(()) };
                 let mut sum = vec![];
                 sum_of(self.key(write), Delta::decode(old)?, Delta::decode(body)?)?.encode(&mut sum);
-                (OpCode::KvAdd, sum)
+                self.change(at, OpCode::KvAdd.into(), &sum)
             }
-            _ => (code, body.to_vec()),
-        };
-        let body = self.store(&body);
-        if let Some(write) = self.writes.get_mut(at) {
-            write.code = code;
-            write.body = Body::Arena(body);
-            write.edit = None;
+            // A trim that is asked for again comes behind what was appended in between.
+            _ => self.change(at, form, body),
         }
+    }
+
+    /// The number that the body of a trim holds.
+    fn number_of(&self, trim: &Write) -> u64 {
+        match self.body(trim) {
+            WriteBody::Bytes(body) => varint_of(body),
+            WriteBody::Events { .. } => 0,
+        }
+    }
+
+    /// Gives a write another body, and keeps the old one where a savepoint may bring it back.
+    fn change(&mut self, at: usize, form: Form, body: &[u8]) -> Result<()> {
+        let Some(before) = self.writes.get(at).copied() else { return Ok(()) };
+        let Body::Bytes(old) = before.body() else { return Ok(()) };
+        self.count_bytes(body.len(), old.len())?;
+        let mut write = before;
+        (write.code, write.trims_first, write.is_edited) = (form.code, form.trims_first, form.is_edited);
+        write.epoch = self.epoch();
+        let keeps = match keeping(&mut self.undo, before.epoch) {
+            Some(undo) => {
+                undo.record(Record::Changed { at, before });
+                true
+            }
+            None => false,
+        };
+        if keeps {
+            // The old body stays where it is.
+        } else if old.end == self.arena.len() {
+            self.arena.truncate(old.start);
+        }
+        match self.arena.get_mut(old.start..old.start + body.len()) {
+            Some(room) if !keeps && body.len() <= old.len() => {
+                room.copy_from_slice(body);
+                write.set_body(Body::Bytes(old.start..old.start + body.len()));
+            }
+            _ => write.set_body(Body::Bytes(self.store(body))),
+        }
+        self.arena_used = self.arena_used + body.len() - old.len();
+        self.replace(at, write);
+        self.compact_if_wasteful();
         Ok(())
     }
 
-    fn sum(&self, put: &Write, delta: &[u8]) -> Result<Vec<u8>> {
-        match self.body(put) {
-            WriteBody::Bytes(value) => apply_delta(self.key(put), Some(value), &Delta::decode(delta)?),
-            WriteBody::Events { .. } => Err(Error::Invalid { what: "counter", why: "it is a stream".into() }),
+    /// Puts another write at a position. What it is found by stays.
+    pub(super) fn replace(&mut self, at: usize, write: Write) {
+        self.remove_from_order(at);
+        if let Some(place) = self.writes.get_mut(at) {
+            *place = write;
         }
+        self.insert_into_order(at);
     }
 
     /// Buffers events for the end of a stream.
-    pub(crate) fn append(&mut self, space: SpaceNumber, stream: &[u8], count: u64, events: &[u8]) -> Result<()> {
+    pub(crate) fn append(&mut self, space: SpaceNumber, stream: &[u8], events: &EventBatch) -> Result<()> {
         check_limit("stream name bytes", stream.len(), KEY_BYTES_MAX)?;
-        if count == 0 {
+        if events.is_empty() {
             return Ok(());
         }
+        let in_order = self.is_behind_all(space, OpCode::EventAppend, stream);
+        let found = if in_order { None } else { self.position(space, slot(OpCode::EventAppend), stream) };
         // Every piece repeats the name of the stream.
-        let pieces = events.len() / PART_BYTES_TARGET + 1;
-        self.grow(events.len() + pieces.saturating_mul(stream.len() + 2 * OP_OVERHEAD))?;
-        let at = match self.position(space, slot(OpCode::EventAppend), stream) {
-            Some(at) => self.spare_from_trimming(at),
+        let known = found.and_then(|at| self.appends_at(at));
+        let pieces = known.map_or(Appends::pieces_of(events.bytes()), |appends| appends.pieces_for(events.bytes()));
+        let cost = events.bytes().len() + pieces.saturating_mul(stream.len() + 2 * OP_OVERHEAD);
+        self.count_bytes(cost, 0)?;
+        self.spare_from_trimming(space, stream)?;
+        let at = match found {
+            Some(at) => at,
             None => {
                 let key = self.store(stream);
-                self.push(Write { space, code: OpCode::EventAppend, key, body: Body::Events(Vec::new()), edit: None });
+                let mut write = Write::new(space, OpCode::EventAppend, key, self.epoch());
+                write.set_body(Body::Events(self.appends.len()));
+                self.appends.push(Appends::default());
+                self.push(write, in_order);
                 self.writes.len() - 1
             }
         };
-        if let Some(Write { body: Body::Events(pieces), .. }) = self.writes.get_mut(at) {
-            append_pieces(pieces, count, events)?;
+        let Some(write) = self.writes.get_mut(at) else { return Ok(()) };
+        let Body::Events(place) = write.body() else { return Ok(()) };
+        let Some(appends) = self.appends.get_mut(place) else { return Ok(()) };
+        if let Some(undo) = keeping(&mut self.undo, write.epoch) {
+            undo.record(Record::Grown { at, epoch: write.epoch, before: appends.extent() });
+            write.epoch = undo.epoch();
         }
-        Ok(())
+        appends.append(events.len(), events.bytes(), cost)
     }
 
     /// Appended to again after it was trimmed, a stream keeps all that was appended to it: it is one batch, and losing what
-    /// came after the trim would be worse than keeping what came before. Returns where the append is now.
-    fn spare_from_trimming(&mut self, append: usize) -> usize {
-        let Some(write) = self.writes.get(append) else { return append };
-        let trim = self.position(write.space, slot(OpCode::EventTrim), self.key(write));
-        let Some(trim) = trim.filter(|trim| *trim > append) else { return append };
-        self.writes.swap(append, trim);
-        self.rebuild_index();
-        trim
+    /// came after the trim would be worse than keeping what came before.
+    fn spare_from_trimming(&mut self, space: SpaceNumber, stream: &[u8]) -> Result<()> {
+        if !self.has_trims {
+            return Ok(());
+        }
+        let Some(at) = self.position(space, slot(OpCode::EventTrim), stream) else { return Ok(()) };
+        let Some(trim) = self.writes.get(at).filter(|trim| !trim.trims_first) else { return Ok(()) };
+        let WriteBody::Bytes(body) = self.body(trim) else { return Ok(()) };
+        let body = body.to_vec();
+        self.change(at, Form { trims_first: true, ..OpCode::EventTrim.into() }, &body)
     }
 
     /// Deleting a stream also forgets what this transaction appended to it or trimmed off it before.
     pub(crate) fn delete_stream(&mut self, space: SpaceNumber, stream: &[u8]) -> Result<()> {
+        check_limit("key bytes", stream.len(), KEY_BYTES_MAX)?;
         for code in [OpCode::EventAppend, OpCode::EventTrim] {
             if let Some(at) = self.position(space, slot(code), stream) {
-                self.writes.remove(at);
-                self.rebuild_index();
+                self.take_out(at);
             }
         }
         self.write(space, OpCode::StreamDelete, stream, &[])
     }
 
-    /// Positions have moved: index them again.
-    fn rebuild_index(&mut self) {
-        let writes = core::mem::take(&mut self.writes);
-        self.index = HashTable::new();
-        self.unordered = false;
-        for write in writes {
-            self.push(write);
+    fn take_out(&mut self, at: usize) {
+        self.leave_order();
+        self.remove_from_index(at);
+        self.remove_from_order(at);
+        let Some(write) = self.writes.get_mut(at) else { return };
+        let before = *write;
+        write.set_body(Body::Gone);
+        self.gone += 1;
+        self.run_operations -= usize::from(is_run_operation(before.code));
+        self.arena_used -= before.body_len();
+        let (cost, events) = match before.body() {
+            Body::Events(place) => {
+                let events = self.appends.get_mut(place).map(core::mem::take);
+                (events.as_ref().map_or(0, Appends::cost), events)
+            }
+            _ => (before.key().len() + before.body_len() + OP_OVERHEAD, None),
+        };
+        self.encoded_bytes -= cost;
+        if let Some(undo) = keeping_whole(&mut self.undo, at) {
+            undo.record(Record::Removed { at, before, events });
         }
+        self.sweep_if_wasteful();
+        self.compact_if_wasteful();
     }
 
     /// What is buffered for a stream.
@@ -444,50 +499,39 @@ impl WriteSet {
             deleted: self.find(space, OpCode::StreamDelete, stream).is_some(),
             ..PendingStream::default()
         };
-        if let Some(trim) = self.position(space, slot(OpCode::EventTrim), stream) {
-            pending.trimmed = Some(self.trimmed_to(trim));
-            pending.trimmed_first = self.is_trimmed_first(trim);
+        if let Some(trim) = self.find(space, OpCode::EventTrim, stream).filter(|_| self.has_trims) {
+            pending.trimmed = Some(self.number_of(trim));
+            pending.trimmed_first = trim.trims_first;
         }
-        if let Some(Write { body: Body::Events(pieces), .. }) = self.find(space, OpCode::EventAppend, stream) {
-            for piece in pieces {
-                pending.count += piece.count;
-                pending.bytes.extend_from_slice(&piece.bytes);
-            }
+        if let Some(appends) = self.appends_of(space, stream) {
+            pending.count = appends.count();
+            pending.bytes = u64::try_from(appends.bytes()).unwrap_or(u64::MAX);
         }
         pending
     }
 
-    /// Every write of a slot in a space, sorted by key.
-    pub(crate) fn sorted_in(&self, space: SpaceNumber, family: Family) -> Vec<&Write> {
-        let mut found: Vec<&Write> =
-            self.writes.iter().filter(|write| write.space == space && slot(write.code) == family.byte()).collect();
-        crate::order::sort_by(&mut found, |left, right| self.key(left).cmp(self.key(right)));
-        found
+    /// Calls `each` for the events from number `first` to number `last` that are buffered for a stream.
+    pub(crate) fn visit_pending(
+        &self,
+        (space, stream): (SpaceNumber, &[u8]),
+        (first, last): (u64, u64),
+        direction: Direction,
+        each: OnPendingEvents<'_>,
+    ) -> Result<()> {
+        match self.appends_of(space, stream) {
+            Some(appends) => appends.visit(first, last, direction, each),
+            None => Ok(()),
+        }
     }
 
-    /// Names of the streams to which events are appended, sorted.
-    pub(crate) fn streams_in(&self, space: SpaceNumber) -> Vec<Vec<u8>> {
-        let appends = |write: &&Write| write.space == space && write.code == OpCode::EventAppend;
-        let mut names: Vec<Vec<u8>> =
-            self.writes.iter().filter(appends).map(|write| self.key(write).to_vec()).collect();
-        crate::order::sort_by(&mut names, Ord::cmp);
-        names
+    fn appends_of(&self, space: SpaceNumber, stream: &[u8]) -> Option<&Appends> {
+        self.appends_at(self.position(space, slot(OpCode::EventAppend), stream)?)
     }
-}
 
-/// The body of a buffered write.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum WriteBody<'a> {
-    Bytes(&'a [u8]),
-    Events { count: u64, bytes: &'a [u8] },
-}
-
-impl WriteBody<'_> {
-    /// How long the body is in the log.
-    pub(crate) fn encoded_len(&self) -> usize {
-        match self {
-            WriteBody::Bytes(bytes) => bytes.len(),
-            WriteBody::Events { count, bytes } => varint::encoded_len(*count) + bytes.len(),
+    fn appends_at(&self, at: usize) -> Option<&Appends> {
+        match self.writes.get(at)?.body() {
+            Body::Events(place) => self.appends.get(place),
+            Body::Bytes(_) | Body::Gone => None,
         }
     }
 }
@@ -495,35 +539,6 @@ impl WriteBody<'_> {
 /// The number that the body of a trim holds.
 fn varint_of(body: &[u8]) -> u64 {
     Reader::new(body).varint().unwrap_or(0)
-}
-
-/// Appends events to the last piece while it is small, and to new pieces beyond: an operation must fit a frame, and one
-/// event always does.
-fn append_pieces(pieces: &mut Vec<Events>, count: u64, events: &[u8]) -> Result<()> {
-    let room = pieces.last().map_or(PART_BYTES_TARGET, |last| PART_BYTES_TARGET.saturating_sub(last.bytes.len()));
-    if events.len() <= room {
-        match pieces.last_mut() {
-            Some(last) => {
-                last.count += count;
-                last.bytes.extend_from_slice(events);
-            }
-            None => pieces.push(Events { count, bytes: events.to_vec() }),
-        }
-        return Ok(());
-    }
-    let mut reader = Reader::new(events);
-    let (mut start, mut in_piece) = (0, 0);
-    while !reader.is_empty() {
-        read_event(&mut reader)?;
-        in_piece += 1;
-        let end = events.len() - reader.remaining();
-        if end - start >= PART_BYTES_TARGET || reader.is_empty() {
-            let bytes = events.get(start..end).unwrap_or_default().to_vec();
-            pieces.push(Events { count: in_piece, bytes });
-            (start, in_piece) = (end, 0);
-        }
-    }
-    Ok(())
 }
 
 /// What two additions to one counter come to.

@@ -14,6 +14,7 @@ use super::{
     separators::{SEPARATORS_MAX, Separators},
     slot::LeafSlot,
 };
+use crate::work;
 
 /// Most children of a node.
 pub(super) const CHILDREN_MAX: usize = SEPARATORS_MAX + 1;
@@ -42,6 +43,7 @@ impl Clone for Children {
     fn clone(&self) -> Self {
         match self {
             Children::Leaves(leaves) => {
+                work::count(leaves.len());
                 // A clone counts up one number in each leaf, one cache miss after the other. Reading those numbers first lets
                 // the processor wait for all of them together.
                 let owners = leaves.iter().fold(0, |sum: usize, leaf| {

@@ -11,6 +11,7 @@ use super::{
         narrow,
     },
 };
+use crate::work;
 
 /// No page is longer: its offsets are 16 bits wide.
 pub(super) const PAGE_BYTES_MAX: usize = 65_535;
@@ -96,8 +97,9 @@ impl<'a> Item<'a> {
 
 /// The entries of a page.
 pub(super) fn items_of<'a>(leaf: &Leaf<'a>) -> impl Iterator<Item = Item<'a>> + use<'a> {
+    work::count(16);
     let leaf = *leaf;
-    (0..leaf.count()).map(move |index| Item { prefix: leaf.prefix(), entry: leaf.entry(index) })
+    (0..leaf.count()).map(move |index| Item { prefix: leaf.prefix(), entry: leaf.uncounted_entry(index) })
 }
 
 /// The prefix that a page of `items` (in key order) gets: what first and last have in common. A single entry gets none,

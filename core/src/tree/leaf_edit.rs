@@ -295,6 +295,18 @@ pub(super) fn remove(page: &mut Page, index: usize, shape: &Shape) {
     }
 }
 
+/// Removes the entries from `start` on up to before `end`. Something is left.
+pub(super) fn remove_span(page: &mut Page, start: usize, end: usize, shape: &Shape) {
+    if end == start + 1 {
+        return remove(page, start, shape);
+    }
+    let old = Arc::clone(page);
+    touch_all(&old);
+    let left = items_of(&Leaf::new(&old)).enumerate().filter(|(index, _)| !(start..end).contains(index));
+    let items: Vec<Item<'_>> = left.map(|(_, item)| item).collect();
+    *page = assemble(&shared_prefix(&items), &items, 0);
+}
+
 /// The entries of two neighbouring pages in one, if they fill at most `bytes_max`.
 pub(super) fn merged(low: &[u8], high: &[u8], bytes_max: usize, shape: &Shape) -> Option<Page> {
     touch_all(low);

@@ -38,6 +38,7 @@ mod leaves;
 mod page_cell;
 mod range;
 mod remove;
+mod remove_range;
 mod separators;
 mod slot;
 mod source;
@@ -227,6 +228,14 @@ impl Tree {
         match self.slot_for(key) {
             Some(slot) => slot.page(pages, || self.fences_around(key)).map(|_| ()),
             None => Ok(()),
+        }
+    }
+
+    /// Which page of a snapshot file holds `key`, or would; `None` where the leaf is not as it was read.
+    pub(crate) fn page_of(&self, key: &[u8]) -> Option<PageRef> {
+        match self.slot_for(key)? {
+            LeafSlot::Absent(absent) => Some(absent.stored().at),
+            LeafSlot::Resident(_) => None,
         }
     }
 

@@ -55,6 +55,33 @@ impl KeyRange {
         Self { start: Bound::Included(prefix.to_vec()), end }
     }
 
+    /// The keys that lie in both ranges.
+    ///
+    /// ```
+    /// use foldb_core::tree::KeyRange;
+    /// let both = KeyRange::prefix(b"a").intersection(KeyRange::prefix(b"ab"));
+    /// assert_eq!(both, KeyRange::prefix(b"ab"));
+    /// ```
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        let start = match (&self.start, &other.start) {
+            (_, Bound::Unbounded) => self.start,
+            (Bound::Unbounded, _) => other.start,
+            // Of equal keys the one that is left out.
+            (Bound::Included(own), Bound::Included(key) | Bound::Excluded(key)) if own <= key => other.start,
+            (Bound::Excluded(own), Bound::Included(key) | Bound::Excluded(key)) if own < key => other.start,
+            _ => self.start,
+        };
+        let end = match (&self.end, &other.end) {
+            (_, Bound::Unbounded) => self.end,
+            (Bound::Unbounded, _) => other.end,
+            (Bound::Included(own), Bound::Included(key) | Bound::Excluded(key)) if own >= key => other.end,
+            (Bound::Excluded(own), Bound::Included(key) | Bound::Excluded(key)) if own > key => other.end,
+            _ => self.end,
+        };
+        Self { start, end }
+    }
+
     /// Whether `key` lies in the range.
     pub fn contains(&self, key: &[u8]) -> bool {
         self.starts_at_or_before(key) && self.ends_behind(key)

@@ -59,7 +59,7 @@ impl Tree {
     }
 
     /// A root with one child gives way to it.
-    fn collapse_root(&mut self) {
+    pub(super) fn collapse_root(&mut self) {
         while let Root::Inner(inner) = &self.root {
             let child = match &inner.children {
                 Children::Leaves(leaves) if leaves.len() == 1 => leaves.first().cloned().map(Root::Leaf),
@@ -95,10 +95,17 @@ fn remove_from_inner(inner: &mut Arc<Inner>, removal: &mut Removal<'_>) -> bool 
     };
     if is_empty {
         node.remove_child(index);
-    } else if !merge(node, index.wrapping_sub(1), index, &removal.shape) {
-        merge(node, index, index, &removal.shape);
+    } else {
+        merge_around(node, index, &removal.shape);
     }
     node.children.len() == 0
+}
+
+/// Merges a child that has become small with one of its neighbours, where there is such a child.
+pub(super) fn merge_around(node: &mut Inner, index: usize, shape: &Shape) {
+    if !merge(node, index.wrapping_sub(1), index, shape) {
+        merge(node, index, index, shape);
+    }
 }
 
 /// Merges the children `low` and `low + 1`, one of which is the `changed` one, if that has become small and both fit

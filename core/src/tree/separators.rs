@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use super::leaf_build::common_len;
+use crate::work;
 
 /// Heads in one cache line.
 const GROUP: usize = 8;
@@ -131,6 +132,7 @@ impl Separators {
     /// The child for `key`: how many separators are not above it.
     #[inline]
     pub(super) fn route(&self, key: &[u8]) -> usize {
+        work::count(1);
         let covered = head_of(key) & self.prefix_mask;
         // The prefix is compared as a number that lies beside the heads; the bytes are in another line.
         let suffix = if covered == self.prefix_head && self.prefix_len <= HEAD_BYTES.min(key.len()) {

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Error, Result,
     planted::{self, Planted},
+    work,
 };
 
 /// One leaf.
@@ -74,6 +75,8 @@ impl AbsentLeaf {
     #[cold]
     fn load(&self, pages: &dyn PageSource, fences: &Fences) -> Result<&Page> {
         let StoredLeaf { at, entries, page } = &*self.stored;
+        work::count(1);
+        work::count_bytes(usize::try_from(at.len).unwrap_or(usize::MAX));
         let bytes = pages.page(at)?;
         verify(at, *entries, &bytes, fences).map_err(|what| Error::Corrupt {
             file: format!("snap-{:020}", at.generation),

@@ -11,7 +11,7 @@ use super::{
     leaf::{Leaf, touch_all, touch_slots},
     slot::{Fences, LeafSlot},
 };
-use crate::Result;
+use crate::{Result, work};
 
 /// From so many entries on it pays to ask for a whole page at once.
 const TOUCH_ENTRIES_MIN: usize = 8;
@@ -209,6 +209,7 @@ fn descend<'a>(
 /// Moves `path` to the leaf behind or before its own. At the end it stays empty, and without a leaf.
 fn step<'a>(path: &mut Vec<(&'a Inner, usize)>, forward: bool) -> Option<&'a LeafSlot> {
     while let Some((inner, index)) = path.pop() {
+        work::count(1);
         let next = if forward { index.checked_add(1) } else { index.checked_sub(1) };
         let Some(next) = next.filter(|next| *next < inner.children.len()) else { continue };
         path.push((inner, next));

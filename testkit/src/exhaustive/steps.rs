@@ -107,6 +107,7 @@ impl<'a> Runner<'a> {
             Step::Conflict => self.conflict()?,
             Step::Phantom => self.phantom()?,
             Step::Rollback => self.rollback()?,
+            Step::TakenId => self.taken_id()?,
             Step::Sync => {
                 self.db().sync()?;
                 self.promise();
@@ -341,17 +342,38 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// A transaction takes back a part of what it wrote.
+    /// A transaction takes back a part of what it wrote, and is refused what another one would take back.
     fn rollback(&mut self) -> Result<()> {
         let (key, value) = self.pair(6, 20);
+        let elsewhere = self.db().begin_transaction()?;
+        elsewhere.kv().put("elsewhere", value.as_str())?;
+        let foreign = elsewhere.savepoint();
+        elsewhere.rollback();
         self.db().transaction(|transaction| {
             transaction.kv().put(&key, value.as_str())?;
+            let refused = transaction.rollback_to(&foreign);
+            expect(refused, ErrorKind::Invalid, "a savepoint of another transaction is gone back to")?;
             let savepoint = transaction.savepoint();
             transaction.kv().put("regretted", value.as_str())?;
             transaction.rollback_to(&savepoint)
         })?;
         self.put(DEFAULT_SPACE, &key, &value);
         self.committed();
+        Ok(())
+    }
+
+    /// A run begins with the id of one that was begun before, alone and with so many pairs that the transaction would be
+    /// synced before it is applied.
+    fn taken_id(&mut self) -> Result<()> {
+        let Some((_, id)) = self.runs.last().cloned() else { return Ok(()) };
+        for pairs in [0, 70] {
+            let transaction = self.db().begin_transaction()?;
+            let run = transaction.runs().begin(RunOptions::named("taken").id(id))?;
+            for number in 0..pairs {
+                run.kv().put(format!("key {number}"), number)?;
+            }
+            expect(transaction.commit(), ErrorKind::Precondition, "two runs have one id")?;
+        }
         Ok(())
     }
 

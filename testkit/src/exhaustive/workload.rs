@@ -57,8 +57,10 @@ pub enum Step {
     Conflict,
     /// A transaction that reads a range into which another one puts a key before it commits: it must not.
     Phantom,
-    /// A transaction that goes back to a savepoint before it commits.
+    /// A transaction that goes back to a savepoint before it commits, and to that of another transaction, which it must not.
     Rollback,
+    /// Transactions that begin a run with an id that another run has, small and large: they must not be committed.
+    TakenId,
     /// A barrier: everything before is promised.
     Sync,
     /// What the timer does when the store is idle, until there is nothing left to do: it syncs, marks the log, and says in both
@@ -139,7 +141,7 @@ impl Workload {
         use Step::{
             Append, BeginRun, Close, Conflict, Delete, Edit, EndRun, FailAnchor, FailMark, FailSnapshot, FailSync,
             FailWrite, FullDisk, Kill, LostSnapshot, Many, Mixed, Phantom, RememberLess, Reopen, Rollback, Snapshot,
-            Sync, Tick, Trim,
+            Sync, TakenId, Tick, Trim,
         };
         let roomy = |name, durability, steps: &[Step]| Self::new(name, durability, ROOMY_SEGMENT, steps);
         let small = |name, durability, steps: &[Step]| Self::new(name, durability, SMALLEST_SEGMENT, steps);
@@ -180,6 +182,7 @@ impl Workload {
                 .in_parts(),
             small("many-at-once", STRICT, &[put(1), Many { keys: 70, len: 8 }, put(2)]),
             roomy("isolation", STRICT, &[put(1), Conflict, Phantom, Rollback]),
+            roomy("run-ids", STRICT, &[BeginRun, TakenId, put(1), Kill, BeginRun]),
             roomy("once", STRICT, &[once(1), once(2), once(1), Kill, once(2), once(3), Reopen, once(1)]),
             roomy(
                 "once-not-for-long",
@@ -198,6 +201,8 @@ impl Workload {
             small("full-disk", STRICT, &[large(), FullDisk, put(1)]),
             roomy("lost-snapshot", STRICT, &[put(1), Mixed, LostSnapshot, Snapshot, put(2)]),
             roomy("failed-snapshot", STRICT, &[put(1), Snapshot, put(2), FailSnapshot, put(1), Snapshot, put(3)]),
+            // A snapshot where nothing was committed, next to the only anchor that there ever was.
+            roomy("snapshot-of-nothing", BUFFERED, &[put(1), Kill, Snapshot, Kill, put(1), Sync, Snapshot]),
             roomy("buffered-closed", BUFFERED, &[put(1), put(2), Reopen, put(3), Close]),
             roomy("buffered-snapshots", BUFFERED, &[put(1), Sync, put(2), Mixed, Snapshot, put(3)]),
             roomy(

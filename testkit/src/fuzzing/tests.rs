@@ -115,3 +115,13 @@ fn mutations_repeat_and_change_something() {
     assert_eq!(all(1), all(1));
     assert!(all(1).iter().filter(|mutant| **mutant != one).count() > 80);
 }
+
+/// The corpus of this target is bytes that mean another thing with each new step; these are enough to come to all of them.
+#[test]
+fn random_transactions_are_what_the_model_says() {
+    let target = TARGETS.iter().find(|target| target.name == "transactions").expect("a target of this name");
+    let mut random = Random::new(4);
+    for length in 0..400 {
+        (target.run)(&random.bytes(100 + 4 * length));
+    }
+}

@@ -1,10 +1,15 @@
 //! Transactions over all primitives beside a model of maps.
+//!
+//! A build with debug assertions insists on it that whatever a commit lets pass is folded; in others a transaction that is refused for
+//! another reason than the model's shows it.
+
+mod lives;
 
 use std::collections::BTreeMap;
 
 use arbitrary::{Arbitrary, Unstructured};
 use foldb_core::{
-    Db, ErrorKind, RecoveryMode, Result, RunId, RunOptions, Transaction,
+    Db, ErrorKind, RecoveryMode, Result, RunId, RunOptions, Savepoint, Transaction,
     limits::EDITED_DOCUMENT_BYTES_MIN,
     primitive::{Cells, Documents, Events, Kv, NewEvent, ScanOptions, access::Access, access::AccessMut},
     storage::MemStorage,
@@ -33,6 +38,24 @@ enum Step {
     Delete(u8),
     Snapshot,
     Reopen,
+    /// A transaction that changes the lives of runs, and writes to them; so much that it is synced before it is applied, or not.
+    Lives {
+        changes: Box<[(u8, Life); 6]>,
+        large: bool,
+        strict: bool,
+    },
+}
+
+/// What a transaction does to a run.
+#[derive(Arbitrary, Clone, Debug)]
+enum Life {
+    /// Begins one, perhaps under an id that another has.
+    Begin,
+    End,
+    Resume,
+    Label(u8),
+    Delete,
+    Put(Key, Small),
 }
 
 #[derive(Arbitrary, Clone, Debug)]
@@ -116,6 +139,8 @@ struct Model {
     /// Whether the transaction at hand writes to a run that has ended: for certain, or perhaps.
     refused: bool,
     doubtful: bool,
+    /// A savepoint of the transaction before.
+    elsewhere: Option<Savepoint>,
 }
 
 /// Reads steps and does them to both.
@@ -167,6 +192,7 @@ fn perform(db: &Db<MemStorage>, model: &mut Model, step: Step) {
             }
         }
         Step::Snapshot => drop(db.snapshot().expect("a snapshot can be taken")),
+        Step::Lives { changes, large, strict } => lives::change(db, model, changes.as_slice(), large, strict),
     }
 }
 
@@ -184,6 +210,10 @@ fn commit(
 ) {
     let tx = db.begin_transaction().expect("a transaction can begin");
     let (mut draft, mut saved) = (model.clone(), None);
+    if let Some(savepoint) = &model.elsewhere {
+        let refused = tx.rollback_to(savepoint).expect_err("a savepoint of another transaction");
+        assert_eq!(refused.kind(), ErrorKind::Invalid);
+    }
     for (index, (space, operation)) in operations.iter().take(16).enumerate() {
         if savepoint.is_some_and(|(set, _)| usize::from(set % 16) == index) {
             saved = Some((tx.savepoint(), draft.clone()));
@@ -196,6 +226,8 @@ fn commit(
         }
         apply(&tx, &mut draft, *space, operation);
     }
+    model.elsewhere = Some(tx.savepoint());
+    draft.elsewhere.clone_from(&model.elsewhere);
     if abandoned {
         return tx.rollback();
     }

@@ -30,7 +30,7 @@ pub use self::{
     perform::Learned,
     runs::{Begin, Ending, RunFacts, RunOperation, RunQuery, Standing},
     space::Space,
-    transaction::{Commit, ModelTransaction, SavedWrites},
+    transaction::{Commit, ModelTransaction, SavepointId},
 };
 
 /// A run, or `None` for the default space.

@@ -87,10 +87,14 @@ pub(super) struct SpaceWrites {
 
 /// What a transaction has written so far: what a savepoint keeps.
 #[derive(Clone, Debug, Default)]
-pub struct SavedWrites {
+pub(super) struct SavedWrites {
     pub(super) spaces: BTreeMap<SpaceId, SpaceWrites>,
     pub(super) runs: Vec<RunOperation>,
 }
+
+/// A savepoint, of whichever transaction: its number, which no other has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SavepointId(pub u64);
 
 /// A transaction on the model.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +102,8 @@ pub struct ModelTransaction {
     pub(super) base: Option<Model>,
     pub(super) reads: Vec<Read>,
     pub(super) writes: SavedWrites,
+    /// The savepoints that it can go back to, oldest first.
+    saved: Vec<(SavepointId, SavedWrites)>,
     /// Its idempotency key.
     pub key: Option<Vec<u8>>,
 }
@@ -214,14 +220,18 @@ impl ModelTransaction {
         }
     }
 
-    /// What it has written so far.
-    pub fn savepoint(&self) -> SavedWrites {
-        self.writes.clone()
+    /// Marks what it has written so far.
+    pub fn savepoint(&mut self, id: SavepointId) {
+        self.saved.push((id, self.writes.clone()));
     }
 
-    /// Forgets what it has written since.
-    pub fn rollback_to(&mut self, saved: &SavedWrites) {
-        self.writes = saved.clone();
+    /// Forgets what it has written since, and the savepoints behind. Refused for a savepoint of another transaction, and for
+    /// one that was forgotten.
+    pub fn rollback_to(&mut self, id: SavepointId) -> Result<(), ErrorKind> {
+        let at = self.saved.iter().position(|(saved, _)| *saved == id).ok_or(ErrorKind::Invalid)?;
+        self.saved.truncate(at + 1);
+        self.writes = self.saved[at].1.clone();
+        Ok(())
     }
 
     /// Changes the life of a run.

@@ -273,7 +273,8 @@ impl Generator {
             23 => Operation::Update(self.counter_key(), 3),
             24 => Operation::PutIfAbsent(key, self.value()),
             25..27 => {
-                let wrong = self.maybe(4, |generator| Some(generator.below(50)));
+                // Seq 0 is that of no commit: it stands for what the transaction has written itself.
+                let wrong = self.maybe(4, |generator| Some(1 + generator.below(50)));
                 let expected = wrong.map_or(known.map(|(_, version)| version), Some);
                 Operation::CasVersion(key, expected, self.value())
             }

@@ -16,12 +16,14 @@ use super::{
 };
 use crate::{
     machine::{FaultClass, SimStorage},
-    model::{Answer, Commit, Learned, Model, ModelTransaction, Operation, RunOperation, SavedWrites, SpaceId},
+    model::{Answer, Commit, Learned, Model, ModelTransaction, Operation, RunOperation, SavepointId, SpaceId},
 };
 
 /// How many transactions are open at a time.
 const COMMITTERS: usize = 4;
 const VIEWS: usize = 2;
+/// How many savepoints are held at a time.
+const SAVEPOINTS: usize = 8;
 /// Runs that a transaction begins have provisional numbers from here on, until it commits.
 const FIRST_PROVISIONAL: u32 = 1 << 31;
 
@@ -30,7 +32,6 @@ struct Open<'db> {
     store: Transaction<'db, SimStorage>,
     model: ModelTransaction,
     strict: bool,
-    savepoints: Vec<(Savepoint, SavedWrites)>,
 }
 
 /// The process, as long as it lives.
@@ -39,6 +40,9 @@ struct Life<'s, 'db> {
     db: &'db Db<SimStorage>,
     open: [Option<Open<'db>>; COMMITTERS],
     views: Vec<(View<'db, SimStorage>, Model)>,
+    /// Savepoints of all transactions, also of those that have ended.
+    savepoints: Vec<(Savepoint, SavepointId)>,
+    next_savepoint: u64,
     /// A call failed in a way that may have poisoned the store.
     may_be_poisoned: bool,
     /// A commit is there or not.
@@ -64,6 +68,8 @@ impl Simulation {
             db,
             open: [const { None }; COMMITTERS],
             views: Vec::new(),
+            savepoints: Vec::new(),
+            next_savepoint: 0,
             may_be_poisoned: false,
             is_unknown: false,
         };
@@ -474,7 +480,7 @@ impl<'db> Life<'_, 'db> {
         let store = self.db.begin_transaction_with(&options).map_err(|error| format!("beginning fails: {error}"))?;
         let mut model = ModelTransaction::default();
         model.key = key;
-        Ok(Open { store, model, strict, savepoints: Vec::new() })
+        Ok(Open { store, model, strict })
     }
 
     /// One more thing of a transaction. Returns it, if it is still open.
@@ -483,17 +489,9 @@ impl<'db> Life<'_, 'db> {
             0..58 => return self.call_inside(open),
             58..66 => return self.change_run_inside(open),
             66..69 => return self.run_info_inside(open),
-            69..74 => open.savepoints.push((open.store.savepoint(), open.model.savepoint())),
-            74..78 => {
-                if let Some((saved, model)) = open.savepoints.last() {
-                    open.store.rollback_to(saved).map_err(|error| format!("rolling back fails: {error}"))?;
-                    open.model.rollback_to(model);
-                    if self.sim.random.chance(1, 2) {
-                        open.savepoints.pop();
-                    }
-                }
-            }
-            78..81 => {
+            69..74 => self.savepoint(&mut open),
+            74..79 => self.rollback_to_some(&mut open)?,
+            79..82 => {
                 open.store.rollback();
                 return Ok(None);
             }
@@ -503,6 +501,28 @@ impl<'db> Life<'_, 'db> {
             }
         }
         Ok(Some(open))
+    }
+
+    fn savepoint(&mut self, open: &mut Open<'db>) {
+        let id = SavepointId(self.next_savepoint);
+        self.next_savepoint += 1;
+        open.model.savepoint(id);
+        if self.savepoints.len() == SAVEPOINTS {
+            // One of them is let go of: the transaction that it is of need not keep it any more.
+            self.savepoints.swap_remove(self.sim.random.index(SAVEPOINTS));
+        }
+        self.savepoints.push((open.store.savepoint(), id));
+    }
+
+    /// Goes back to a savepoint, mostly the newest; whosoever it is.
+    fn rollback_to_some(&mut self, open: &mut Open<'db>) -> Result<(), String> {
+        let Some(newest) = self.savepoints.len().checked_sub(1) else { return Ok(()) };
+        let place = if self.sim.random.chance(1, 2) { newest } else { self.sim.random.index(newest + 1) };
+        let (savepoint, id) = &self.savepoints[place];
+        let found = open.store.rollback_to(savepoint);
+        let expected = open.model.rollback_to(*id);
+        self.sim.note(("rollback", id, found.as_ref().err().map(Error::kind)));
+        self.compare(&("going back to", id), found, expected.map_err(|kind| vec![kind]))
     }
 
     fn call_inside(&mut self, mut open: Open<'db>) -> Result<Option<Open<'db>>, String> {

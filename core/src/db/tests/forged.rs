@@ -11,13 +11,14 @@ use alloc::{
 use core::ops::ControlFlow;
 
 use crate::{
-    Db, ErrorKind, Options, RecoveryMode, Result, StoreId,
+    Db, Error, ErrorKind, Options, RecoveryMode, Result, StoreId,
     host::SteppedHost,
     limits::NUMBER_MAX,
     log::{
         Anchor, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, RecordHeader, RecordWriter, SegmentHeader,
         segment_name,
     },
+    primitive::ScanOptions,
     state::{EditBody, encode_body},
     storage::MemStorage,
     value::Value,
@@ -323,4 +324,37 @@ fn a_store_whose_numbers_come_to_their_end_is_refused_while_it_can_still_be_read
     let options = Options::new().recovery(RecoveryMode::Salvage);
     let db = Db::open(storage, Arc::new(SteppedHost::new(0)), options).unwrap();
     assert_eq!(db.kv().get::<u8>("key"), Ok(Some(1)));
+}
+
+/// It was `Invalid`, as if the caller had asked wrongly.
+#[test]
+fn a_value_that_nobody_can_read_is_damage_and_told_with_the_page_that_it_came_from() {
+    type Read = fn(&Db<MemStorage>) -> Result<()>;
+    let reads: [(OpCode, &str, Read); 5] = [
+        (OpCode::KvPut, "get", |db| db.kv().get::<u8>("key").map(drop)),
+        (OpCode::KvPut, "scan", |db| db.kv().scan(&ScanOptions::all()).map(drop)),
+        (OpCode::KvPut, "in a transaction", |db| db.transaction(|tx| tx.kv().get::<u8>("key").map(drop)).map(drop)),
+        (OpCode::JsonPut, "document", |db| db.json().get("key").map(drop)),
+        (OpCode::StatePut, "cell", |db| db.state().get::<u8>("key").map(drop)),
+    ];
+    for (code, name, read) in reads {
+        let (storage, db) = open(&log_of(code, b"key", &[0x1c, 0xff]).files(1));
+        let db = db.unwrap();
+        assert_eq!(read(&db).unwrap_err().kind(), ErrorKind::Corrupt, "{name}, from the log");
+        db.snapshot().unwrap();
+        db.close().unwrap();
+        let db = open(&storage.files()).1.unwrap();
+        match read(&db).unwrap_err() {
+            Error::Corrupt { file, offset, what, .. } => {
+                assert!(
+                    file.starts_with("snap-") && offset > 0 && what.contains("key"),
+                    "{name}: {file} {offset} {what}"
+                );
+            }
+            other => panic!("{name}: {other}"),
+        }
+    }
+    // What is in order, and not what was asked for, stays the caller's.
+    let db = open(&log_of(OpCode::KvPut, b"key", &[0x61, b'a']).files(1)).1.unwrap();
+    assert_eq!(db.kv().get::<u8>("key").unwrap_err().kind(), ErrorKind::Invalid);
 }

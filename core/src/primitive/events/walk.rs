@@ -138,25 +138,35 @@ pub(super) fn walk(
     let committed = Wanted { to: wanted.to.min(state.committed_head()), ..wanted };
     let flow = match wanted.direction {
         Direction::Forward => walk_committed(reads, (space, stream), committed, each)?,
-        Direction::Backward => walk_pending(state, wanted, each)?,
+        Direction::Backward => walk_pending(reads, (space, stream), state, wanted, each)?,
     };
     if flow.is_break() {
         return Ok(());
     }
     let _the_end = match wanted.direction {
-        Direction::Forward => walk_pending(state, wanted, each)?,
+        Direction::Forward => walk_pending(reads, (space, stream), state, wanted, each)?,
         Direction::Backward => walk_committed(reads, (space, stream), committed, each)?,
     };
     Ok(())
 }
 
-fn walk_pending(state: &StreamState, wanted: Wanted, each: OnEvent<'_>) -> Result<ControlFlow<()>> {
+/// What the reading transaction has appended. When that is committed is not known yet.
+fn walk_pending(
+    reads: &dyn Reads,
+    (space, stream): (SpaceNumber, &[u8]),
+    state: &StreamState,
+    wanted: Wanted,
+    each: OnEvent<'_>,
+) -> Result<ControlFlow<()>> {
+    let mut flow = ControlFlow::Continue(());
     let first_seq = state.committed_head() + 1;
-    if wanted.to < first_seq {
-        return Ok(ControlFlow::Continue(()));
-    }
-    // When they are committed is not known yet.
-    walk_bytes(&state.pending.bytes, state.pending.count, first_seq, 0, wanted, each)
+    let Some(last) = wanted.to.checked_sub(first_seq) else { return Ok(flow) };
+    let range = (wanted.from.saturating_sub(first_seq), last);
+    reads.visit_pending(space, stream, range, wanted.direction, &mut |events| {
+        flow = walk_bytes(events.bytes, events.count, first_seq.saturating_add(events.first), 0, wanted, each)?;
+        Ok(flow)
+    })?;
+    Ok(flow)
 }
 
 fn walk_committed(

@@ -9,7 +9,7 @@ use crate::{
     host::SteppedHost,
     primitive::{
         ChainReport, EventBatch, Events, NewEvent,
-        access::{Access, Item, OnItem, OnPair, PendingStream, Reads},
+        access::{Access, Item, OnItem, OnPair, OnPendingEvents, PendingStream, Reads},
     },
     state::{BatchIndex, EventBytes, Family, Source, SpaceNumber, StreamInfo, batch_key, entry_kind},
     storage::{MemStorage, Storage, StorageFile},
@@ -78,8 +78,15 @@ impl Reads for Apart {
         Ok(PendingStream::default())
     }
 
-    fn pending_streams(&self, _: SpaceNumber) -> Result<Vec<Vec<u8>>> {
-        Ok(vec![])
+    fn visit_pending(
+        &self,
+        _: SpaceNumber,
+        _: &[u8],
+        _: (u64, u64),
+        _: Direction,
+        _: OnPendingEvents<'_>,
+    ) -> Result<()> {
+        Ok(())
     }
 
     fn source(&self) -> &dyn Source {

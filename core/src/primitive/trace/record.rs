@@ -5,8 +5,8 @@ use core::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::TraceId;
-use crate::{Error, Result, error::check_limit, limits::KEY_BYTES_MAX, value::Value};
+use super::{TraceId, stored::KIND_BYTES_MAX};
+use crate::{Error, Result, error::check_limit, value::Value};
 
 /// What sort of step an entry records.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,7 +64,7 @@ impl TraceKind {
     /// A name becomes part of a key of the index, and a zero byte marks its end there.
     pub(super) fn check(&self) -> Result<()> {
         let name = self.name();
-        check_limit("trace kind bytes", name.len(), KEY_BYTES_MAX - 17)?;
+        check_limit("trace kind bytes", name.len(), KIND_BYTES_MAX)?;
         if name.is_empty() || name.contains('\0') {
             let why = format!("{name:?} is empty or contains a zero character");
             return Err(Error::Invalid { what: "trace kind", why });

@@ -5,6 +5,8 @@ use alloc::{format, string::String, vec::Vec};
 use super::{TraceEntry, TraceId, TraceKind};
 use crate::{
     Error, Result,
+    error::check_limit,
+    limits::KEY_BYTES_MAX,
     primitive::{
         access::Item,
         entry::{encoded, named},
@@ -19,6 +21,9 @@ use crate::{
 
 /// Stands for the parent of entries that have none, in the index by parent. No id is zero: its version is not.
 pub(super) const NO_PARENT: [u8; 16] = [0; 16];
+
+/// Longest name of a kind: behind it come a zero byte and an id, and all of that is a key.
+pub(super) const KIND_BYTES_MAX: usize = KEY_BYTES_MAX - 17;
 
 /// What an entry is stored as: a map with these names, in this order. The index reads the first two and stops.
 pub(super) struct Stored {
@@ -121,15 +126,22 @@ pub(crate) fn check_stored(id: &[u8], body: &[u8]) -> Result<()> {
 ///
 /// Fails with [`Error::Invalid`] or [`Error::Type`] where the body does not begin with kind and parent.
 pub(crate) fn trace_index(id: &[u8], body: &[u8]) -> Result<Vec<Vec<u8>>> {
+    check_trace_index(id, body)?;
     let (kind, parent) = indexed_fields(body)?;
-    if id.len() != NO_PARENT.len() {
-        // The indexes could not be led back to an entry.
-        return Err(Error::Invalid { what: "id of a trace entry", why: format!("it has {} bytes", id.len()) });
-    }
     Ok(Vec::from([
         Family::TraceByParent.key(&[parent, id].concat()),
         Family::TraceByType.key(&[kind.as_bytes(), &[0], id].concat()),
     ]))
+}
+
+/// Whether [`trace_index`] succeeds, and the tree can take what it gives. Allocates nothing.
+pub(crate) fn check_trace_index(id: &[u8], body: &[u8]) -> Result<()> {
+    let (kind, _) = indexed_fields(body)?;
+    if id.len() != NO_PARENT.len() {
+        // The indexes could not be led back to an entry.
+        return Err(Error::Invalid { what: "id of a trace entry", why: format!("it has {} bytes", id.len()) });
+    }
+    check_limit("trace kind bytes", kind.len(), KIND_BYTES_MAX)
 }
 
 fn indexed_fields(body: &[u8]) -> Result<(&str, &[u8])> {

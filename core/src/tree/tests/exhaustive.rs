@@ -67,6 +67,15 @@ fn every_range_over_awkward_keys_holds_what_it_contains() {
     for start in &bounds {
         for end in &bounds {
             let range = KeyRange::new(start.clone(), end.clone());
+            for other in &bounds {
+                for range_of in
+                    [|bound| KeyRange::new(bound, Bound::Unbounded), |bound| KeyRange::new(Bound::Unbounded, bound)]
+                {
+                    let other: KeyRange = range_of(other.clone());
+                    let both = range.clone().intersection(other.clone());
+                    assert!(keys.iter().all(|key| both.contains(key) == (range.contains(key) && other.contains(key))));
+                }
+            }
             let mut expected: Vec<_> = keys.iter().filter(|key| range.contains(key)).cloned().collect();
             assert!(expected.is_empty() || !range.is_empty(), "{range:?}");
             let walk = |direction| -> Vec<_> {
@@ -77,6 +86,51 @@ fn every_range_over_awkward_keys_holds_what_it_contains() {
             assert_eq!(walk(Direction::Backward), expected, "{range:?}");
         }
     }
+}
+
+#[test]
+fn removing_every_range_of_a_tree_of_three_levels_leaves_the_rest_and_reads_no_more() {
+    let keys: Vec<Vec<u8>> = (0..40_u8).map(|number| vec![b'k', number]).collect();
+    let (mut whole, mut all) = (Tree::with_config(SMALL), Model::new());
+    for key in &keys {
+        insert(&mut whole, &NoPages, key, &[0; 30], 1);
+        all.insert(key.clone(), (1, 1, vec![0; 30]));
+    }
+    for start in 0..keys.len() {
+        for end in start..=keys.len() {
+            let end = keys.get(end).map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()));
+            let range = KeyRange::new(Bound::Included(keys[start].clone()), end);
+            let shelf = Shelf::default();
+            let before = shelf.store(&whole, SMALL);
+            let mut tree = before.clone();
+            let mut model = all.clone();
+            model.retain(|key, _| !range.contains(key));
+            let count = tree.remove_range(&range, &shelf, &mut |_| {}).expect("pages are there");
+            assert_eq!(count, (all.len() - model.len()) as u64);
+            // Those of the range, and no neighbours: a page has two entries or more.
+            assert!(shelf.reads.get() <= all.len() - model.len() + 1, "{} pages for {count}", shelf.reads.get());
+            assert_matches(&tree, &model, &shelf);
+            assert_matches(&before, &all, &shelf);
+        }
+    }
+}
+
+#[test]
+fn a_range_that_cannot_be_read_is_not_removed_and_one_that_holds_nothing_changes_nothing() {
+    let mut tree = Tree::with_config(SMALL);
+    (0..200_u8).for_each(|number| drop(insert(&mut tree, &NoPages, &[b'k', number], &[0; 30], 1)));
+    let shelf = Shelf::default();
+    let mut stored = shelf.store(&tree, SMALL);
+    // The last page of the range is missing: the first ones are read before that shows.
+    let missing = shelf.pages.borrow_mut().pop();
+    let untouched = stored.clone();
+    let refused = stored.remove_range(&KeyRange::all(), &shelf, &mut |_| panic!("nothing is removed"));
+    assert!(refused.is_err() && stored.shares_root_with(&untouched) && stored.len() == 200);
+    shelf.pages.borrow_mut().extend(missing);
+    assert_eq!(stored.remove_range(&KeyRange::prefix(b"x"), &shelf, &mut |_| {}), Ok(0));
+    assert!(stored.shares_root_with(&untouched));
+    assert_eq!(stored.remove_range(&KeyRange::all(), &shelf, &mut |_| {}), Ok(200));
+    assert_eq!((stored.len(), stored.memory_bytes()), (0, 0));
 }
 
 #[test]

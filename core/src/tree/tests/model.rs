@@ -16,8 +16,10 @@ enum Operation {
     /// Write all leaves and go on with a tree of absent ones.
     Store,
     Range(Bound<Vec<u8>>, Bound<Vec<u8>>),
-    /// Remove every key of a range, as a deletion of a run does.
+    /// Remove every key of a range, one by one.
     Clear(Vec<u8>),
+    /// The same at once, as a trim of a stream does.
+    RemoveRange(Bound<Vec<u8>>, Bound<Vec<u8>>),
 }
 
 /// Keys that meet each other often: few letters, shared beginnings, zeros at the end, all lengths around a head.
@@ -41,6 +43,12 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => Just(Operation::Store),
         2 => (bound(), bound()).prop_map(|(start, end)| Operation::Range(start, end)),
         1 => key().prop_map(|mut key| { key.truncate(3); Operation::Clear(key) }),
+        1 => (bound(), bound()).prop_map(|(start, end)| Operation::RemoveRange(start, end)),
+        1 => key().prop_map(|mut key| {
+            key.truncate(3);
+            let KeyRange { start, end } = KeyRange::prefix(&key);
+            Operation::RemoveRange(start, end)
+        }),
     ]
 }
 
@@ -66,6 +74,15 @@ fn remove(tree: &mut Tree, model: &mut Model, key: &[u8], shelf: &Shelf) {
     let expected = model.remove(key);
     assert_eq!(found, expected.is_some());
     assert_eq!(removed, expected);
+}
+
+fn remove_range(tree: &mut Tree, model: &mut Model, range: &KeyRange, shelf: &Shelf) {
+    let mut removed = Vec::new();
+    let count = tree.remove_range(range, shelf, &mut |old| removed.push(owned(old))).expect("pages are there");
+    let expected = in_range(model, range);
+    assert_eq!(count, expected.len() as u64);
+    assert_eq!(removed, expected.iter().map(|(_, entry)| entry.clone()).collect::<Vec<_>>());
+    expected.iter().for_each(|(key, _)| drop(model.remove(key)));
 }
 
 fn with_cursor(tree: &Tree, range: &KeyRange, direction: Direction, shelf: &Shelf) -> Vec<(Vec<u8>, Stored)> {
@@ -106,6 +123,9 @@ proptest! {
                     expected.reverse();
                     prop_assert_eq!(&contents(&tree, &range, Direction::Backward, &shelf), &expected);
                     prop_assert_eq!(&with_cursor(&tree, &range, Direction::Backward, &shelf), &expected);
+                }
+                Operation::RemoveRange(start, end) => {
+                    remove_range(&mut tree, &mut model, &KeyRange::new(start, end), &shelf);
                 }
                 Operation::Clear(prefix) => {
                     for (key, _) in in_range(&model, &KeyRange::prefix(&prefix)) {

@@ -1,10 +1,10 @@
 //! Event streams.
 
-use std::{collections::BTreeSet, ops::Bound, sync::Arc};
+use std::{ops::Bound, sync::Arc};
 
 use super::{Call, Outcome, check_key, choose, finds_nothing};
 use crate::model::{
-    operation::{Answer, EventFacts, Key, NewEvent, Operation, Scan, StreamFacts},
+    operation::{Answer, EventFacts, NewEvent, Operation, Scan, StreamFacts},
     space::Stream,
     transaction::Family,
 };
@@ -100,37 +100,15 @@ impl Call<'_> {
         })
     }
 
-    /// Looks over the committed streams, and at those that only the transaction has.
+    /// Looks over the committed streams and those that only the transaction has, in one order, as far as it lists them.
     pub(super) fn streams(&mut self, scan: &Scan) -> Outcome {
-        let appends = |writes: &crate::model::transaction::SpaceWrites| {
-            writes.streams.values().any(|write| !write.appended.is_empty())
-        };
-        if finds_nothing(scan) && !self.transaction.writes.spaces.get(&self.at).is_some_and(appends) {
+        if finds_nothing(scan) {
             return Ok(Answer::Streams(Vec::new()));
         }
         let (space, _) = self.view()?;
-        let committed = self.transaction.committed(self.now, self.at).map(|space| Arc::clone(&space.streams));
-        let committed = committed.unwrap_or_default();
-        let known = choose(&committed, scan, |name, _| space.streams.contains_key(name));
-        let known_names: BTreeSet<Key> = known.rows.iter().map(|(name, _)| (*name).clone()).collect();
-        self.look_over(Family::Streams, known.looked);
-        // A limit of none is for the committed ones only: the others are looked at, and then cut off.
-        let unlimited = Scan { limit: None, ..scan.clone() };
-        let appended: BTreeSet<Key> = match self.transaction.writes.spaces.get(&self.at) {
-            Some(writes) => {
-                let streams = writes.streams.iter().filter(|(_, write)| !write.appended.is_empty());
-                streams.map(|(name, _)| name.clone()).collect()
-            }
-            None => BTreeSet::new(),
-        };
-        let listed =
-            choose(&space.streams, &unlimited, |name, _| known_names.contains(name) || appended.contains(name));
-        let mut facts: Vec<StreamFacts> =
-            listed.rows.iter().map(|(name, row)| stream_facts(name, &row.value)).collect();
-        for name in listed.rows.iter().map(|(name, _)| *name).filter(|name| !known_names.contains(*name)) {
-            self.look(Family::Streams, name);
-        }
-        facts.truncate(scan.limit.unwrap_or(usize::MAX));
+        let chosen = choose(&space.streams, scan, |_, _| true);
+        let facts = chosen.rows.iter().map(|(name, row)| stream_facts(name, &row.value)).collect();
+        self.look_over(Family::Streams, chosen.looked);
         Ok(Answer::Streams(facts))
     }
 
