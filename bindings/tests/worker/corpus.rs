@@ -211,6 +211,7 @@ fn handles() -> Vec<(Operation, Request)> {
         open.run(RUN).ask(Op::KvPut).bytes("in it").value(1),
         open.ask(Op::TransactionSavepoint),
         open.ask(Op::TransactionRollbackTo).u32(0),
+        open.ask(Op::TransactionResult).value("done"),
         committed.ask(Op::TransactionCommit),
         rolled_back.ask(Op::TransactionRollback),
         view(14).ask(Op::ViewOpen),
@@ -237,6 +238,10 @@ fn whole() -> Vec<(Operation, Request)> {
         STORE.ask(Op::StoreSnapshot),
         STORE.ask(Op::StoreStats),
         STORE.ask(Op::StoreOpened),
+        STORE.ask(Op::StoreRecall).none(1).flag(true).bytes("idempotency").flag(true).bytes("fingerprint"),
+        STORE.ask(Op::StoreSeen).bytes("idempotency"),
+        STORE.ask(Op::StoreKeyWindow),
+        STORE.ask(Op::StoreSetKeyWindow).number(100).flag(true).number(60_000),
         STORE.ask(Op::Diff).flag(false).flag(true).raw(&RUN),
     ];
     requests.into_iter().map(|request| (named(request.0[0]), request)).collect()

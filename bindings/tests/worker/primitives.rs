@@ -198,6 +198,8 @@ async fn trace_entries_are_a_tree() {
                 answer.optional(|answer| answer.take(16));
                 answer.number();
                 answer.optional(crate::wire::Answer::number);
+                // What it was given, and what came of it.
+                answer.value();
                 answer.value();
                 (id, kind)
             });
