@@ -65,21 +65,21 @@ const STEPS: &[Step] = &[
     Step {
         name: "lint",
         why: "no warnings, in benches and examples neither",
-        seconds: 45,
+        seconds: 55,
         needs: Some("install"),
         work: Work::Cargo("clippy --workspace --all-targets -- -D warnings"),
     },
     Step {
         name: "docs",
         why: "the documentation builds without warnings",
-        seconds: 15,
+        seconds: 10,
         needs: None,
         work: Work::Call(docs),
     },
     Step {
         name: "no-std",
         why: "core compiles, without warnings, for a target that has no std at all",
-        seconds: 25,
+        seconds: 18,
         needs: Some("install"),
         work: Work::Cargo("clippy -p foldb-core --no-default-features --target wasm32v1-none -- -D warnings"),
     },
@@ -93,14 +93,14 @@ const STEPS: &[Step] = &[
     Step {
         name: "test",
         why: "all tests, those in the documentation included",
-        seconds: 400,
+        seconds: 270,
         needs: None,
         work: Work::Cargo("test --workspace"),
     },
     Step {
         name: "crashes",
         why: "small workloads, crashed at every operation and again while they recover, keep every promise",
-        seconds: 90,
+        seconds: 60,
         needs: None,
         work: Work::Cargo(
             "run --profile proof --package foldb-testkit --features=programs --bin=foldb-crashes -- --quick",
@@ -109,7 +109,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "sim",
         why: "random simulations on a machine that fails, beside a model that does not; every sort of fault happens",
-        seconds: 60,
+        seconds: 20,
         needs: None,
         work: Work::Cargo(
             "run --profile proof --package foldb-testkit --features=programs --bin=foldb-sim -- --seeds 0..1500",
@@ -118,21 +118,21 @@ const STEPS: &[Step] = &[
     Step {
         name: "traces",
         why: "a seed of the simulation is the same history natively and as WebAssembly",
-        seconds: 60,
+        seconds: 40,
         needs: Some("install"),
         work: Work::Call(sim::traces),
     },
     Step {
         name: "mutants",
         why: "each of the bugs that can be planted in the store is noticed",
-        seconds: 90,
+        seconds: 60,
         needs: None,
         work: Work::Call(crashes::mutants_step),
     },
     Step {
         name: "schedules",
         why: "whole stores under schedules that a test decides, and every schedule of their small protocols",
-        seconds: 315,
+        seconds: 110,
         needs: None,
         work: Work::Call(schedules::share),
     },
@@ -146,14 +146,14 @@ const STEPS: &[Step] = &[
     Step {
         name: "web-test",
         why: "the tests that run in a worker of Chromium and of Firefox",
-        seconds: 240,
+        seconds: 180,
         needs: Some("web-tools"),
         work: Work::Call(web::test),
     },
     Step {
         name: "web-package",
         why: "the npm package as a user gets it: types, Node, Deno, Bun, pages of Chromium and Firefox",
-        seconds: 500,
+        seconds: 360,
         needs: Some("web-tools"),
         work: Work::Call(npm::test),
     },
