@@ -153,7 +153,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "web-package",
         why: "the npm package as a user gets it: types, Node, Deno, Bun, pages of Chromium and Firefox",
-        seconds: 360,
+        seconds: 500,
         needs: Some("web-tools"),
         work: Work::Call(npm::test),
     },
