@@ -51,7 +51,8 @@ pub const RESULT_BYTES_MAX: usize = 4096;
 /// Most idempotency keys that a store can be made to remember.
 pub const IDEMPOTENCY_WINDOW_MAX: u64 = 1 << 20;
 
-/// How many of the newest idempotency keys are remembered unless a store was told otherwise. With planted bugs few, so that a small workload fills it.
+/// How many of the newest idempotency keys are remembered unless a store was told otherwise. With planted bugs few, so that a
+/// small workload fills it.
 pub const IDEMPOTENCY_WINDOW: usize = if cfg!(foldb_planted) { 8 } else { 65_536 };
 
 /// Longest run name, label key or label value.

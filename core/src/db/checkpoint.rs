@@ -228,6 +228,7 @@ impl<S: Storage> Shared<S> {
     fn list_files(&self, core: &Core, owner: &Arc<()>) -> Result<Vec<CheckpointFile>> {
         let Some(anchor) = core.anchor else { return Ok(Vec::new()) };
         let names = self.storage.list()?;
+        let file = |name, len, place| CheckpointFile { owner: Arc::clone(owner), name, len, place };
         let is_needed = |name: &String| !core.garbage.contains(name);
         let numbers = |parse: fn(&str) -> Option<u64>| {
             let mut numbers: Vec<u64> =
@@ -240,12 +241,7 @@ impl<S: Storage> Shared<S> {
         let newest_snapshot = anchor.newest_snapshot.unwrap_or(0);
         for generation in numbers(parse_snapshot_name).into_iter().filter(|number| *number <= newest_snapshot) {
             let len = self.files.snapshot(&self.storage, generation)?.len()?;
-            files.push(CheckpointFile {
-                owner: Arc::clone(owner),
-                name: snapshot_name(generation),
-                len,
-                place: Place::Snapshot(generation),
-            });
+            files.push(file(snapshot_name(generation), len, Place::Snapshot(generation)));
         }
         let active = core.engine.active_segment();
         let newest_segment = active.map_or(u64::MAX, |(number, _)| number).max(anchor.newest_segment);
@@ -255,22 +251,12 @@ impl<S: Storage> Shared<S> {
                 Some((active, end)) if active == number => end,
                 _ => self.files.segment(&self.storage, number)?.len()?,
             };
-            files.push(CheckpointFile {
-                owner: Arc::clone(owner),
-                name: segment_name(number),
-                len,
-                place: Place::Segment(number),
-            });
+            files.push(file(segment_name(number), len, Place::Segment(number)));
         }
         for slot in AnchorSlot::BOTH {
             if let Some(bytes) = self.anchor_bytes(slot)? {
                 let len = bytes.len() as u64;
-                files.push(CheckpointFile {
-                    owner: Arc::clone(owner),
-                    name: slot.name().to_string(),
-                    len,
-                    place: Place::Anchor(bytes),
-                });
+                files.push(file(slot.name().to_string(), len, Place::Anchor(bytes)));
             }
         }
         Ok(files)

@@ -161,7 +161,8 @@ impl<S: Storage> Db<S> {
         }))
     }
 
-    /// Whether a commit has carried an idempotency key, and which. Cost: a lookup under the lock of the store.
+    /// Whether a commit has carried an idempotency key, and which, as readers may see it: a durable commit that is still on its
+    /// way has not. Cost: a lookup.
     ///
     /// ```
     /// # let db = foldb_core::Db::memory();
@@ -172,7 +173,7 @@ impl<S: Storage> Db<S> {
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
     pub fn seen(&self, key: impl AsRef<[u8]>) -> Seen {
-        let state = self.shared().working_state();
+        let state = self.shared().state();
         match state.idempotency.get(key.as_ref()) {
             Some(kept) => Seen::Committed { seq: kept.seq, time_micros: kept.time_micros },
             None => Seen::Unknown { since: state.idempotency.forgotten_seq + 1 },
@@ -181,7 +182,7 @@ impl<S: Storage> Db<S> {
 
     /// How far back idempotency keys are remembered.
     pub fn idempotency_window(&self) -> IdempotencyWindow {
-        let state = self.shared().working_state();
+        let state = self.shared().state();
         let window = &state.idempotency;
         IdempotencyWindow {
             keys: window.len() as u64,
@@ -192,8 +193,8 @@ impl<S: Storage> Db<S> {
     }
 
     /// Says how many idempotency keys are remembered, and for how long. It is written into the log, and holds from then on in
-    /// every process that opens the store; where it is so already, nothing is committed. A key that is out of
-    /// bounds goes with this commit; one that gets too old goes with the next commit that carries a key and is so much younger, by the times of
+    /// every process that opens the store; where it is so already, nothing is committed. A key that is out of bounds goes with
+    /// this commit; one that gets too old goes with the next commit that carries a key and is so much younger, by the times of
     /// the commits.
     ///
     /// Memory and each snapshot hold the window: about 150 bytes for a key, and its result.
@@ -220,7 +221,7 @@ impl<S: Storage> Db<S> {
             let limit = crate::limits::IDEMPOTENCY_WINDOW_MAX;
             return Err(Error::Limit { what: "idempotency keys", size: keys, limit });
         }
-        if self.shared().working_state().idempotency.bounds == bounds {
+        if self.shared().state().idempotency.bounds == bounds {
             return Ok(());
         }
         let body = encode_bounds(&bounds);

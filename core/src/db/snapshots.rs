@@ -247,10 +247,11 @@ impl<S: Storage> Shared<S> {
         if planted::active(Planted::NewestSnapshotRemoved) {
             oldest_first.reverse();
         }
-        for generation in unfinished.iter().copied().chain(oldest_first.into_iter().take(old)) {
+        // An anchor that names it may be all that the next power failure leaves.
+        let may_go = |generation: &u64| named.is_none_or(|named| *generation < named);
+        for generation in unfinished.into_iter().chain(oldest_first.into_iter().take(old).filter(may_go)) {
             let loaded = self.loaded_generation == Some(generation) && !planted::active(Planted::LoadedSnapshotRemoved);
-            let is_named = named.is_some_and(|named| generation >= named) && !unfinished.contains(&generation);
-            if loaded || is_named || pinned.contains_key(&generation) {
+            if loaded || pinned.contains_key(&generation) {
                 continue;
             }
             self.files.forget_snapshot(generation);

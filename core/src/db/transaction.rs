@@ -14,7 +14,7 @@ use super::{
     commit::Request,
     lives::Lives,
     shared::Shared,
-    view::{visit_tree, with_tree_key},
+    view::{show, visit_tree, with_tree_key},
 };
 use crate::{
     Error, Result, RunId,
@@ -26,7 +26,6 @@ use crate::{
         access::{
             Access, AccessMut, DocumentEdit, Item, OnItem, OnPair, OnPendingEvents, PendingStream, Reads, Writes,
         },
-        judged,
     },
     state::{Appended, DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State, entry_kind},
     storage::Storage,
@@ -281,10 +280,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
         let Some(tree) = self.tree(space)? else { return found(None) };
         let entry = with_tree_key(family, key, |key| tree.get(key, self.shared))?;
         self.reads.borrow_mut().point(space, family.key(key), entry.map(|entry| entry.seq));
-        found(entry.map(|entry| Item::committed(entry, self.shared))).map_err(|error| match &entry {
-            Some(entry) => judged(error, tree, &family.key(key), entry, self.shared),
-            None => error,
-        })
+        show(tree, family, key, entry, self.shared, found)
     }
 
     /// A counter with what this transaction adds to it.

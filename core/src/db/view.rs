@@ -15,7 +15,7 @@ use crate::{
     replay::{Diff, Digest, Side, diff, digest_space},
     state::{DEFAULT_SPACE, Family, RunInfo, Source, Space, SpaceNumber, State},
     storage::Storage,
-    tree::{Direction, KeyRange, Tree},
+    tree::{Direction, EntryRef, KeyRange, Tree},
 };
 
 /// One version of a whole store, read-only. Cheap to take: no data is copied.
@@ -245,6 +245,18 @@ pub(crate) fn get_from_tree(
     found: OnItem<'_>,
 ) -> Result<()> {
     let entry = with_tree_key(family, key, |key| tree.get(key, source))?;
+    show(tree, family, key, entry, source, found)
+}
+
+/// Gives an entry of a tree to `found`, and says what it means if that fails.
+pub(crate) fn show(
+    tree: &Tree,
+    family: Family,
+    key: &[u8],
+    entry: Option<EntryRef<'_>>,
+    source: &dyn Source,
+    found: OnItem<'_>,
+) -> Result<()> {
     found(entry.map(|entry| Item::committed(entry, source))).map_err(|error| match &entry {
         Some(entry) => judged(error, tree, &family.key(key), entry, source),
         None => error,

@@ -120,7 +120,7 @@ impl Write {
 
     /// Bytes of the body, where it is in the arena.
     pub(super) fn body_len(&self) -> usize {
-        // A value has at most 16 MiB, which fits the address space everywhere.
+        // A document and the edit behind it have at most 16 MiB each, which fits the address space everywhere.
         usize::try_from(self.body_len).unwrap_or(usize::MAX)
     }
 

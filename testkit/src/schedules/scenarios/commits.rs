@@ -1,6 +1,6 @@
 //! Commits that meet: group commit, failures, both sorts of transactions, rotation.
 
-use foldb_core::{Error, ErrorKind, Result, Transaction, TransactionOptions};
+use foldb_core::{Error, ErrorKind, Result, Seen, Transaction, TransactionOptions};
 use shuttle::thread;
 
 use super::super::{
@@ -362,9 +362,40 @@ fn one_key() {
         });
         threads.map(|thread| thread.join().unwrap())
     });
+    assert!(matches!(db.seen("once"), Seen::Committed { seq, .. } if seq == receipts[0].seq));
     assert_eq!(receipts.iter().filter(|receipt| !receipt.deduplicated).count(), 1);
     assert!(receipts.iter().all(|receipt| receipt.seq == receipts[0].seq));
     assert_eq!(db.kv().get("count").unwrap(), Some(1_i64));
+    world.finish(db);
+}
+
+pub(super) const SEEN: Scenario = Scenario {
+    name: "seen",
+    what: "a key is said to have been seen, and its window to be set, when that is durable and not before",
+    run: seen,
+};
+
+fn seen() {
+    let world = World::new();
+    let db = world.begin(options(STRICT));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let receipt = db.once_with(&TransactionOptions::new().idempotency_key("once"), |_| Ok(1)).unwrap().1;
+            world.promised(receipt.seq);
+            db.set_idempotency_window(9, None).unwrap();
+        });
+        // Whoever is told that it was done acts upon it.
+        for _ in 0..3 {
+            if let Seen::Committed { seq, .. } = db.seen("once") {
+                world.promised(seq);
+            }
+            if db.idempotency_window().keys_max == 9 {
+                world.promised(db.view().seq());
+            }
+            thread::yield_now();
+        }
+    });
+    assert!(matches!(db.seen("once"), Seen::Committed { .. }));
     world.finish(db);
 }
 

@@ -20,6 +20,7 @@ pub const SCENARIOS: &[Scenario] = &[
     commits::CONTENTION,
     commits::DECISIONS,
     commits::ONE_KEY,
+    commits::SEEN,
     commits::ROTATION,
     commits::FULL_DISK,
     failures::CALLS_BESIDE_A_FAILURE,
