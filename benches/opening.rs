@@ -35,7 +35,8 @@ fn main() {
     }
     for runs in [1_000, 10_000, 100_000] {
         let runs = amount(runs);
-        print(&format!("{runs} runs of one pair each"), many_runs(runs));
+        print(&format!("{runs} runs of one pair each, half of them behind the snapshot"), many_runs(runs, runs / 2));
+        print(&format!("{runs} runs of one pair each, in a snapshot"), many_runs(runs, runs));
     }
     for openings in [100, 1_000, 2_500] {
         let openings = amount(openings);
@@ -114,7 +115,8 @@ fn pairs_in_random_order(pairs: usize) -> Duration {
     opened(&path, options, |store| assert!(store.kv().exists(keys.get(pairs / 2)).expect("a read"), "lost a key"))
 }
 
-fn many_runs(runs: usize) -> Duration {
+/// The first ones are in a snapshot, if the log did not ask for a later one by itself.
+fn many_runs(runs: usize, in_snapshot: usize) -> Duration {
     let mut last = None;
     let path = filled("runs", options(), |store| {
         for number in 0..runs {
@@ -122,6 +124,9 @@ fn many_runs(runs: usize) -> Duration {
             run.kv().put("key", "value").expect("a put");
             run.end().expect("an end");
             last = Some(run.id());
+            if number + 1 == in_snapshot {
+                store.snapshot().expect("a snapshot");
+            }
         }
     });
     let last = last.expect("there are runs");

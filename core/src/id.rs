@@ -1,7 +1,7 @@
 //! Identifiers: [`RunId`] and [`StoreId`]. Their bytes come from the host; nothing here reads a clock or entropy.
 
 use alloc::string::{String, ToString};
-use core::{fmt, str::FromStr};
+use core::{fmt, hash::BuildHasher, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -41,6 +41,11 @@ impl RunId {
     /// The 16 bytes of the id, in the order in which they are stored and sorted.
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0
+    }
+
+    /// What a table in memory finds it by. Never stored.
+    pub(crate) fn hash_for_table(&self) -> u64 {
+        rustc_hash::FxBuildHasher.hash_one(self.0)
     }
 }
 

@@ -18,7 +18,6 @@ use crate::{
     log::{FrameType, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name},
     planted::{self, Planted},
     recovery::{Progress, Recovered, RecoveryMode, RecoveryReport, RecoverySettings, log::Survey, recover},
-    state::RunStatus,
     storage::{MemStorage, Storage, StorageFile},
 };
 
@@ -294,10 +293,7 @@ impl RecoveryReport {
     fn finish<S: Storage>(mut self, shared: &Shared<S>) -> Self {
         let core = shared.lock();
         let state = core.engine.working_state();
-        let orphaned = |number: &u32| {
-            state.run_info(*number, shared.epoch).filter(|run| run.status == RunStatus::Orphaned).map(|run| run.id)
-        };
-        self.orphaned_runs = state.run_numbers().filter_map(|number| orphaned(&number)).collect();
+        self.orphaned_runs = state.runs.orphans(shared.epoch);
         self.seq = state.seq();
         self
     }

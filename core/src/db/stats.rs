@@ -10,7 +10,6 @@ use super::{
 use crate::{
     Result, StoreId,
     log::{parse_segment_name, parse_snapshot_name},
-    state::DEFAULT_SPACE,
     storage::{Storage, StorageError, StorageFile},
 };
 
@@ -74,7 +73,11 @@ impl<S: Storage> Db<S> {
             let core = shared.lock();
             (core.engine.durable_seq(), core.engine.pending_bytes(), core.engine.store())
         };
-        let spaces = || core::iter::once(DEFAULT_SPACE).chain(state.run_numbers()).filter_map(|n| state.space(n));
+        let (mut entries, mut tree_bytes) = (0, 0);
+        state.look_at_spaces(&mut |space| {
+            entries += space.tree().len();
+            tree_bytes += space.tree().memory_bytes();
+        });
         let live = state.live_bytes();
         let (mut segments, mut snapshots) = (Vec::new(), Vec::new());
         for name in shared.storage.list()? {
@@ -101,8 +104,8 @@ impl<S: Storage> Db<S> {
             durable_seq,
             epoch: shared.epoch,
             runs: state.run_count() as u64,
-            entries: spaces().map(|space| space.tree().len()).sum(),
-            tree_bytes: spaces().map(|space| space.tree().memory_bytes()).sum(),
+            entries,
+            tree_bytes,
             idempotency_keys: state.idempotency_keys() as u64,
             commits: shared.metrics.commits.load(Ordering::Relaxed),
             conflicts: shared.metrics.conflicts.load(Ordering::Relaxed),

@@ -52,7 +52,7 @@ impl Together {
             return Some(core::mem::take(&mut self.state.default));
         }
         let replayed = self.state.run(space).map(|run| run.space.clone());
-        self.state.runs.remove_mut(&space);
+        self.state.runs.remove(space);
         Some(replayed.unwrap_or_default())
     }
 }

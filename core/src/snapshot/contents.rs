@@ -4,17 +4,20 @@
 //! each has its checksum, and the file's checksum follows from them and from what the end section says of the pages. The
 //! pages themselves have not been read.
 
-use alloc::{format, vec::Vec};
+use alloc::{format, sync::Arc, vec::Vec};
 use core::ops::Range;
 
 use super::{
-    SnapshotMeta, catalog,
+    SnapshotMeta,
+    absent_runs::SharedBytes,
+    catalog,
     fields::Fields,
-    index::IndexReader,
+    index::{IndexReader, IndexedPages},
     layout::{
         CHECKSUM_BYTES, End, FRONT_BYTES, Header, PAGES_OFFSET, SECTION_HEADER_BYTES, SECTIONS_BEHIND_PAGES,
         SectionType, corrupt, part, read_section_header, wide,
     },
+    window,
 };
 use crate::{
     Error, Result,
@@ -35,8 +38,8 @@ pub(super) struct Contents<'a> {
     end: End,
     /// Where the pages end and `tail` begins.
     pages_end: u64,
-    /// Everything behind the pages.
-    tail: Vec<u8>,
+    /// Everything behind the pages. The runs of an open store are built from it.
+    tail: Arc<Vec<u8>>,
     /// Where in `tail` the data of the sections behind the pages is, without their checksums.
     sections: [Range<usize>; SECTIONS_BEHIND_PAGES.len()],
 }
@@ -84,7 +87,7 @@ impl<'a> Contents<'a> {
         fields.finish()?;
         let [.., end] = &sections;
         let end_fields = Fields::new(file, pages_end + wide(end.start), part(&tail, end), SectionType::End.rule());
-        let contents = Self { file, header, end: End::decode(end_fields)?, pages_end, tail, sections };
+        let contents = Self { file, header, end: End::decode(end_fields)?, pages_end, tail: Arc::new(tail), sections };
         contents.check_frame(front, frame.finalize(), file_checksum)?;
         Ok(contents)
     }
@@ -118,9 +121,18 @@ impl<'a> Contents<'a> {
         }
     }
 
-    fn section(&self, section: SectionType) -> Fields<'_> {
+    fn range(&self, section: SectionType) -> Range<usize> {
         let position = SECTIONS_BEHIND_PAGES.iter().position(|other| *other == section);
-        let range = position.and_then(|position| self.sections.get(position)).cloned().unwrap_or_default();
+        position.and_then(|position| self.sections.get(position)).cloned().unwrap_or_default()
+    }
+
+    /// The data of a section, to be kept.
+    fn shared(&self, section: SectionType) -> SharedBytes {
+        SharedBytes::new(Arc::clone(&self.tail), self.range(section))
+    }
+
+    fn section(&self, section: SectionType) -> Fields<'_> {
+        let range = self.range(section);
         Fields::new(self.file, self.pages_end + wide(range.start), part(&self.tail, &range), section.rule())
     }
 
@@ -143,9 +155,13 @@ impl<'a> Contents<'a> {
         self.end.pages_checksum
     }
 
+    fn pages(&self) -> IndexedPages {
+        IndexedPages { generation: self.end.generation, end: self.pages_end }
+    }
+
     /// The leaf index, from its beginning.
     pub(super) fn index(&self) -> IndexReader<'_> {
-        IndexReader::new(self.section(SectionType::LeafIndex), self.end.generation, self.pages_end)
+        IndexReader::new(self.section(SectionType::LeafIndex), self.pages())
     }
 
     /// The state, with all leaves absent.
@@ -153,18 +169,18 @@ impl<'a> Contents<'a> {
         self.state_with(|index| index.tree())
     }
 
-    /// Checks all that [`Self::state`] checks, without building the trees. Returns the number of spaces as well.
+    /// Checks all that [`Self::state`] checks, without building a tree.
+    /// Returns the number of spaces as well.
     pub(super) fn check(&self) -> Result<(SnapshotMeta, usize)> {
-        let (state, meta) = self.state_with(|index| {
-            while index.leaf()?.is_some() {}
-            Ok(Tree::new())
-        })?;
+        let skip = |index: &mut IndexReader<'_>| index.skip_space().map(|_| Tree::new());
+        let (state, meta) = self.state_with(skip)?;
         Ok((meta, 1 + state.run_count()))
     }
 
-    fn state_with(&self, tree: impl Fn(&mut IndexReader<'_>) -> Result<Tree>) -> Result<(State, SnapshotMeta)> {
+    fn state_with(&self, tree: impl FnOnce(&mut IndexReader<'_>) -> Result<Tree>) -> Result<(State, SnapshotMeta)> {
         let mut index = self.index();
-        let (mut state, meta) = catalog::decode(self.section(SectionType::Catalog), &mut || tree(&mut index))?;
+        let shared = [SectionType::Catalog, SectionType::LeafIndex].map(|section| self.shared(section));
+        let (mut state, meta, live) = catalog::decode(self.section(SectionType::Catalog), &mut index, &shared, tree)?;
         index.finish()?;
         if (meta.store, meta.generation) != (self.end.store, self.end.generation) {
             let what = format!("the end is that of generation {} of store {}", self.end.generation, self.end.store);
@@ -173,8 +189,8 @@ impl<'a> Contents<'a> {
         if Header::of(&meta) != self.header {
             return Err(corrupt(self.file, 0, "F-41", "the header differs from the catalog".into()));
         }
-        catalog::check_segments(self.section(SectionType::SegmentTable), &state)?;
-        state.idempotency = catalog::decode_window(self.section(SectionType::IdempotencyWindow), state.seq)?;
+        live.check(self.section(SectionType::SegmentTable))?;
+        state.idempotency = window::decode(self.section(SectionType::IdempotencyWindow), state.seq)?;
         Ok((state, meta))
     }
 }

@@ -38,20 +38,66 @@ pub(super) struct IndexedLeaf<'a> {
     pub(super) at: PageRef,
 }
 
+/// The pages that an index is of.
+#[derive(Clone, Copy)]
+pub(super) struct IndexedPages {
+    pub(super) generation: u64,
+    /// Where they end.
+    pub(super) end: u64,
+}
+
+/// Where in an index a space begins.
+#[derive(Clone, Copy, Default)]
+pub(super) struct IndexPlace {
+    /// Bytes of the index from there on.
+    left: usize,
+    /// Where its first page begins.
+    page: u64,
+}
+
 /// Reads an index from front to back.
 pub(super) struct IndexReader<'a> {
     fields: Fields<'a>,
-    generation: u64,
+    pages: IndexedPages,
     /// Where the next page begins.
     offset: u64,
-    pages_end: u64,
     /// Fence of the leaf before, in the same space.
     before: Option<&'a [u8]>,
 }
 
 impl<'a> IndexReader<'a> {
-    pub(super) fn new(fields: Fields<'a>, generation: u64, pages_end: u64) -> Self {
-        Self { fields, generation, offset: PAGES_OFFSET, pages_end, before: None }
+    pub(super) fn new(fields: Fields<'a>, pages: IndexedPages) -> Self {
+        Self { fields, pages, offset: PAGES_OFFSET, before: None }
+    }
+
+    /// Goes on at the place of a space. `index` ends where the whole index does.
+    pub(super) fn resume(index: &'a [u8], place: IndexPlace, pages: IndexedPages) -> Self {
+        let start = index.len().saturating_sub(place.left);
+        let rest = index.get(start..).unwrap_or_default();
+        Self { fields: Fields::new("the leaf index", 0, rest, "F-47"), pages, offset: place.page, before: None }
+    }
+
+    pub(super) fn pages(&self) -> IndexedPages {
+        self.pages
+    }
+
+    /// Where the next space begins.
+    pub(super) fn place(&self) -> IndexPlace {
+        IndexPlace { left: self.fields.remaining(), page: self.offset }
+    }
+
+    /// How many bytes the spaces have that were not read.
+    pub(super) fn rest(&self) -> usize {
+        self.fields.remaining()
+    }
+
+    /// Checks the leaves of the next space without building its tree. Returns how many entries they have.
+    pub(super) fn skip_space(&mut self) -> Result<u64> {
+        let mut entries = 0_u64;
+        while let Some(leaf) = self.leaf()? {
+            entries = entries.saturating_add(u64::from(leaf.entries));
+        }
+        Ok(entries)
     }
 
     /// The next leaf of this space; `None` behind its last one, and then the next space begins.
@@ -69,13 +115,13 @@ impl<'a> IndexReader<'a> {
             let what = format!("a fence of {} bytes that does not follow the one before it", fence.len());
             return Err(self.fields.corrupt(what));
         }
-        let available = self.pages_end.saturating_sub(self.offset);
+        let available = self.pages.end.saturating_sub(self.offset);
         if len < entries || u64::from(len) > available {
             let what =
                 format!("a page of {len} bytes with {entries} entries, where {available} bytes of pages are left");
             return Err(self.fields.corrupt(what));
         }
-        let at = PageRef { generation: self.generation, offset: self.offset, len, crc };
+        let at = PageRef { generation: self.pages.generation, offset: self.offset, len, crc };
         self.offset += u64::from(len);
         self.before = Some(fence);
         Ok(Some(IndexedLeaf { fence, entries, at }))
@@ -94,8 +140,8 @@ impl<'a> IndexReader<'a> {
 
     /// Fails where leaves or pages are left.
     pub(super) fn finish(self) -> Result<()> {
-        if self.offset != self.pages_end {
-            let what = format!("the pages end at offset {}, their section at {}", self.offset, self.pages_end);
+        if self.offset != self.pages.end {
+            let what = format!("the pages end at offset {}, their section at {}", self.offset, self.pages.end);
             return Err(self.fields.corrupt(what));
         }
         self.fields.finish()

@@ -14,6 +14,7 @@
 //!
 //! Normative text: `docs/format.md`, rules F-41 to F-54. Leaf pages themselves are rule F-40 and belong to the tree.
 
+mod absent_runs;
 mod catalog;
 mod contents;
 mod fields;
@@ -21,7 +22,9 @@ mod index;
 mod layout;
 mod open;
 mod pages;
+mod segment_table;
 mod verify;
+mod window;
 mod write;
 
 #[cfg(test)]

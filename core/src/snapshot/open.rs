@@ -1,7 +1,12 @@
 //! Opening a snapshot: without its pages, or with all of them.
 
-use super::{SnapshotMeta, catalog::spaces, contents::Contents, pages::SequentialPages};
-use crate::{Result, state::State, storage::StorageFile, tree::LeafPage};
+use super::{SnapshotMeta, contents::Contents, pages::SequentialPages};
+use crate::{
+    Result,
+    state::{DEFAULT_SPACE, State},
+    storage::StorageFile,
+    tree::LeafPage,
+};
 
 /// Opens a snapshot without reading its pages: all leaves of the state are absent, and a page is read and verified through
 /// the caller's [`PageSource`](crate::tree::PageSource) when it is first touched.
@@ -43,7 +48,8 @@ pub fn load_resident<F: StorageFile>(file: &F, name: &str) -> Result<(State, Sna
     let contents = Contents::read(file, name)?;
     let (state, meta) = contents.state()?;
     let source = SequentialPages::new(file, name, contents.pages_end());
-    for space in spaces(&state) {
+    let spaces = core::iter::once(DEFAULT_SPACE).chain(state.run_numbers());
+    for space in spaces.filter_map(|number| state.space(number)) {
         space.tree.visit_leaves(&mut |leaf| match leaf.page {
             LeafPage::Absent(_) => space.tree.prepare(leaf.fence, &source),
             LeafPage::Resident(_) => Ok(()),

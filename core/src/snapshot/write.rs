@@ -8,7 +8,7 @@ use core::ops::ControlFlow;
 
 use super::{
     SnapshotInfo, SnapshotMeta,
-    catalog::{self, spaces},
+    catalog::CatalogWriter,
     contents::{Contents, read_exact},
     index,
     layout::{
@@ -16,12 +16,13 @@ use super::{
         wide,
     },
     pages::append_page,
+    window,
 };
 use crate::{
     Error, Result,
     log::snapshot_name,
     planted::{self, Planted},
-    state::State,
+    state::{Space, State},
     storage::StorageFile,
     tree::{LeafPage, LeafRef, PageRef, PageSource},
 };
@@ -56,14 +57,16 @@ pub fn write<F: StorageFile>(
     check_request(file, state, meta)?;
     let mut progress = Progress::new(progress, state);
     let mut writer = PageWriter::new(file);
-    for space in spaces(state) {
-        space.tree.visit_leaves(&mut |leaf| writer.leaf(&leaf, pages, &mut progress))?;
-        index::finish_space(&mut writer.index);
+    let mut catalog = CatalogWriter::begin(state, meta);
+    writer.space(&state.default, pages, &mut progress)?;
+    for (number, run) in state.runs.iter() {
+        writer.space(&run.space, pages, &mut progress)?;
+        catalog.run(number, &run)?;
     }
     let (pages_written, entries) = (writer.pages, writer.entries);
     let pages_end = writer.flush()?;
     let name = snapshot_name(meta.generation);
-    let sections = Sections::encode(state, meta, writer)?;
+    let sections = Sections::encode(state, meta, catalog, writer);
     file.write_at(pages_end, &sections.tail)?;
     if !planted::active(Planted::SnapshotBodyWithoutSync) {
         file.sync()?;
@@ -104,7 +107,8 @@ fn check_request<F: StorageFile>(file: &F, state: &State, meta: &SnapshotMeta) -
     Ok(())
 }
 
-/// Counts the entries of the trees twice, for writing and for reading back.
+/// Counts the entries of the trees twice, for writing and for reading back. Where runs were changed since the snapshot that the
+/// store was opened from, there may be fewer than are counted on; then the first half ends early.
 struct Progress<'a> {
     report: &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     entries: u64,
@@ -112,7 +116,7 @@ struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     fn new(report: &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>, state: &State) -> Self {
-        Self { report, entries: spaces(state).map(|space| space.tree.len()).sum() }
+        Self { report, entries: state.default.tree.len().saturating_add(state.runs.entries_at_most()) }
     }
 
     fn report(&mut self, done: u64) -> Result<()> {
@@ -123,7 +127,7 @@ impl<'a> Progress<'a> {
     }
 
     fn written(&mut self, entries: u64) -> Result<()> {
-        self.report(entries)
+        self.report(entries.min(self.entries))
     }
 
     fn read_back(&mut self, bytes: u64, of: u64) -> Result<()> {
@@ -156,6 +160,12 @@ impl<'a, F: StorageFile> PageWriter<'a, F> {
             pages: 0,
             entries: 0,
         }
+    }
+
+    fn space(&mut self, space: &Space, pages: &dyn PageSource, progress: &mut Progress<'_>) -> Result<()> {
+        space.tree.visit_leaves(&mut |leaf| self.leaf(&leaf, pages, progress))?;
+        index::finish_space(&mut self.index);
+        Ok(())
     }
 
     fn leaf(&mut self, leaf: &LeafRef<'_>, pages: &dyn PageSource, progress: &mut Progress<'_>) -> Result<()> {
@@ -215,17 +225,23 @@ struct Sections {
 }
 
 impl Sections {
-    fn encode<F: StorageFile>(state: &State, meta: &SnapshotMeta, writer: PageWriter<'_, F>) -> Result<Self> {
+    fn encode<F: StorageFile>(
+        state: &State,
+        meta: &SnapshotMeta,
+        catalog: CatalogWriter,
+        writer: PageWriter<'_, F>,
+    ) -> Self {
         let pages_bytes = writer.offset - PAGES_OFFSET;
         let mut front = [0; FRONT_BYTES];
         front[..HEADER_BYTES].copy_from_slice(&Header::of(meta).encode());
         front[HEADER_BYTES..].copy_from_slice(&section_header(SectionType::Pages, pages_bytes));
         let mut sections = SectionWriter { frame: crate::checksum::Hasher::new(), tail: Vec::new() };
         sections.frame.update(&front);
-        sections.section(SectionType::Catalog, &catalog::encode(state, meta)?);
+        let (catalog, live) = catalog.finish();
+        sections.section(SectionType::Catalog, &catalog);
         sections.section(SectionType::LeafIndex, &writer.index);
-        sections.section(SectionType::SegmentTable, &catalog::encode_segments(state));
-        sections.section(SectionType::IdempotencyWindow, &catalog::encode_window(&state.idempotency));
+        sections.section(SectionType::SegmentTable, &live.encode());
+        sections.section(SectionType::IdempotencyWindow, &window::encode(&state.idempotency));
         let pages_checksum = writer.checksum.clone().finalize();
         let mut tail = sections.finish(meta, pages_checksum);
 
@@ -234,7 +250,7 @@ impl Sections {
         whole.combine(&writer.checksum);
         whole.update(&tail);
         tail.extend_from_slice(&whole.finalize().to_le_bytes());
-        Ok(Self { front, tail, pages_checksum })
+        Self { front, tail, pages_checksum }
     }
 }
 

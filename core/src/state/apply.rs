@@ -304,7 +304,7 @@ impl State {
         let began: RunBegun = decode_body("run", op.body)?;
         let id: [u8; 16] =
             op.key.try_into().map_err(|_| place.corrupt(op, "F-36", format!("a run id of {} bytes", op.key.len())))?;
-        if number >= PROVISIONAL || self.numbers.contains_key(&RunId::from_bytes(id)) {
+        if number >= PROVISIONAL || self.runs.find(RunId::from_bytes(id)).is_some() {
             let what = format!("run {number} is over the limit, or there is one with id {}", RunId::from_bytes(id));
             return Err(place.corrupt(op, "F-36", what));
         }
@@ -317,24 +317,22 @@ impl State {
             ended: None,
             resumed: 0,
         };
-        self.numbers.insert_mut(record.id(), number);
-        self.runs.insert_mut(number, Run { space: Space::default(), record: Arc::new(record) });
+        self.runs.insert(number, Run { space: Space::default(), record: Arc::new(record) });
         // A number beyond all runs is refused where a run is begun.
         self.next_number = number.saturating_add(1);
         Ok(())
     }
 
     fn delete_run(&mut self, number: SpaceNumber, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
-        let Some(id) = self.run(number).map(|run| run.record.id()) else {
+        if self.run(number).is_none() {
             return Err(place.corrupt(op, "F-36", format!("run {number} does not exist")));
-        };
-        self.numbers.remove_mut(&id);
-        self.runs.remove_mut(&number);
+        }
+        self.runs.remove(number);
         Ok(())
     }
 
     fn change_run(&mut self, number: SpaceNumber, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
-        let Some(run) = self.runs.get_mut(&number) else {
+        let Some(run) = self.runs.get_mut(number) else {
             return Err(place.corrupt(op, "F-36", format!("run {number} does not exist")));
         };
         Arc::make_mut(&mut run.record).change(op.code, op.body, place.seq, place.time_micros)

@@ -12,14 +12,14 @@ mod idempotency;
 mod keys;
 mod operation;
 mod run;
+mod runs;
+mod stored_runs;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 use alloc::{borrow::Cow, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::ops::Bound;
-
-use rpds::RedBlackTreeMapSync;
 
 pub use self::{
     apply::LoggedTransaction,
@@ -34,6 +34,8 @@ pub(crate) use self::{
     idempotency::{IdempotencyWindow, KeptKey, WindowBounds, encode_bounds},
     operation::{Hardness, check_operation, trimmed_to},
     run::{Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body},
+    runs::Runs,
+    stored_runs::{ReadRun, StoredRuns, Unended},
     stream::{next_link, read_event},
 };
 use crate::{
@@ -153,8 +155,7 @@ pub struct State {
     /// The host's time of that commit, in microseconds.
     pub(crate) time_micros: u64,
     pub(crate) default: Space,
-    pub(crate) runs: RedBlackTreeMapSync<SpaceNumber, Run>,
-    pub(crate) numbers: RedBlackTreeMapSync<RunId, SpaceNumber>,
+    pub(crate) runs: Runs,
     /// The number that the next run gets.
     pub(crate) next_number: SpaceNumber,
     pub(crate) idempotency: IdempotencyWindow,
@@ -180,36 +181,36 @@ impl State {
     pub fn space(&self, number: SpaceNumber) -> Option<&Space> {
         match number {
             DEFAULT_SPACE => Some(&self.default),
-            _ => self.runs.get(&number).map(|run| &run.space),
+            _ => self.runs.get(number).map(|run| &run.space),
         }
     }
 
     pub(crate) fn space_mut(&mut self, number: SpaceNumber) -> Option<&mut Space> {
         match number {
             DEFAULT_SPACE => Some(&mut self.default),
-            _ => self.runs.get_mut(&number).map(|run| &mut run.space),
+            _ => self.runs.get_mut(number).map(|run| &mut run.space),
         }
     }
 
     /// The number of a run.
     pub fn number(&self, id: RunId) -> Result<SpaceNumber> {
-        self.numbers.get(&id).copied().ok_or(Error::UnknownRun(id))
+        self.runs.find(id).ok_or(Error::UnknownRun(id))
     }
 
     pub(crate) fn run(&self, number: SpaceNumber) -> Option<&Run> {
-        self.runs.get(&number)
+        self.runs.get(number)
     }
 
     /// What is known of a run, for a process with this open epoch.
     pub fn run_info(&self, number: SpaceNumber, epoch: u64) -> Option<RunInfo> {
         work::count(1);
-        let run = self.run(number)?;
+        let run = self.runs.look(number)?;
         Some(run.record.info(number, epoch, run.space.last_seq, run.space.commits))
     }
 
     /// The numbers of all runs, in the order of their beginning.
     pub fn run_numbers(&self) -> impl DoubleEndedIterator<Item = SpaceNumber> + '_ {
-        self.runs.keys().copied().inspect(|_| work::count(1))
+        self.run_numbers_between(Bound::Unbounded, Bound::Unbounded)
     }
 
     /// The numbers of the runs between two bounds, in the order of their beginning. Finding the first costs O(log n).
@@ -218,12 +219,18 @@ impl State {
         start: Bound<SpaceNumber>,
         end: Bound<SpaceNumber>,
     ) -> impl DoubleEndedIterator<Item = SpaceNumber> + '_ {
-        self.runs.range((start, end)).map(|(number, _)| *number).inspect(|_| work::count(1))
+        self.runs.numbers_between(start, end).inspect(|_| work::count(1))
+    }
+
+    /// Shows all spaces, the default one first. Leaves no run in memory that was not there.
+    pub(crate) fn look_at_spaces(&self, look: &mut dyn FnMut(&Space)) {
+        look(&self.default);
+        self.runs.iter().for_each(|(_, run)| look(&run.space));
     }
 
     /// How many runs there are.
     pub fn run_count(&self) -> usize {
-        self.runs.size()
+        self.runs.len()
     }
 
     /// How many idempotency keys the window remembers.
@@ -234,11 +241,11 @@ impl State {
     /// Bytes of values and events that live in each segment of the log, by segment number.
     pub fn live_bytes(&self) -> BTreeMap<u64, u64> {
         let mut sums = BTreeMap::new();
-        for space in core::iter::once(&self.default).chain(self.runs.values().map(|run| &run.space)) {
+        self.look_at_spaces(&mut |space| {
             for (segment, bytes) in space.live.iter() {
                 *sums.entry(*segment).or_default() += bytes;
             }
-        }
+        });
         sums
     }
 }

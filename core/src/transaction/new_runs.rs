@@ -4,10 +4,7 @@
 //! store or another: a number that comes to the wrong transaction leads to no run there.
 
 use alloc::vec::Vec;
-use core::{
-    hash::BuildHasher,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use hashbrown::HashTable;
 
@@ -55,11 +52,11 @@ impl NewRuns {
         let runs = &self.runs;
         let Some((_, id)) = runs.get(at) else { return };
         let same = |other: &usize| runs.get(*other).is_some_and(|(_, other)| other == id);
-        let hash_of = |at: &usize| runs.get(*at).map_or(0, |(_, id)| hash(id));
-        if let Some(later) = self.by_id.find_mut(hash(id), same) {
+        let hash_of = |at: &usize| runs.get(*at).map_or(0, |(_, id)| id.hash_for_table());
+        if let Some(later) = self.by_id.find_mut(id.hash_for_table(), same) {
             *later = at;
         } else {
-            self.by_id.insert_unique(hash(id), at, hash_of);
+            self.by_id.insert_unique(id.hash_for_table(), at, hash_of);
         }
     }
 
@@ -72,7 +69,7 @@ impl NewRuns {
         let at = if self.runs.len() <= UNINDEXED_MAX {
             (0..self.runs.len()).find(same)?
         } else {
-            *self.by_id.find(hash(&id), same)?
+            *self.by_id.find(id.hash_for_table(), same)?
         };
         self.runs.get(at).map(|(number, _)| *number)
     }
@@ -93,14 +90,10 @@ impl NewRuns {
         if at <= UNINDEXED_MAX {
             self.by_id.clear();
         } else if let Some((_, id)) = self.runs.get(at)
-            && let Ok(entry) = self.by_id.find_entry(hash(id), |other| *other == at)
+            && let Ok(entry) = self.by_id.find_entry(id.hash_for_table(), |other| *other == at)
         {
             entry.remove();
         }
         self.runs.pop();
     }
-}
-
-fn hash(id: &RunId) -> u64 {
-    rustc_hash::FxBuildHasher.hash_one(id.to_bytes())
 }

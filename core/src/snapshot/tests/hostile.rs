@@ -269,7 +269,8 @@ fn a_page_whose_keys_lie_beyond_its_fences_is_found_by_touch_and_by_verify() {
     let state = State { seq: 1, default: Space { tree: tree("\x10", 400), ..Space::default() }, ..State::new() };
     let parts = Parts::of(&bytes_of(&state));
     let fields = crate::snapshot::fields::Fields::new("index", 0, &parts.sections[INDEX].1, "F-47");
-    let mut reader = IndexReader::new(fields, 1, layout::PAGES_OFFSET + parts.pages.len() as u64);
+    let pages = IndexedPages { generation: 1, end: layout::PAGES_OFFSET + parts.pages.len() as u64 };
+    let mut reader = IndexReader::new(fields, pages);
     let leaves: Vec<_> = core::iter::from_fn(|| reader.leaf().unwrap()).collect();
     assert!(leaves.len() > 3);
     for moved in 1..leaves.len() {
@@ -301,7 +302,9 @@ fn numbers_that_later_commits_would_overflow_are_refused() {
         // Written by hand: the writer itself would refuse when it opens what it wrote.
         let mut state = rich_state(0);
         change(&mut state);
-        let catalog = crate::snapshot::catalog::encode(&state, &meta(&state, 1)).unwrap();
+        let mut catalog = CatalogWriter::begin(&state, &meta(&state, 1));
+        state.runs.iter().for_each(|(number, run)| catalog.run(number, &run).unwrap());
+        let (catalog, _) = catalog.finish();
         let mut forged = Parts::of(&bytes_of(&rich_state(0)));
         *forged.data(CATALOG) = catalog;
         forged.front[30..38].copy_from_slice(&state.seq.to_le_bytes());
@@ -316,14 +319,13 @@ fn numbers_that_later_commits_would_overflow_are_refused() {
     assert_eq!(refuse(&|state| Arc::make_mut(&mut state.default.live).extend([(1, u64::MAX)])), Some("F-45"));
     assert_eq!(refuse(&|state| Arc::make_mut(&mut state.default.live).extend([(1, 11)])), Some("F-48"));
     let resumed = |state: &mut State| {
-        let mut run = state.runs.get(&1).unwrap().clone();
-        Arc::make_mut(&mut run.record).resumed = u32::MAX;
-        state.runs.insert_mut(1, run);
+        Arc::make_mut(&mut state.runs.get_mut(1).unwrap().record).resumed = u32::MAX;
     };
     assert_eq!(refuse(&resumed), Some("F-45"));
     let twice = |state: &mut State| {
-        let run = state.runs.get(&1).unwrap().clone();
-        state.runs.insert_mut(2, run);
+        let run = state.runs.get(1).unwrap().clone();
+        let last = state.run_numbers().last().unwrap();
+        *state.runs.get_mut(last).unwrap() = run;
     };
     assert_eq!(refuse(&twice), Some("F-45"), "one run under two numbers");
 }

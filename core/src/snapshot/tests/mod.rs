@@ -1,5 +1,6 @@
 //! What the tests of snapshots share: states built by hand, files in memory, and a way to seal forged bytes.
 
+mod absent_runs;
 mod copying;
 mod failures;
 mod golden;
@@ -16,11 +17,16 @@ use alloc::{
 };
 use core::ops::ControlFlow;
 
-use super::{SnapshotInfo, SnapshotMeta, catalog::spaces, index::IndexReader, layout, open, verify, write};
+use super::{
+    SnapshotInfo, SnapshotMeta,
+    catalog::CatalogWriter,
+    index::{IndexReader, IndexedPages},
+    layout, open, verify, write,
+};
 use crate::{
     Error, Result, StoreId,
     log::{LogPosition, OnceKey, snapshot_name},
-    state::{Ended, Ending, Run, RunBegun, RunRecord, Space, State},
+    state::{DEFAULT_SPACE, Ended, Ending, Run, RunBegun, RunRecord, Space, State},
     storage::{MemFile, MemStorage, Storage, StorageFile},
     tree::{Direction, EntryRef, KeyRange, NoPages, PageRef, PageSource, Tree},
     value::Value,
@@ -101,8 +107,7 @@ fn run(number: u32, tree: Tree) -> Run {
 
 fn add_run(state: &mut State, run: Run) {
     let number = state.next_number;
-    state.numbers.insert_mut(run.record.id(), number);
-    state.runs.insert_mut(number, run);
+    state.runs.insert(number, run);
     state.next_number += 1;
 }
 
@@ -157,13 +162,18 @@ fn entries(tree: &Tree, pages: &dyn PageSource) -> Entries {
     try_entries(tree, pages).unwrap()
 }
 
+/// All spaces, in the order of the catalog.
+fn spaces(state: &State) -> impl Iterator<Item = &Space> {
+    core::iter::once(DEFAULT_SPACE).chain(state.run_numbers()).map(|number| state.space(number).unwrap())
+}
+
 /// Compares all that a snapshot holds.
 fn assert_same(left: &State, left_pages: &dyn PageSource, right: &State, right_pages: &dyn PageSource) {
     assert_eq!((left.seq, left.time_micros, left.next_number), (right.seq, right.time_micros, right.next_number));
     assert!(left.run_numbers().eq(right.run_numbers()));
-    for ((number, a), b) in left.runs.iter().zip(right.runs.values()) {
+    for ((number, a), (_, b)) in left.runs.iter().zip(right.runs.iter()) {
         assert_eq!(a.record, b.record);
-        assert_eq!(right.number(a.record.id()), Ok(*number));
+        assert_eq!(right.number(a.record.id()), Ok(number));
     }
     for (a, b) in spaces(left).zip(spaces(right)) {
         assert_eq!((a.last_position, a.last_seq, a.commits), (b.last_position, b.last_seq, b.commits));
