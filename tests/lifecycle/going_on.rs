@@ -40,6 +40,34 @@ fn a_store_that_is_opened_for_one_commit_two_thousand_times_stays_a_handful_of_f
     assert_eq!(db.replay_default().unwrap().transactions(), 2000);
 }
 
+/// Each opening begins with the slot of the newest anchor. One that wrote a snapshot and no other anchor left the older anchor as it had
+/// been, and with it the snapshot that this named and all that came since: a `foldb snapshot` each night filled the disk.
+#[test]
+fn a_store_that_is_opened_for_one_snapshot_again_and_again_keeps_two() {
+    for (commits, closes) in [(false, false), (false, true), (true, false), (true, true)] {
+        let storage = MemStorage::new();
+        for number in 0..40_u64 {
+            let db = Db::open(storage.clone(), Arc::new(SeededHost::new(number)), Options::new()).unwrap();
+            if commits || number == 0 {
+                db.kv().put("key", number).unwrap();
+            }
+            db.snapshot().unwrap();
+            if closes {
+                db.close().unwrap();
+            }
+        }
+        let snapshots = storage.files().into_keys().filter(|name| name.starts_with("snap-")).count();
+        assert!(snapshots <= 3, "{snapshots} snapshots, with commits: {commits}, closed: {closes}");
+        // Whichever anchor is lost, the snapshot that the other one names is there.
+        for lost in ["anchor-a", "anchor-b"] {
+            let files = storage.files().into_iter().filter(|(name, _)| name != lost);
+            let db = open(MemStorage::from_files(files), STRICT, 1 << 20, 99).unwrap();
+            assert_eq!(db.kv().get::<u64>("key").unwrap(), Some(if commits { 39 } else { 0 }));
+            assert_eq!(db.recovery_report().rejected_snapshots.len(), 0);
+        }
+    }
+}
+
 #[test]
 fn a_run_of_an_opening_that_went_on_in_a_segment_is_orphaned_by_the_next_one() {
     for snapshot in [false, true] {

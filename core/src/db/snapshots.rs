@@ -201,6 +201,7 @@ impl<S: Storage> Shared<S> {
             self.discard_snapshot(&name);
             return Err(error);
         }
+        let before = core.anchor.and_then(|anchor| anchor.newest_snapshot);
         let named = self.name_snapshot(&mut core, generation, log);
         if named.is_err() {
             // It is whole, and perhaps an anchor that names it has reached the disk after all: it goes when the next anchor
@@ -210,8 +211,12 @@ impl<S: Storage> Shared<S> {
         named?;
         self.remove_log_before(&core);
         (core.log_bytes_at_snapshot, core.snapshot_seq) = (log_bytes, meta.seq);
+        let let_go = self.let_go_of_snapshots_before(&mut core, before);
         drop(core);
-        self.remove_old_snapshots();
+        // Where the older anchor could not be written, it may still be on the medium with the snapshot that it names.
+        if let_go.is_ok() {
+            self.remove_old_snapshots();
+        }
         Ok(info)
     }
 
@@ -226,6 +231,19 @@ impl<S: Storage> Shared<S> {
                 anchor.oldest_segment = log.map_or(anchor.oldest_segment, |log| log.segment);
             }
         })
+    }
+
+    /// Writes the other anchor too where that names a snapshot older than `before`, the newest one until now: which it does where each
+    /// process writes one snapshot and no more, because each begins with the slot of the newest anchor. Every snapshot since
+    /// would have to stay for it, for ever.
+    fn let_go_of_snapshots_before(&self, core: &mut Core, before: Option<u64>) -> Result<()> {
+        let other = core.anchors.get(core.anchor_slot.index()).copied().flatten();
+        let is_older = other.is_some_and(|other| other.newest_snapshot.is_some() && other.newest_snapshot < before);
+        if is_older && !planted::active(Planted::SnapshotWithoutAnchor) {
+            self.write_anchor(core, |_| {})
+        } else {
+            Ok(())
+        }
     }
 
     /// Removes all but the two newest snapshots, oldest first, but for those that the present state or a checkpoint reads, and
