@@ -80,11 +80,12 @@ pub fn open(path: impl AsRef<Path>) -> Result<Store> {
 /// ```
 pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Store> {
     let storage = FsStorage::open(path, options.creates())?;
-    let interval = match options.commit_durability() {
+    let durability = options.commit_durability();
+    let interval = match durability.interval() {
         // A little early, so that the thread syncs and not a commit that finds the interval over.
-        Durability::Buffered { interval, .. } => Some(interval / 4 * 3),
-        Durability::InMemory => None,
-        _ => Some(IDLE_INTERVAL),
+        Some(interval) => Some(interval / 4 * 3),
+        None if durability == Durability::InMemory => None,
+        None => Some(IDLE_INTERVAL),
     };
     let db = Db::open(storage, Arc::new(OsHost), options)?;
     let Some(interval) = interval else { return Ok(db) };
