@@ -71,8 +71,8 @@ pub fn open(path: impl AsRef<Path>) -> Result<Store> {
 /// ```
 /// use foldb::{Durability, Options};
 /// # let path = std::env::temp_dir().join(format!("foldb-doc-options-{}", std::process::id()));
-/// let db = foldb::open_with(&path, Options::new().durability(Durability::buffered()))?;
-/// db.kv().put("key", "value")?; // returns before it is on stable media
+/// let db = foldb::open_with(&path, Options::new().durability(Durability::relaxed()))?;
+/// db.kv().put("key", "value")?; // with the operating system when it returns, and not on stable media yet
 /// db.sync()?; // now it is
 /// # drop(db);
 /// # std::fs::remove_dir_all(path).unwrap();
