@@ -325,7 +325,8 @@ fn relaxed_threads(criterion: &mut Criterion, shared: &Shared) {
                 });
             });
         }
-        let file = Mutex::new((File::create(fresh_directory("floor-written").join("log")).expect("a file"), Vec::new()));
+        let file =
+            Mutex::new((File::create(fresh_directory("floor-written").join("log")).expect("a file"), Vec::new()));
         group.bench_function("floor/write", |bencher| {
             bencher.iter_custom(|iterations| {
                 let put = |key: &[u8], value: &[u8]| {

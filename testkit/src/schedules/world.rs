@@ -155,7 +155,10 @@ impl World {
     pub(super) fn judge(&self) {
         for (operations, seq) in highest(&self.handed_over) {
             let found = self.recover(&self.disk.crash_point(operations).everything_survives());
-            assert!(found >= seq, "commit {seq} was with the system, and a death of the process would have left {found}");
+            assert!(
+                found >= seq,
+                "commit {seq} was with the system, and a death of the process would have left {found}"
+            );
         }
         for (operations, seq) in highest(&self.promises) {
             let found = self.recover(&self.disk.crash_point(operations).nothing_survives());

@@ -644,7 +644,8 @@ impl<'db> Life<'_, 'db> {
         }
         if receipt.durable {
             self.sim.history.promise(receipt.seq);
-        } else if durability == Durability::Strict && is_committed && self.sim.config.durability != Durability::InMemory {
+        } else if durability == Durability::Strict && is_committed && self.sim.config.durability != Durability::InMemory
+        {
             return Err(format!("a strict commit returns, and is not durable: {receipt:?}"));
         }
         Ok(())
