@@ -142,12 +142,15 @@ impl Piece {
     }
 }
 
+/// A piece, as the order of pieces is: by its commit and its stream.
+type Rank = (u64, Vec<u8>);
+
 /// The streams of a space, each at the next piece of it, in the order of the pieces.
 struct Merge<'a> {
     reads: &'a dyn Reads,
     space: SpaceNumber,
     direction: Direction,
-    next: BTreeMap<(u64, Vec<u8>), (StreamState, Piece)>,
+    next: BTreeMap<Rank, (StreamState, Piece)>,
 }
 
 impl<'a> Merge<'a> {
@@ -170,7 +173,7 @@ impl<'a> Merge<'a> {
         Ok(merge)
     }
 
-    fn pop(&mut self) -> Option<((u64, Vec<u8>), (StreamState, Piece))> {
+    fn pop(&mut self) -> Option<(Rank, (StreamState, Piece))> {
         match self.direction {
             Direction::Forward => self.next.pop_first(),
             Direction::Backward => self.next.pop_last(),
