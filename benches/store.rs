@@ -20,6 +20,7 @@ use std::{
     ops::{Bound, ControlFlow},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
@@ -260,6 +261,7 @@ fn puts(criterion: &mut Criterion) {
     let modes = [
         ("put_in_memory", Durability::InMemory),
         ("put_buffered", Durability::buffered()),
+        ("put_relaxed", Durability::relaxed()),
         ("put_strict", Durability::Strict),
     ];
     for (name, durability) in modes {
@@ -281,6 +283,8 @@ fn puts(criterion: &mut Criterion) {
         group.finish();
     }
 
+    relaxed_threads(criterion, &shared);
+
     let mut group = slow(criterion, "put_strict_16_threads");
     group.throughput(Throughput::Elements(length(THREADS)));
     let growing = Growing::new("put_strict_16_threads", Durability::Strict);
@@ -296,6 +300,47 @@ fn puts(criterion: &mut Criterion) {
         });
     });
     group.finish();
+}
+
+/// Relaxed commits of several threads at once, beside as many that write to one file, one after the other.
+fn relaxed_threads(criterion: &mut Criterion, shared: &Shared) {
+    for threads in [2, 8] {
+        let name = format!("put_relaxed_{threads}_threads");
+        let mut group = criterion.benchmark_group(&name);
+        group.throughput(Throughput::Elements(length(threads)));
+        let timed_by_all = |keys: &[Keys], put: &(dyn Fn(&[u8], &[u8]) + Sync)| {
+            let values = &shared.values;
+            let put_all = |keys: &Keys| keys.iter().for_each(|key| put(key, values.of(key)));
+            timed(|| thread::scope(|scope| keys.iter().for_each(|keys| drop(scope.spawn(|| put_all(keys))))))
+        };
+        let keys_of_all = |iterations| (0..threads).map(|_| shared.new_keys(index(iterations))).collect::<Vec<Keys>>();
+        for (name, durability) in [("foldb", Durability::relaxed()), ("foldb buffered", Durability::buffered())] {
+            let growing = Growing::new("put_relaxed_threads", durability);
+            group.bench_function(name, |bencher| {
+                bencher.iter_custom(|iterations| {
+                    let keys = keys_of_all(iterations);
+                    growing.with_room_for(threads * index(iterations), |store| {
+                        timed_by_all(&keys, &|key, value| store.kv().put(key, value).expect("a put"))
+                    })
+                });
+            });
+        }
+        let file =
+            Mutex::new((File::create(fresh_directory("floor-written").join("log")).expect("a file"), Vec::new()));
+        group.bench_function("floor/write", |bencher| {
+            bencher.iter_custom(|iterations| {
+                let put = |key: &[u8], value: &[u8]| {
+                    let mut file = file.lock().expect("no thread panics");
+                    let (file, record) = &mut *file;
+                    record.clear();
+                    encode(key, value, record);
+                    file.write_all(record).expect("a write");
+                };
+                timed_by_all(&keys_of_all(iterations), &put)
+            });
+        });
+        group.finish();
+    }
 }
 
 fn floor_map_put(group: &mut BenchmarkGroup<'_, WallTime>, shared: &Shared) {

@@ -12,7 +12,7 @@ const ROUNDS: i64 = 250;
 
 fn main() -> Result<()> {
     let directory = std::env::temp_dir().join(format!("foldb-counters-{}", std::process::id()));
-    let db = foldb::open_with(&directory, Options::new().durability(Durability::buffered()))?;
+    let db = foldb::open_with(&directory, Options::new().durability(Durability::relaxed()))?;
     db.kv().put_many([("account/a", 10_000_i64), ("account/b", 0)])?;
 
     thread::scope(|scope| {
@@ -38,7 +38,7 @@ fn main() -> Result<()> {
     }
     assert_eq!(db.kv().get::<i64>("paid")?, Some(25));
 
-    db.sync()?; // Buffered until here: from now on a power failure costs nothing.
+    db.sync()?; // Relaxed until here: from now on a power failure costs nothing.
     db.close()?;
     std::fs::remove_dir_all(&directory).unwrap_or_default();
     Ok(())

@@ -71,8 +71,8 @@ pub fn open(path: impl AsRef<Path>) -> Result<Store> {
 /// ```
 /// use foldb::{Durability, Options};
 /// # let path = std::env::temp_dir().join(format!("foldb-doc-options-{}", std::process::id()));
-/// let db = foldb::open_with(&path, Options::new().durability(Durability::buffered()))?;
-/// db.kv().put("key", "value")?; // returns before it is on stable media
+/// let db = foldb::open_with(&path, Options::new().durability(Durability::relaxed()))?;
+/// db.kv().put("key", "value")?; // with the operating system when it returns, and not on stable media yet
 /// db.sync()?; // now it is
 /// # drop(db);
 /// # std::fs::remove_dir_all(path).unwrap();
@@ -80,11 +80,12 @@ pub fn open(path: impl AsRef<Path>) -> Result<Store> {
 /// ```
 pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Store> {
     let storage = FsStorage::open(path, options.creates())?;
-    let interval = match options.commit_durability() {
+    let durability = options.commit_durability();
+    let interval = match durability.interval() {
         // A little early, so that the thread syncs and not a commit that finds the interval over.
-        Durability::Buffered { interval, .. } => Some(interval / 4 * 3),
-        Durability::InMemory => None,
-        _ => Some(IDLE_INTERVAL),
+        Some(interval) => Some(interval / 4 * 3),
+        None if durability == Durability::InMemory => None,
+        None => Some(IDLE_INTERVAL),
     };
     let db = Db::open(storage, Arc::new(OsHost), options)?;
     let Some(interval) = interval else { return Ok(db) };

@@ -15,6 +15,7 @@ fn durability(input: &mut Input<'_>) -> Result<Durability> {
             Ok(Durability::Buffered { interval, bytes })
         }
         2 => Ok(Durability::InMemory),
+        3 => Ok(Durability::Relaxed { interval: Duration::from_millis(input.number()?) }),
         _ => Err(malformed("an unknown durability")),
     }
 }

@@ -78,7 +78,7 @@ export class LocalCaller implements Caller {
     this.#memory.flush();
   };
 
-  /** Some commits are buffered from now on. Only then it matters by what the thread ends: a listener is in the way of a signal. */
+  /** Some commits return before they are on the medium from now on. Only then it matters by what the thread ends: a listener is in the way of a signal. */
   buffers(): void {
     this.#killed ??= this.#surroundings.ending?.atSignal(this.#flush);
   }

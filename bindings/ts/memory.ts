@@ -155,7 +155,7 @@ export function tickMillis(options: OpenOptions): number {
   const { durability: wanted = "strict" } = options;
   if (wanted === "inMemory") return 0;
   if (wanted === "strict") return 1000;
-  const interval = wanted === "buffered" ? 100 : (wanted.intervalMs ?? 100);
+  const interval = typeof wanted === "object" ? (wanted.intervalMs ?? 100) : 100;
   // A little early, so that a commit rarely finds the interval over. What is longer than a timer can wait would be no wait at all.
   return Math.min(Math.max(1, Math.floor(interval * 0.75)), TIMER_MAX_MILLIS);
 }

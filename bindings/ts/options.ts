@@ -3,7 +3,7 @@
 import type { OpenOptions } from "./api.js";
 import { invalid } from "./errors.js";
 import { checkOptions, checkRetries, checkWatching, choice, WORK_OPTIONS } from "./given.js";
-import { durability } from "./surface/transact.js";
+import { durability, unsynced } from "./surface/transact.js";
 import { describe } from "./wire/cbor.js";
 import { Writer } from "./wire/writer.js";
 
@@ -37,9 +37,8 @@ export function checkSame(name: string, open: OpenOptions, wanted: OpenOptions):
 
 /** Options as they are where nothing is said, and each in one form. */
 function settled({ durability = "strict", recovery = "default", checkSnapshots = false, segmentBytes = 64 << 20, snapshotLogBytes = 256 << 20, snapshotOnClose = true }: OpenOptions) {
-  const relaxed = durability === "buffered" ? {} : durability;
-  const interval = typeof relaxed === "object" ? { intervalMs: 100, bytes: 1 << 20, ...relaxed } : relaxed;
-  return { durability: interval, recovery, checkSnapshots, segmentBytes, snapshotLogBytes, snapshotOnClose };
+  const whole = durability === "strict" || durability === "inMemory" ? durability : unsynced(durability);
+  return { durability: whole, recovery, checkSnapshots, segmentBytes, snapshotLogBytes, snapshotOnClose };
 }
 
 export function encodeOptions(options: OpenOptions): Uint8Array {

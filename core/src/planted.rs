@@ -48,6 +48,8 @@ defects! {
     single_threaded {
         /// A commit is reported durable without a sync.
         CommitWithoutSync,
+        /// A relaxed commit returns before the system has its bytes.
+        RelaxedStaysBuffered,
         /// A new segment's header is not synced before an anchor names it (rule F-26).
         HeaderWithoutSync,
         /// Anchors are not synced.
@@ -229,6 +231,8 @@ defects! {
         LoadedSnapshotRemoved,
         /// A close does not wait for the sync that is under way.
         CloseDoesNotWait,
+        /// A relaxed commit is written while bytes that come before it are on their way.
+        WrittenBeforeThoseBefore,
         /// The log goes on in a new segment while somebody writes to the old one.
         RotationDoesNotWait,
     }

@@ -24,6 +24,7 @@ pub(crate) const BUFFER_BYTES: usize = 4096;
 pub(crate) enum Mode {
     Strict,
     Buffered,
+    Relaxed,
     /// A buffered store in which some transactions are strict.
     Mixed,
     InMemory,
@@ -40,12 +41,13 @@ pub(crate) enum Work {
 }
 
 impl Mode {
-    const ALL: [Mode; 4] = [Mode::Strict, Mode::Buffered, Mode::Mixed, Mode::InMemory];
+    const ALL: [Mode; 5] = [Mode::Strict, Mode::Buffered, Mode::Relaxed, Mode::Mixed, Mode::InMemory];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Mode::Strict => "strict",
             Mode::Buffered => "buffered",
+            Mode::Relaxed => "relaxed",
             Mode::Mixed => "mixed",
             Mode::InMemory => "in memory",
         }
@@ -55,6 +57,7 @@ impl Mode {
         let durability = match self {
             Mode::Strict => Durability::Strict,
             Mode::InMemory => Durability::InMemory,
+            Mode::Relaxed => Durability::Relaxed { interval: Duration::from_millis(7) },
             _ => Durability::Buffered { interval: Duration::from_millis(7), bytes: BUFFER_BYTES },
         };
         // Small segments and frequent snapshots, so that death comes in the middle of those as well.
@@ -158,9 +161,13 @@ pub(crate) fn main() {
 /// A run that this process works on, so that it is orphaned by its death.
 fn begin_run(db: &Store, mode: Mode) {
     db.runs().begin(RunOptions::named("child")).unwrap();
-    if mode == Mode::Strict {
-        let seq = db.durable_seq();
-        say_commit(seq, seq);
+    match mode {
+        Mode::Strict => {
+            let seq = db.durable_seq();
+            say_commit(seq, seq);
+        }
+        Mode::Relaxed => say_commit(0, db.view().seq()),
+        _ => {}
     }
 }
 

@@ -60,7 +60,7 @@ test("two openings in one page share the store, and closing one keeps it for the
     const closed = await a.kv.get("a").catch(({ kind }) => kind);
     await b.kv.put("a", 2);
     const still = await b.kv.get("a");
-    const other = await foldb.open("shared", { durability: "buffered" }).catch(({ kind, code, message }) => `${kind} ${code} ${/durability "strict", not {"intervalMs":100/.test(message)}`);
+    const other = await foldb.open("shared", { durability: "buffered" }).catch(({ kind, code, message }) => `${kind} ${code} ${/durability "strict", not {"mode":"buffered","intervalMs":100/.test(message)}`);
     // What is the same, each call's own, or left out, is no other.
     for (const same of [{ durability: "strict", segmentBytes: 64 << 20 }, { persist: false, retries: 3, lockTimeoutMs: 5, create: false }]) await (await foldb.open("shared", same)).close();
     await b.close();

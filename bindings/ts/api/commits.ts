@@ -11,12 +11,20 @@ export interface Receipt {
 }
 
 /**
- * When a commit returns: `"strict"` on stable media, `"buffered"` at once, `"inMemory"` at once and nothing is logged.
+ * When a commit returns: `"strict"` on stable media, `"relaxed"` with the operating system, `"buffered"` at once, `"inMemory"` at once
+ * and nothing is logged. The words `strict` and `relaxed` are those of IndexedDB.
  *
- * What is buffered is on its way to stable media 100 ms later, or `intervalMs` as given: a timer sees to it, and every commit looks
- * at the interval too, so that it holds in a loop that leaves no timer a turn. `bytes` is how much is handed to the system at
- * once (1 MiB), which a crash of the process alone does not lose. At the end of a page, or of a process of Node, Deno or Bun,
- * what is buffered is synced; `kill -9`, `process.abort()`, a worker that is terminated and a power failure lose what came after
- * the last sync.
+ * A `relaxed` commit that has returned outlives whatever ends the process: a tab that is killed or crashes, `kill -9`,
+ * `process.abort()`, a worker that is terminated. Only a power failure takes what came after the last sync. What is `buffered`
+ * lies in this process until `bytes` of it have come together (1 MiB), and such an end takes it. Both are on their way to stable media
+ * 100 ms later, or `intervalMs` as given: a timer sees to it, and every commit looks at the interval too, so that it holds in
+ * a loop that leaves no timer a turn. At the end of a page, or of a process of Node, Deno or Bun, both are synced. An object without a
+ * `mode` is `buffered`.
  */
-export type Durability = "strict" | "buffered" | "inMemory" | { intervalMs?: number; bytes?: number };
+export type Durability =
+  | "strict"
+  | "relaxed"
+  | "buffered"
+  | "inMemory"
+  | { mode: "relaxed"; intervalMs?: number }
+  | { mode?: "buffered"; intervalMs?: number; bytes?: number };

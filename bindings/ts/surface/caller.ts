@@ -25,7 +25,7 @@ export interface Caller {
   call<T>(place: Place, operation: Operation, write: Write | undefined, read: Read<T>): Now<T>;
   /** Answers what is not asked because it is wrong. Of its transaction nothing may be committed. */
   refuse(place: Place, error: FoldbError): Now<never>;
-  /** Commits may be buffered from now on. */
+  /** Commits may return before they are on the medium from now on. */
   buffers?(): void;
   /** A number for a handle that is not in use. */
   handle(): number;

@@ -23,14 +23,20 @@ const OPTIONS = ["durability", "idempotencyKey", "fingerprint", "retries"];
 export function durability(out: Writer, durability: api.Durability): void {
   if (durability === "strict") return out.u8(0);
   if (durability === "inMemory") return out.u8(2);
-  if (durability !== "buffered" && typeof durability !== "object") {
-    throw invalid("Argument", `${describe(durability)} is not a durability`);
-  }
-  if (durability !== "buffered") checkOptions("a durability", durability, ["intervalMs", "bytes"]);
-  const { intervalMs = 100, bytes = 1 << 20 } = durability === "buffered" ? {} : durability;
-  out.u8(1);
+  const { mode, intervalMs, bytes } = unsynced(durability);
+  out.u8(mode === "relaxed" ? 3 : 1);
   out.number(intervalMs);
-  out.number(bytes);
+  if (mode === "buffered") out.number(bytes);
+}
+
+/** A durability that does not wait for the medium, with all that is left out. */
+export function unsynced(durability: Exclude<api.Durability, "strict" | "inMemory">): { mode: "relaxed" | "buffered"; intervalMs: number; bytes: number } {
+  const given = typeof durability === "object" && durability !== null ? durability : { mode: durability };
+  const { mode = "buffered", intervalMs = 100 } = given;
+  if (mode !== "relaxed" && mode !== "buffered") throw invalid("Argument", `${describe(mode)} is not a durability`);
+  checkOptions("a durability", given, mode === "relaxed" ? ["mode", "intervalMs"] : ["mode", "intervalMs", "bytes"]);
+  const { bytes = 1 << 20 } = given as { bytes?: number };
+  return { mode, intervalMs, bytes };
 }
 
 export function receipt(answer: Reader): api.Receipt {

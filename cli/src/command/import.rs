@@ -50,14 +50,16 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "RUN")]
     resume: Option<String>,
     /// When a batch counts as written
-    #[arg(long, value_enum, default_value_t = DurabilityArg::Buffered)]
+    #[arg(long, value_enum, default_value_t = DurabilityArg::Relaxed)]
     durability: DurabilityArg,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum DurabilityArg {
-    /// In the log; everything is on stable media when the import ends
+    /// In the memory of this process; everything is on stable media when the import ends
     Buffered,
+    /// With the operating system; everything is on stable media when the import ends
+    Relaxed,
     /// On stable media, batch by batch
     Strict,
 }
@@ -355,6 +357,7 @@ impl DurabilityArg {
     fn durability(self) -> Durability {
         match self {
             DurabilityArg::Buffered => Durability::buffered(),
+            DurabilityArg::Relaxed => Durability::relaxed(),
             DurabilityArg::Strict => Durability::Strict,
         }
     }

@@ -29,9 +29,9 @@ pub(crate) fn run(args: &StateArgs, context: &mut Context) -> Result<()> {
     let store = context.store.open_existing()?;
     let space = store::space(&store, args.space.run.as_deref())?;
     if let Some(key) = &args.key {
-        let cell = on_space!(&space, state, |cells| cells.get::<Value>(key))?;
-        let cell = cell.ok_or_else(|| Failure::absent(format!("there is no cell {key:?}")))?;
-        let entry = CellEntry { key: key.clone().into_bytes(), cell };
+        let cell = on_space!(&space, state, |cells| cells.get_versioned::<Value>(key))?;
+        let found = cell.ok_or_else(|| Failure::absent(format!("there is no cell {key:?}")))?;
+        let entry = CellEntry { key: key.clone().into_bytes(), cell: found.value, version: found.version };
         return context.output.answer(&record(&entry), value::to_text(&entry.cell.value));
     }
     let cells = on_space!(&space, state, |cells| cells.list(&ScanOptions::all()))?;

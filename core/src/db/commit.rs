@@ -4,7 +4,8 @@
 //! write, one sync, publishes, wakes the rest) or waits for one.
 //!
 //! Invariants:
-//! - Between the lock's release and the end of a flush exactly one thread writes; everyone else waits or goes on.
+//! - Between the lock's release and the end of a flush exactly one thread writes and syncs; everyone else waits or goes on. A
+//!   relaxed commit writes under the lock (see `hand_over`), also while that thread syncs, and never while it writes.
 //! - A failed write or sync poisons the engine before anybody is woken, so nobody takes a failure for a success.
 
 use alloc::{string::ToString, sync::Arc, vec::Vec};
@@ -52,14 +53,12 @@ const DEFERRED_WRITES_MIN: usize = 64;
 /// only witnesses in the segment that it is in.
 const BUSY_TICKS_MAX: u32 = 16;
 
-/// How much more than `bytes` may be buffered before a committer has to hand it over itself.
-const BACKPRESSURE: usize = 8;
-
 impl<S: Storage> Shared<S> {
     /// Commits, and waits for stable media where the durability asks for it.
     pub(crate) fn commit(&self, request: Request<'_, '_>) -> Result<(Receipt, Vec<Appended>)> {
         self.check_process()?;
         let strict = request.durability == Durability::Strict && !self.is_in_memory();
+        let relaxed = matches!(request.durability, Durability::Relaxed { .. }) && !self.is_in_memory();
         let now = self.host.now_micros();
         let deferred = strict && request.writes.len() >= DEFERRED_WRITES_MIN;
         let mut attempts = request.attempts;
@@ -75,6 +74,10 @@ impl<S: Storage> Shared<S> {
             }
             if core.exclusive || (deferred && core.flushing) {
                 core = self.wait(core);
+                continue;
+            }
+            if relaxed && core.engine.is_writing() && !planted::active(Planted::WrittenBeforeThoseBefore) {
+                core = self.wait_for_write(core);
                 continue;
             }
             self.before_commit(&core, strict && !deferred && !planted::active(Planted::ShownBeforeDurable));
@@ -113,6 +116,7 @@ impl<S: Storage> Shared<S> {
         } else {
             // It is applied and buffered already: what fails now leaves it open whether it survives.
             let unknown = |error: Error| Error::OutcomeUnknown { seq, cause: error.to_string() };
+            let core = if relaxed { self.hand_over(core).map_err(unknown)? } else { core };
             let core = self.sync_if_due(core, now, request.durability).map_err(unknown)?;
             self.hand_over_if_much(core).map_err(unknown)?
         };
@@ -157,7 +161,10 @@ impl<S: Storage> Shared<S> {
         drop(core);
 
         let written = match &batch {
-            Some(batch) => self.write_batch(batch.segment, Some(batch), !planted::active(Planted::ManyWithoutSync)),
+            Some(batch) => self.write_batch(batch).and_then(|()| match planted::active(Planted::ManyWithoutSync) {
+                false => self.sync_segment(batch.segment),
+                true => Ok(()),
+            }),
             None => Err(super::closed()),
         };
 
@@ -198,53 +205,6 @@ impl<S: Storage> Shared<S> {
         Receipt { seq, durable, deduplicated }
     }
 
-    /// After a buffered commit at `now`: syncs where the oldest of them has waited for as long as its durability allows. A
-    /// timer comes earlier where it gets to run; an event loop that is kept busy, or a thread that is starved, would let
-    /// commits wait for ever.
-    fn sync_if_due<'a>(
-        &'a self,
-        mut core: MutexGuard<'a, Core>,
-        now: u64,
-        durability: Durability,
-    ) -> Result<MutexGuard<'a, Core>> {
-        let Durability::Buffered { interval, .. } = durability else { return Ok(core) };
-        if self.is_in_memory() || !core.engine.is_dirty() {
-            return Ok(core);
-        }
-        let own = now.saturating_add(u64::try_from(interval.as_micros()).unwrap_or(u64::MAX));
-        match core.sync_due {
-            Some(due) if due <= now && !core.flushing => self.flush(core, true),
-            // The earlier one: also where the clock was set back meanwhile.
-            due => {
-                core.sync_due = Some(due.map_or(own, |due| due.min(own)));
-                Ok(core)
-            }
-        }
-    }
-
-    /// Buffered mode: hands the buffer to the system when enough has come together. The timer does it earlier.
-    fn hand_over_if_much<'a>(&'a self, core: MutexGuard<'a, Core>) -> Result<MutexGuard<'a, Core>> {
-        let limit = match self.options.durability {
-            Durability::Buffered { bytes, .. } => bytes,
-            // A single commit asked for less than the store's mode; the next strict one or the timer takes it along.
-            _ => return Ok(core),
-        };
-        let pending = core.engine.pending_bytes();
-        if pending < limit || (core.flushing && pending < limit.saturating_mul(BACKPRESSURE)) {
-            return Ok(core);
-        }
-        let mut core = core;
-        while core.flushing {
-            core = self.wait(core);
-        }
-        // Whoever flushed may have failed: then this commit stays in the buffer for ever.
-        core.engine.check_usable()?;
-        if core.engine.pending_bytes() < limit {
-            return Ok(core);
-        }
-        self.flush(core, false)
-    }
-
     /// Waits until a seq is on stable media, leading the flush where nobody else does.
     pub(crate) fn wait_durable_locked<'a>(
         &'a self,
@@ -278,12 +238,18 @@ impl<S: Storage> Shared<S> {
         if sync {
             core.sync_due = None;
         }
-        let batch = core.engine.take_pending();
+        let mut batch = core.engine.take_pending();
         let (seq, end) = (core.engine.logged_seq(), core.engine.handed_out());
         let state = (core.engine.strict_seq() > core.engine.durable_seq()).then(|| core.engine.working_state().clone());
         drop(core);
 
-        let result = self.write_batch(segment, batch.as_ref(), sync);
+        let mut result = batch.as_ref().map_or(Ok(()), |batch| self.write_batch(batch));
+        if sync && result.is_ok() {
+            if let Some(batch) = batch.take() {
+                self.written_before_sync(batch);
+            }
+            result = self.sync_segment(segment);
+        }
 
         let mut core = self.lock();
         let seq = if planted::active(Planted::SyncCoversTooMuch) { core.engine.logged_seq() } else { seq };
@@ -316,26 +282,35 @@ impl<S: Storage> Shared<S> {
         self.flush(core, true).map_err(|error| Error::OutcomeUnknown { seq, cause: error.to_string() })
     }
 
-    fn write_batch(&self, segment: u64, batch: Option<&Batch>, sync: bool) -> Result<()> {
+    /// Gives the storage a batch. The lock is not held.
+    fn write_batch(&self, batch: &Batch) -> Result<()> {
+        self.write_log(batch.segment, batch.offset, &batch.bytes)
+    }
+
+    /// Gives the storage bytes of the log.
+    pub(super) fn write_log(&self, segment: u64, offset: u64, bytes: &[u8]) -> Result<()> {
         let file = self.files.segment(&self.storage, segment)?;
-        if let Some(batch) = batch {
-            let written = file.write_at(batch.offset, &batch.bytes);
-            if !planted::active(Planted::FailedWriteIgnored) {
-                written?;
-            }
-            self.files.handed_over.advance(batch.segment, batch.offset + batch.bytes.len() as u64);
+        let written = file.write_at(offset, bytes);
+        if !planted::active(Planted::FailedWriteIgnored) {
+            written?;
         }
-        if sync && !planted::active(Planted::CommitWithoutSync) {
-            let before = self.host.now_micros();
-            let synced = file.sync();
-            match planted::active(Planted::SyncTriedAgain) {
-                true => synced.or_else(|_| file.sync())?,
-                false => synced?,
-            }
-            self.metrics.synced(self.host.now_micros().saturating_sub(before));
-            self.check_place_now_and_then()?;
-        }
+        self.files.handed_over.advance(segment, offset + bytes.len() as u64);
         Ok(())
+    }
+
+    fn sync_segment(&self, segment: u64) -> Result<()> {
+        if planted::active(Planted::CommitWithoutSync) {
+            return Ok(());
+        }
+        let file = self.files.segment(&self.storage, segment)?;
+        let before = self.host.now_micros();
+        let synced = file.sync();
+        match planted::active(Planted::SyncTriedAgain) {
+            true => synced.or_else(|_| file.sync())?,
+            false => synced?,
+        }
+        self.metrics.synced(self.host.now_micros().saturating_sub(before));
+        self.check_place_now_and_then()
     }
 
     /// A barrier: everything committed so far is on stable media when it returns.

@@ -8,6 +8,7 @@ mod attempts;
 mod checkpoint;
 mod commit;
 mod detached;
+mod hand_over;
 mod handed_over;
 mod lives;
 mod metrics;
@@ -151,7 +152,7 @@ impl<S: Storage> Ticker<S> {
 }
 
 impl<S: Storage> Db<S> {
-    /// A handle for a timer. Buffered mode needs one for the last commits before a pause, that ticks a little more often
+    /// A handle for a timer. The buffered and the relaxed mode need one for the last commits before a pause, that ticks a little more often
     /// than its interval: then commits, which look at the interval too, rarely find a sync due. Strict mode uses it to mark
     /// the log when the store is idle, so that damage to the last commits is noticed.
     pub fn ticker(&self) -> Ticker<S> {

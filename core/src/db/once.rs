@@ -3,7 +3,7 @@
 //! Invariant: the key is looked up before a closure runs. A payment that was made is not found to be impossible because it
 //! was made, a ticket that was given out is not counted again, and whoever asks again gets the answer of the first time.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{string::ToString, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -244,8 +244,14 @@ impl<S: Storage> Shared<S> {
         let core = self.lock();
         let Some(kept) = core.engine.working_state().idempotency.get(once.key).cloned() else { return Ok(None) };
         kept.check_contents(once)?;
-        let strict = options.durability_or(self.options.durability) == Durability::Strict && !self.is_in_memory();
-        let core = if strict { self.wait_durable_locked(core, kept.seq)? } else { core };
+        let core = match options.durability_or(self.options.durability) {
+            _ if self.is_in_memory() => core,
+            Durability::Strict => self.wait_durable_locked(core, kept.seq)?,
+            Durability::Relaxed { .. } => self
+                .hand_over(core)
+                .map_err(|error| Error::OutcomeUnknown { seq: kept.seq, cause: error.to_string() })?,
+            Durability::InMemory | Durability::Buffered { .. } => core,
+        };
         let durable = !self.is_in_memory() && kept.seq <= core.engine.durable_seq();
         let receipt = Receipt { seq: kept.seq, durable, deduplicated: true };
         Ok(Some((kept, receipt)))

@@ -147,6 +147,7 @@ fn assemble<S: Storage>(
     let core = Core {
         engine: Engine::new(state, log, in_memory, options.part_bytes),
         flushing: false,
+        write_awaited: false,
         exclusive: false,
         snapshotting: false,
         sync_due: None,

@@ -8,13 +8,21 @@ use crate::{
     recovery::{Progress, RecoveryMode},
 };
 
+/// How long a commit that nobody waits for stays without a sync, unless the program says otherwise.
+const SYNC_INTERVAL_DEFAULT: Duration = Duration::from_millis(100);
+
 /// When a commit returns, and what a crash may cost.
 ///
-/// | mode | commit returns when | lost by a process crash | lost by power failure |
+/// | mode | commit returns when | lost where the process or the tab is killed | lost by power failure |
 /// |---|---|---|---|
 /// | `InMemory` | applied; nothing is logged | all | all |
-/// | `Buffered` | applied, in the log buffer | what was not handed to the system yet | at most the last interval |
+/// | `Buffered` | applied, in a buffer of the process | what was not handed to the system yet | at most the last interval |
+/// | `Relaxed` | with the operating system | nothing | at most the last interval |
 /// | `Strict` | on stable media (group commit) | nothing | nothing |
+///
+/// `Relaxed` costs one `write(2)` more than `Buffered`, about a microsecond, and is the one to take where a sync for each
+/// commit is too much. `Buffered` is for what can be done again. Where the system dies and not only the process
+/// (a panic of the kernel, a virtual machine that is switched off), that is a power failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
@@ -30,6 +38,13 @@ pub enum Durability {
         /// How many buffered bytes are handed to the system at once.
         bytes: usize,
     },
+    /// A commit is with the operating system when it returns, and nobody sees it before: a process that is killed, aborted or
+    /// out of memory loses nothing. Synced every `interval`. The word is that of the standard for databases in browsers
+    /// (IndexedDB: `relaxed` and `strict`).
+    Relaxed {
+        /// As that of [`Buffered`](Durability::Buffered).
+        interval: Duration,
+    },
     /// A commit returns when it is on stable media. Commits of several threads share one sync.
     Strict,
 }
@@ -37,7 +52,20 @@ pub enum Durability {
 impl Durability {
     /// Buffered with an interval of 100 ms and 1 MiB.
     pub const fn buffered() -> Self {
-        Durability::Buffered { interval: Duration::from_millis(100), bytes: 1 << 20 }
+        Durability::Buffered { interval: SYNC_INTERVAL_DEFAULT, bytes: 1 << 20 }
+    }
+
+    /// Relaxed with an interval of 100 ms.
+    pub const fn relaxed() -> Self {
+        Durability::Relaxed { interval: SYNC_INTERVAL_DEFAULT }
+    }
+
+    /// Longest time until the sync of a commit begins; `None` where a commit waits for its sync, or there is none.
+    pub const fn interval(&self) -> Option<Duration> {
+        match self {
+            Durability::Buffered { interval, .. } | Durability::Relaxed { interval } => Some(*interval),
+            Durability::InMemory | Durability::Strict => None,
+        }
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) engine: Engine,
     /// Whether somebody is writing and syncing outside the lock. There is one such leader at a time.
     pub(crate) flushing: bool,
+    /// Whether somebody waits until the bytes that are on their way have arrived.
+    pub(crate) write_awaited: bool,
     /// Whether a transaction is encoded and not applied: nobody else may commit until it is.
     pub(crate) exclusive: bool,
     /// Whether somebody writes a snapshot.

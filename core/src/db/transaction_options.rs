@@ -22,8 +22,9 @@ impl TransactionOptions {
         Self::default()
     }
 
-    /// This transaction's durability: `Strict` waits for stable media in a `Buffered` store, and `Buffered` does not
-    /// wait in a `Strict` one. `InMemory` cannot be asked for here: the log would have a hole.
+    /// This transaction's durability: `Strict` waits for stable media in a `Relaxed` or `Buffered` store, `Relaxed` waits for
+    /// the operating system and no longer, and `Buffered` for nothing. What was committed before is in the log before it, so
+    /// it is at least as safe from then on. `InMemory` cannot be asked for here: the log would have a hole.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);

@@ -306,6 +306,17 @@ impl Active {
         Some(batch)
     }
 
+    /// Whether a batch is on its way to the storage.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// What is pending is with the storage now, though it was never taken.
+    pub(crate) fn wrote_pending(&mut self) {
+        self.pending_offset = self.end();
+        self.pending.clear();
+    }
+
     /// The batch is with the storage now.
     pub(crate) fn written(&mut self, batch: Batch) {
         self.in_flight = None;

@@ -4,8 +4,9 @@
 //!
 //! - *input*: `Engine::commit` validates, encodes and applies a transaction, or says which [`SpaceNeeded`] it needs
 //!   first; the driver does that and reports `Engine::extended` or `Engine::rotated`, and commits again.
-//! - *output*: `Engine::take_pending` hands out bytes to write, one [`Batch`] at a time.
-//! - *completion*: `Engine::wrote` after the write, `Engine::synced` after the sync; or `Engine::poison` after the
+//! - *output*: `Engine::take_pending` hands out bytes to write, one [`Batch`] at a time; or `Engine::pending` shows them to
+//!   whoever writes them before anything else happens to the engine.
+//! - *completion*: `Engine::wrote` or `Engine::wrote_pending` after the write, `Engine::synced` after the sync; or `Engine::poison` after the
 //!   first failure, from when on nothing is accepted.
 //! - *getters*: the working state (every commit applied), the durable seq, what is buffered.
 //!
@@ -480,6 +481,25 @@ impl Engine {
     pub(crate) fn wrote(&mut self, batch: Batch) {
         if let Some(active) = &mut self.log.active {
             active.written(batch);
+        }
+    }
+
+    /// Whether a batch is on its way to the storage.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.log.active.as_ref().is_some_and(Active::is_writing)
+    }
+
+    /// What is buffered, with its segment and its place there, for whoever writes it now; `None` where nothing is. Nothing may
+    /// be on its way: those bytes come before these.
+    pub(crate) fn pending(&self) -> Option<(u64, u64, &[u8])> {
+        let active = self.log.active.as_ref().filter(|active| self.memory.is_none() && !active.pending.is_empty())?;
+        Some((active.number, active.pending_offset, &active.pending))
+    }
+
+    /// The storage has taken what [`Engine::pending`] gave.
+    pub(crate) fn wrote_pending(&mut self) {
+        if let Some(active) = &mut self.log.active {
+            active.wrote_pending();
         }
     }
 

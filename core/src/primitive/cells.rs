@@ -8,6 +8,7 @@ use alloc::{format, string::String, vec::Vec};
 use super::{
     access::{Access, AccessMut, Item, Reads, Writes},
     entry::{described, exists, lookup, missing, named, unmet},
+    kv::{Version, Versioned},
     scan::{ScanOptions, count, keys, scan},
 };
 use crate::{
@@ -55,6 +56,8 @@ pub struct CellEntry<T = Value> {
     pub key: Vec<u8>,
     /// The cell.
     pub cell: Cell<T>,
+    /// Which commit changed it last.
+    pub version: Version,
 }
 
 impl<A> Cells<A> {
@@ -80,6 +83,27 @@ impl<A: Access> Cells<A> {
     /// ```
     pub fn get<T: Decode>(&self, key: impl AsRef<[u8]>) -> Result<Option<Cell<T>>> {
         self.access.read(|reads| get(reads, self.space, key.as_ref()))
+    }
+
+    /// The cell of a key, and which commit changed it last.
+    ///
+    /// # Errors
+    /// As [`Cells::get`].
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.state().init("job", "waiting")?;
+    /// let found = db.state().get_versioned::<String>("job")?.expect("it was just made");
+    /// assert_eq!((found.value.counter, found.version.seq()), (1, Some(db.view().seq())));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    pub fn get_versioned<T: Decode>(&self, key: impl AsRef<[u8]>) -> Result<Option<Versioned<Cell<T>>>> {
+        let key = key.as_ref();
+        self.access.read(|reads| {
+            lookup(reads, self.space, Family::State, key, |item| {
+                Ok(Versioned { value: decoded(key, item)?, version: Version::of(item) })
+            })
+        })
     }
 
     /// Whether a key has a cell.
@@ -149,7 +173,7 @@ impl<A: Access> Cells<A> {
         let mut cells = Vec::new();
         self.access.read(|reads| {
             scan(reads, self.space, Family::State, options, &mut |key, item| {
-                cells.push(CellEntry { key: key.to_vec(), cell: decoded(key, item)? });
+                cells.push(CellEntry { key: key.to_vec(), cell: decoded(key, item)?, version: Version::of(item) });
                 Ok(true)
             })
         })?;

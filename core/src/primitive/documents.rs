@@ -14,8 +14,8 @@ use serde_json::Value as Json;
 
 use super::{
     access::{Access, AccessMut, Reads, Writes},
-    entry::{EncodedPairs, decoded, encoded, exists, lookup},
-    kv::Version,
+    entry::{EncodedPairs, decoded, encoded, exists, lookup, unmet},
+    kv::{Version, Versioned},
     scan::{ScanOptions, count, keys, scan},
 };
 use crate::{
@@ -70,6 +70,25 @@ impl<A: Access> Documents<A> {
     /// ```
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Json>> {
         self.access.read(|reads| get(reads, self.space, key.as_ref()))
+    }
+
+    /// The document of a key and its version, for [`Documents::cas_version`].
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use serde_json::json;
+    /// db.json().set("order/1", &json!({"count": 2}))?;
+    /// let read = db.json().get_versioned("order/1")?.expect("it was just set");
+    /// db.json().cas_version("order/1", Some(read.version), &json!({"count": 3}))?;
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    pub fn get_versioned(&self, key: impl AsRef<[u8]>) -> Result<Option<Versioned<Json>>> {
+        let key = key.as_ref();
+        self.access.read(|reads| {
+            lookup(reads, self.space, Family::Json, key, |item| {
+                Ok(Versioned { value: decoded(key, &item.bytes()?)?, version: Version::of(item) })
+            })
+        })
     }
 
     /// The document of a key as a type that it describes.
@@ -226,6 +245,34 @@ impl<A: AccessMut> Documents<A> {
     pub fn set_as(&self, key: impl AsRef<[u8]>, document: &impl Serialize) -> Result<()> {
         let (key, body) = (key.as_ref(), encoded(&described(document)?)?);
         self.access.write(|writes| writes.write(self.space, OpCode::JsonPut, key, &body))
+    }
+
+    /// Sets a document if its version is `expected`; with `None`, if there is none. Whatever has changed the document since, also
+    /// only a place in it, has given it another version.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`], naming the version that is there, if not; and as [`Documents::set`].
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// use serde_json::json;
+    /// db.json().cas_version("order/1", None, &json!({"count": 1}))?;
+    /// let read = db.json().get_versioned("order/1")?.expect("it was just set");
+    /// db.json().set_at("order/1", "/count", &json!(5))?;
+    /// assert!(db.json().cas_version("order/1", Some(read.version), &json!({})).is_err(), "somebody was faster");
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    pub fn cas_version(&self, key: impl AsRef<[u8]>, expected: Option<Version>, document: &Json) -> Result<()> {
+        let (key, body) = (key.as_ref(), encoded(document)?);
+        self.access.write(|writes| {
+            let found = lookup(writes, self.space, Family::Json, key, |item| Ok(Version::of(item)))?;
+            if found != expected {
+                let text =
+                    |version: Option<Version>| version.map_or("no document".into(), |version| format!("{version}"));
+                return Err(unmet(key, text(expected), text(found)));
+            }
+            writes.write(self.space, OpCode::JsonPut, key, &body)
+        })
     }
 
     /// Sets several documents in one commit. Of two documents for one key the later one counts.

@@ -8,17 +8,20 @@ use core::ops::{ControlFlow, RangeBounds};
 
 mod batch;
 mod chain;
+mod order;
 mod walk;
 
 pub(crate) use self::walk::StoredEvent;
-use self::walk::{StreamState, Wanted, walk};
+use self::walk::{Commit, StreamState, Wanted, walk};
 pub use self::{
     batch::{EventBatch, NewEvent},
     chain::ChainReport,
+    order::{EventPlace, StreamEvent},
 };
 use super::{
     access::{Access, AccessMut, Reads},
     entry::named,
+    kv::Version,
     scan::{ScanOptions, scan},
 };
 use crate::{
@@ -55,6 +58,8 @@ pub struct Event<T = Value> {
     pub payload: T,
     /// When it was committed, in microseconds since 1970; 0 where it is not committed yet.
     pub time_micros: u64,
+    /// Which commit it came with: its place in the order of all commits of the store.
+    pub version: Version,
 }
 
 /// An event that is borrowed from where it was read.
@@ -68,6 +73,8 @@ pub struct EventRef<'a> {
     pub payload: ValueRef<'a>,
     /// When it was committed, in microseconds since 1970; 0 where it is not committed yet.
     pub time_micros: u64,
+    /// Which commit it came with: its place in the order of all commits of the store.
+    pub version: Version,
 }
 
 /// What is known of a stream without reading its events.
@@ -193,8 +200,7 @@ impl<A: Access> Events<A> {
         let mut events = Vec::new();
         self.walk(stream, &seqs, limit, direction, &mut |event| {
             let payload = T::decode(event.payload).map_err(|error| named(error, stream))?;
-            let kind = String::from(kind(&event)?);
-            events.push(Event { seq: event.seq, kind, payload, time_micros: event.time_micros });
+            events.push(owned(&event, payload)?);
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(events)
@@ -225,7 +231,8 @@ impl<A: Access> Events<A> {
     ) -> Result<()> {
         self.walk(stream.as_ref(), &seqs, None, direction, &mut |event| {
             let payload = ValueRef::decode(event.payload)?;
-            Ok(each(EventRef { seq: event.seq, kind: kind(&event)?, payload, time_micros: event.time_micros }))
+            let Commit { version, time_micros } = event.commit;
+            Ok(each(EventRef { seq: event.seq, kind: kind(&event)?, payload, time_micros, version }))
         })
     }
 
@@ -460,6 +467,11 @@ impl<A: AccessMut> Events<A> {
             Ok(exists)
         })
     }
+}
+
+fn owned<T>(event: &StoredEvent<'_>, payload: T) -> Result<Event<T>> {
+    let Commit { version, time_micros } = event.commit;
+    Ok(Event { seq: event.seq, kind: kind(event)?.into(), payload, time_micros, version })
 }
 
 fn kind<'a>(event: &StoredEvent<'a>) -> Result<&'a str> {

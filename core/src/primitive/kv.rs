@@ -9,6 +9,8 @@ use core::{fmt, ops::ControlFlow};
 
 mod writes;
 
+use serde::Serialize;
+
 use super::{
     access::{Access, Item, Reads},
     entry::{decoded, exists, lookup},
@@ -39,8 +41,8 @@ pub struct Kv<A> {
 /// Which write of a key is there: the seq of the commit that made it.
 ///
 /// Versions of a key only ever grow, so an equal version is an untouched value. What a transaction has written itself
-/// and not committed yet has [`Version::UNCOMMITTED`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// and not committed yet has [`Version::UNCOMMITTED`]. Serialized it is the seq, and 0 for that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Version(u64);
 
 impl Version {

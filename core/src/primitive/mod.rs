@@ -19,7 +19,7 @@ mod tests;
 pub use self::{
     cells::{Cell, CellEntry, Cells},
     documents::{DocumentEntry, Documents},
-    events::{ChainReport, Event, EventBatch, EventRef, Events, NewEvent, StreamSummary},
+    events::{ChainReport, Event, EventBatch, EventPlace, EventRef, Events, NewEvent, StreamEvent, StreamSummary},
     kv::{Kv, Pair, Version, Versioned},
     scan::ScanOptions,
     trace::{Trace, TraceEntry, TraceId, TraceKind, TraceRecord},

@@ -24,6 +24,7 @@ pub use self::{
 use super::{
     access::{Access, AccessMut, Reads},
     entry::{exists, lookup, missing},
+    kv::Version,
     scan::{ScanOptions, behind_prefix, count, scan, scan_range},
 };
 use crate::{
@@ -239,7 +240,7 @@ impl<A: AccessMut> Trace<A> {
                 stored.output = output.clone();
             }
             writes.write(self.space, OpCode::TracePut, &id.to_bytes(), &stored.body()?)?;
-            Ok(stored.into_entry(id))
+            Ok(stored.into_entry(id, Version::UNCOMMITTED))
         })
     }
 }
@@ -249,7 +250,9 @@ fn not_found(id: TraceId) -> Error {
 }
 
 fn get(reads: &dyn Reads, space: SpaceNumber, id: TraceId) -> Result<Option<TraceEntry>> {
-    lookup(reads, space, Family::Trace, &id.to_bytes(), |item| Ok(Stored::read(id, item)?.into_entry(id)))
+    lookup(reads, space, Family::Trace, &id.to_bytes(), |item| {
+        Ok(Stored::read(id, item)?.into_entry(id, Version::of(item)))
+    })
 }
 
 /// The entries that the options choose.
@@ -257,7 +260,7 @@ fn list(reads: &dyn Reads, space: SpaceNumber, options: &ScanOptions) -> Result<
     let mut entries = Vec::new();
     scan(reads, space, Family::Trace, options, &mut |key, item| {
         let id = id_at_end(key)?;
-        entries.push(Stored::read(id, item)?.into_entry(id));
+        entries.push(Stored::read(id, item)?.into_entry(id, Version::of(item)));
         Ok(true)
     })?;
     Ok(entries)

@@ -34,6 +34,8 @@ pub(super) struct Runner<'a> {
     runs: Vec<(String, RunId)>,
     values: u64,
     life: u64,
+    /// The newest relaxed commit that has returned: what ends the process does not take it.
+    handed_over: u64,
     execution: Execution,
 }
 
@@ -53,6 +55,7 @@ impl<'a> Runner<'a> {
             runs: Vec::new(),
             values: 0,
             life: 1,
+            handed_over: 0,
             execution,
         })
     }
@@ -428,8 +431,10 @@ impl<'a> Runner<'a> {
     fn committed(&mut self) {
         let seq = self.db().view().seq();
         self.execution.history.entry(seq).or_default().push(self.now.clone());
-        if self.workload.durability == Durability::Strict {
-            self.promise();
+        match self.workload.durability {
+            Durability::Strict => self.promise(),
+            Durability::Relaxed { .. } => self.handed_over = seq,
+            _ => {}
         }
     }
 
@@ -462,6 +467,10 @@ impl<'a> Runner<'a> {
         self.life += 1;
         let db = open(self.process.clone(), self.workload, self.life)?;
         let seq = db.view().seq();
+        if seq < self.handed_over {
+            let last = self.handed_over;
+            return Err(wrong(format!("commit {last} was with the system, and the next process finds {seq}")));
+        }
         self.db = Some(db);
         self.promise();
         // The page cache has everything that was written, so only a commit of unknown outcome can be missing, or what

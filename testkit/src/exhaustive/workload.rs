@@ -107,6 +107,7 @@ pub struct Workload {
 
 const STRICT: Durability = Durability::Strict;
 const BUFFERED: Durability = Durability::buffered();
+const RELAXED: Durability = Durability::relaxed();
 /// Hands its buffer over to the system every few commits, without a sync.
 const HANDED_OVER: Durability = Durability::Buffered { interval: Duration::from_millis(100), bytes: 150 };
 const SMALLEST_SEGMENT: u64 = 4096;
@@ -165,6 +166,9 @@ impl Workload {
             roomy("reopening", STRICT, &[put(1), Reopen, put(2), Reopen, Mixed]),
             roomy("killed", STRICT, &[put(1), put(2), Kill, put(3), Kill, put(4)]),
             roomy("buffered-killed", BUFFERED, &[put(1), Sync, put(2), Kill, put(3), Sync]),
+            roomy("relaxed-killed", RELAXED, &[put(1), put(2), Kill, Mixed, Sync, put(1), Kill, put(3), Tick, Kill]),
+            small("relaxed-rotation", RELAXED, &[large(), large(), put(1), Kill, large(), put(2), Kill]),
+            roomy("relaxed-failed-write", RELAXED, &[put(1), FailWrite, put(2), Mixed, FailWrite]),
             roomy("failed-sync", STRICT, &[put(1), FailSync, put(2), FailSync, put(3)]),
             small(
                 "killed-at-rotation",
@@ -236,6 +240,7 @@ impl Workload {
         let durability = match random.below(8) {
             0..6 => STRICT,
             6 => BUFFERED,
+            _ if random.chance(1, 2) => RELAXED,
             _ => HANDED_OVER,
         };
         let segment_bytes = if random.chance(2, 3) { SMALLEST_SEGMENT } else { ROOMY_SEGMENT };

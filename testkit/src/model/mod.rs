@@ -106,12 +106,13 @@ impl Model {
 pub struct History {
     versions: BTreeMap<u64, Model>,
     promised: u64,
+    handed_over: u64,
 }
 
 impl History {
     /// The history of an empty store.
     pub fn new() -> Self {
-        Self { versions: BTreeMap::from([(0, Model::default())]), promised: 0 }
+        Self { versions: BTreeMap::from([(0, Model::default())]), promised: 0, handed_over: 0 }
     }
 
     /// The newest version.
@@ -139,9 +140,25 @@ impl History {
         self.promised
     }
 
+    /// Everything up to this commit is with the system, and somebody has been told: the end of the process takes none of it.
+    pub fn hand_over(&mut self, seq: u64) {
+        self.handed_over = self.handed_over.max(seq);
+    }
+
+    /// The newest commit that the next process has to find, unless the power fails before.
+    pub fn handed_over(&self) -> u64 {
+        self.handed_over.max(self.promised)
+    }
+
+    /// The power has failed: what was with the system and no further may be gone.
+    pub fn lose_power(&mut self) {
+        self.handed_over = 0;
+    }
+
     /// A crash left everything up to this commit, and the store has served it: from now on that is promised.
     pub fn cut(&mut self, seq: u64) {
         self.versions.split_off(&(seq + 1));
         self.promised = seq;
+        self.handed_over = 0;
     }
 }

@@ -25,6 +25,9 @@ pub(super) const STRICT: Durability = Durability::Strict;
 pub(super) const BUFFERED: Durability =
     Durability::Buffered { interval: std::time::Duration::from_secs(1), bytes: 256 };
 
+/// A commit is with the system when it returns. Who ticks is up to the scenario.
+pub(super) const RELAXED: Durability = Durability::Relaxed { interval: std::time::Duration::from_secs(1) };
+
 /// Small segments and no snapshot that nobody asked for.
 pub(super) fn options(durability: Durability) -> Options {
     Options::new().durability(durability).segment_bytes(16 << 10).snapshot_log_bytes(None).snapshot_on_close(false)
@@ -35,7 +38,7 @@ pub(super) fn choose(bound: u64) -> u64 {
     shuttle::rand::thread_rng().gen_range(0..bound)
 }
 
-/// Something that somebody was told, when the disk had done so many operations: this commit is durable.
+/// Something that somebody was told, when the disk had done so many operations: this commit is durable, or the system has it.
 struct Promise {
     operations: usize,
     seq: u64,
@@ -46,6 +49,8 @@ pub(super) struct World {
     pub(super) disk: CrashStorage,
     storage: Disk,
     promises: Mutex<Vec<Promise>>,
+    /// What was said, or seen, to be with the system.
+    handed_over: Mutex<Vec<Promise>>,
     /// The key that each commit wrote, as far as its seq was told, also where its outcome was not.
     commits: Mutex<BTreeMap<u64, String>>,
 }
@@ -61,7 +66,8 @@ impl World {
     }
 
     fn on(disk: CrashStorage) -> Self {
-        Self { storage: Disk::new(disk.clone()), disk, promises: Mutex::default(), commits: Mutex::default() }
+        let (promises, handed_over) = (Mutex::default(), Mutex::default());
+        Self { storage: Disk::new(disk.clone()), disk, promises, handed_over, commits: Mutex::default() }
     }
 
     pub(super) fn open(&self, options: Options) -> Store {
@@ -130,6 +136,12 @@ impl World {
         self.promises.lock().unwrap_or_else(PoisonError::into_inner).push(promise);
     }
 
+    /// Notes that the system has a commit now: the death of the process does not take it.
+    pub(super) fn handed_over(&self, seq: u64) {
+        let promise = Promise { operations: self.disk.operation_count(), seq };
+        self.handed_over.lock().unwrap_or_else(PoisonError::into_inner).push(promise);
+    }
+
     /// Closes the store and looks at everything.
     pub(super) fn finish(&self, db: Store) {
         let seq = db.view().seq();
@@ -141,12 +153,14 @@ impl World {
     /// Holds every promise against the worst that a crash could have left in that moment; and what is there now, synced or
     /// not, against the commits that there were.
     pub(super) fn judge(&self) {
-        let mut highest: BTreeMap<usize, u64> = BTreeMap::new();
-        for promise in self.promises.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let seq = highest.entry(promise.operations).or_default();
-            *seq = promise.seq.max(*seq);
+        for (operations, seq) in highest(&self.handed_over) {
+            let found = self.recover(&self.disk.crash_point(operations).everything_survives());
+            assert!(
+                found >= seq,
+                "commit {seq} was with the system, and a death of the process would have left {found}"
+            );
         }
-        for (operations, seq) in highest {
+        for (operations, seq) in highest(&self.promises) {
             let found = self.recover(&self.disk.crash_point(operations).nothing_survives());
             assert!(found >= seq, "commit {seq} was said to be durable and a crash would have left {found}");
         }
@@ -183,6 +197,16 @@ impl World {
         }
         seq
     }
+}
+
+/// The newest commit that was spoken of, by how much the disk had done.
+fn highest(promises: &Mutex<Vec<Promise>>) -> BTreeMap<usize, u64> {
+    let mut highest: BTreeMap<usize, u64> = BTreeMap::new();
+    for promise in promises.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let seq = highest.entry(promise.operations).or_default();
+        *seq = promise.seq.max(*seq);
+    }
+    highest
 }
 
 /// Opens an image, without the turns of the scheduler that a [`Disk`] has.

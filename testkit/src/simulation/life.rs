@@ -31,7 +31,7 @@ const FIRST_PROVISIONAL: u32 = 1 << 31;
 struct Open<'db> {
     store: Transaction<'db, SimStorage>,
     model: ModelTransaction,
-    strict: bool,
+    durability: Durability,
 }
 
 /// The process, as long as it lives.
@@ -188,6 +188,13 @@ impl<'db> Life<'_, 'db> {
         Ok(())
     }
 
+    /// A relaxed commit has returned: whatever ends this process, the next one finds it. A store in memory has no system.
+    fn handed_over(&mut self, seq: u64) {
+        if self.sim.config.durability != Durability::InMemory {
+            self.sim.history.hand_over(seq);
+        }
+    }
+
     /// A commit failed while it was written: it is the newest that the store may come back with.
     fn unknown(&mut self, error: &Error, expected: Commit) -> Result<(), String> {
         let (Error::OutcomeUnknown { seq, .. }, Commit::Committed(model)) = (error, expected) else { return Ok(()) };
@@ -258,7 +265,12 @@ impl<'db> Life<'_, 'db> {
             (Called::Answered(found), Ok((answer, commit))) => {
                 self.compare(what, found, Ok(answer))?;
                 match commit {
-                    Commit::Committed(model) => self.committed(*model),
+                    Commit::Committed(model) => {
+                        if matches!(self.sim.config.durability, Durability::Relaxed { .. }) {
+                            self.handed_over(model.seq());
+                        }
+                        self.committed(*model)
+                    }
                     _ => Ok(()),
                 }
             }
@@ -466,12 +478,11 @@ impl<'db> Life<'_, 'db> {
     }
 
     fn begin(&mut self) -> Result<Open<'db>, String> {
-        let own = self.sim.config.durability;
+        let mut durability = self.sim.config.durability;
         let mut options = TransactionOptions::new();
-        let mut strict = own == Durability::Strict;
-        if own != Durability::InMemory && self.sim.random.chance(1, 6) {
-            strict = !strict;
-            options = options.durability(if strict { Durability::Strict } else { Durability::buffered() });
+        if durability != Durability::InMemory && self.sim.random.chance(1, 5) {
+            durability = [Durability::Strict, Durability::relaxed(), Durability::buffered()][self.sim.random.index(3)];
+            options = options.durability(durability);
         }
         let key = self.sim.random.chance(1, 6).then(|| format!("key {}", self.sim.random.below(12)).into_bytes());
         if let Some(key) = &key {
@@ -480,7 +491,7 @@ impl<'db> Life<'_, 'db> {
         let store = self.db.begin_transaction_with(&options).map_err(|error| format!("beginning fails: {error}"))?;
         let mut model = ModelTransaction::default();
         model.key = key;
-        Ok(Open { store, model, strict })
+        Ok(Open { store, model, durability })
     }
 
     /// One more thing of a transaction. Returns it, if it is still open.
@@ -602,7 +613,7 @@ impl<'db> Life<'_, 'db> {
         };
         self.sim.note(("commit", found.as_ref().map(|receipt| receipt.seq).map_err(Error::kind)));
         match (found, expected) {
-            (Ok(receipt), expected) => self.receipt(receipt, expected, open.strict),
+            (Ok(receipt), expected) => self.receipt(receipt, expected, open.durability),
             (Err(error), Commit::Refused(kinds)) if kinds.contains(&error.kind()) => {
                 self.sim.counts.conflicts += u64::from(error.kind() == ErrorKind::Conflict);
                 Ok(())
@@ -614,7 +625,7 @@ impl<'db> Life<'_, 'db> {
         }
     }
 
-    fn receipt(&mut self, receipt: Receipt, expected: Commit, strict: bool) -> Result<(), String> {
+    fn receipt(&mut self, receipt: Receipt, expected: Commit, durability: Durability) -> Result<(), String> {
         let (seq, deduplicated) = match &expected {
             Commit::Committed(model) => (model.seq(), false),
             Commit::Deduplicated(seq) => (*seq, true),
@@ -624,13 +635,17 @@ impl<'db> Life<'_, 'db> {
         if receipt.seq != seq || receipt.deduplicated != deduplicated {
             return Err(format!("the receipt is {receipt:?}, and it is commit {seq}, seen before: {deduplicated}"));
         }
+        if matches!(durability, Durability::Relaxed { .. }) && !matches!(expected, Commit::Empty(_)) {
+            self.handed_over(receipt.seq);
+        }
         let is_committed = matches!(expected, Commit::Committed(_));
         if let Commit::Committed(model) = expected {
             self.committed(*model)?;
         }
         if receipt.durable {
             self.sim.history.promise(receipt.seq);
-        } else if strict && is_committed && self.sim.config.durability != Durability::InMemory {
+        } else if durability == Durability::Strict && is_committed && self.sim.config.durability != Durability::InMemory
+        {
             return Err(format!("a strict commit returns, and is not durable: {receipt:?}"));
         }
         Ok(())

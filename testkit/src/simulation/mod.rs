@@ -144,7 +144,8 @@ impl Config {
         let bytes = [256, 4096, 1 << 20][random.index(3)];
         let durability = match random.below(20) {
             0 => Durability::InMemory,
-            1..11 => Durability::Strict,
+            1..9 => Durability::Strict,
+            9..14 => Durability::Relaxed { interval: Duration::from_millis(100) },
             _ => Durability::Buffered { interval: Duration::from_millis(100), bytes },
         };
         Self {

@@ -50,7 +50,7 @@ impl Simulation {
             self.machine.kill();
             if self.machine.is_down() || self.random.chance(1, 3) {
                 self.judge_crash()?;
-                self.machine.lose_power();
+                self.lose_power();
             }
         }
         Err("an opening never succeeds".into())
@@ -58,12 +58,21 @@ impl Simulation {
 
     fn judge_opened(&mut self, db: Db<SimStorage>) -> Result<Db<SimStorage>, Trouble> {
         let seq = judge::recovered(&db, &self.history, self.process + 1)?;
+        if seq < self.history.handed_over() {
+            let what = format!("commit {} was with the system; recovery ends at {seq}", self.history.handed_over());
+            return Err(Trouble::Wrong(what));
+        }
         self.process += 1;
         self.counts.processes += 1;
         self.counts.images += 1;
         self.history.cut(seq);
         self.note(("opened", seq));
         Ok(db)
+    }
+
+    fn lose_power(&mut self) {
+        self.machine.lose_power();
+        self.history.lose_power();
     }
 
     /// A device that fails says nothing about what is on it.
@@ -79,7 +88,7 @@ impl Simulation {
         if self.machine.is_down() {
             drop(db);
             self.judge_crash()?;
-            self.machine.lose_power();
+            self.lose_power();
             self.note("power lost in a call");
             return Ok(());
         }
@@ -99,7 +108,7 @@ impl Simulation {
         }
         if self.machine.is_down() || self.random.chance(1, 2) {
             self.judge_crash()?;
-            self.machine.lose_power();
+            self.lose_power();
             self.note("power lost");
         }
         Ok(())

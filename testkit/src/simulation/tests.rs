@@ -75,6 +75,16 @@ fn a_promised_commit_that_is_missing_is_noticed() {
 }
 
 #[test]
+fn what_was_with_the_system_outlives_the_process_and_not_the_power() {
+    let mut history = History::new();
+    history.push(committed(history.newest(), &put("a", 1)));
+    history.hand_over(1);
+    assert_eq!((history.handed_over(), history.promised()), (1, 0));
+    history.lose_power();
+    assert_eq!(history.handed_over(), 0);
+}
+
+#[test]
 fn a_commit_that_never_was_and_a_value_that_nobody_wrote_are_noticed() {
     let db = store();
     db.kv().put("a", 1).unwrap();

@@ -1,4 +1,4 @@
-//! What a buffered store keeps of its interval where no timer ever runs: an event loop that is kept busy, a thread that is
+//! What a buffered and a relaxed store keep of their interval where no timer ever runs: an event loop that is kept busy, a thread that is
 //! starved.
 
 use alloc::{format, sync::Arc};
@@ -45,6 +45,18 @@ fn a_store_whose_timer_never_runs_is_no_further_behind_than_its_interval() {
     assert!(behind >= INTERVAL / READINGS, "synced after {behind} commits already");
     let syncs = db.stats().unwrap().syncs.count;
     assert!((1..=10 * READINGS).contains(&syncs), "{syncs} syncs in {} intervals or a few more", 10);
+}
+
+#[test]
+fn a_relaxed_store_whose_timer_never_runs_is_no_further_behind_than_its_interval() {
+    let relaxed = Durability::Relaxed { interval: Duration::from_micros(INTERVAL) };
+    let db = opened(Arc::new(SteppedHost::new(6)), relaxed);
+    let behind = furthest_behind(&db, 10 * INTERVAL, |number| {
+        db.kv().put(format!("key {}", number % 7), number)?;
+        assert_eq!(db.stats()?.pending_bytes, 0, "nothing of it is left in this process");
+        Ok(())
+    });
+    assert!((INTERVAL / READINGS..=INTERVAL).contains(&behind), "{behind} commits were not synced");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::{
     Error, Result,
     log::varint::Reader,
     primitive::{
+        Version,
         access::{PendingStream, Reads},
         entry::lookup,
     },
@@ -79,8 +80,19 @@ pub(crate) struct StoredEvent<'a> {
     pub(crate) seq: u64,
     pub(crate) kind: &'a [u8],
     pub(crate) payload: &'a [u8],
+    pub(crate) commit: Commit,
+}
+
+/// The commit that an event came with.
+#[derive(Clone, Copy)]
+pub(crate) struct Commit {
+    pub(crate) version: Version,
+    /// 0 where it is not committed yet.
     pub(crate) time_micros: u64,
 }
+
+/// What a transaction has appended itself has neither seq nor time yet.
+const UNCOMMITTED: Commit = Commit { version: Version::UNCOMMITTED, time_micros: 0 };
 
 /// What a walk calls for each event.
 pub(super) type OnEvent<'f> = &'f mut dyn FnMut(StoredEvent<'_>) -> Result<ControlFlow<()>>;
@@ -163,7 +175,8 @@ fn walk_pending(
     let Some(last) = wanted.to.checked_sub(first_seq) else { return Ok(flow) };
     let range = (wanted.from.saturating_sub(first_seq), last);
     reads.visit_pending(space, stream, range, wanted.direction, &mut |events| {
-        flow = walk_bytes(events.bytes, events.count, first_seq.saturating_add(events.first), 0, wanted, each)?;
+        flow =
+            walk_bytes(events.bytes, events.count, first_seq.saturating_add(events.first), UNCOMMITTED, wanted, each)?;
         Ok(flow)
     })?;
     Ok(flow)
@@ -187,7 +200,8 @@ fn walk_committed(
     reads.visit(space, Family::Batch, &range, wanted.direction, &mut |key, item| {
         let first_seq = first_seq_of(stream, key)?;
         let batch = BatchIndex::decode(item.raw())?;
-        flow = walk_batch(&batch, first_seq, item.source(), wanted, each)?;
+        let place = (first_seq, Version::of(item));
+        flow = walk_batch(&batch, place, item.source(), wanted, each)?;
         // Backwards, no batch before the one that holds the last wanted event has any.
         let done = wanted.direction == Direction::Backward && first_seq <= wanted.from;
         Ok(if done { ControlFlow::Break(()) } else { flow })
@@ -254,7 +268,7 @@ fn wanted_blocks(batch: &BatchIndex, first_seq: u64, wanted: Wanted) -> Vec<Plac
 
 fn walk_batch(
     batch: &BatchIndex,
-    first_seq: u64,
+    (first_seq, version): (u64, Version),
     source: &dyn Source,
     wanted: Wanted,
     each: OnEvent<'_>,
@@ -266,7 +280,7 @@ fn walk_batch(
     while let Some((span, behind)) =
         rest.split_at_checked(span_length(rest, at_once)).filter(|(span, _)| !span.is_empty())
     {
-        if walk_span(batch, span, source, wanted, each)?.is_break() {
+        if walk_span((batch, version), span, source, wanted, each)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
         rest = behind;
@@ -287,12 +301,13 @@ fn span_length(blocks: &[Placed], most: usize) -> usize {
 
 /// Reads neighbouring blocks by one read and walks over their events.
 fn walk_span(
-    batch: &BatchIndex,
+    (batch, version): (&BatchIndex, Version),
     span: &[Placed],
     source: &dyn Source,
     wanted: Wanted,
     each: OnEvent<'_>,
 ) -> Result<ControlFlow<()>> {
+    let commit = Commit { version, time_micros: batch.time_micros };
     let start = span.iter().map(|placed| placed.offset).min().unwrap_or_default();
     let end = span.iter().map(Placed::end).max().unwrap_or_default();
     let bytes = source.log_bytes(batch.segment, start, length(end - start))?;
@@ -301,7 +316,7 @@ fn walk_span(
         let block = bytes.get(at..at.saturating_add(length(u64::from(placed.block.bytes)))).unwrap_or_default();
         check_crc(block, placed.block.crc, batch.segment, placed.offset)?;
         let count = u64::from(placed.block.events);
-        if walk_bytes(block, count, placed.first_seq, batch.time_micros, wanted, each)?.is_break() {
+        if walk_bytes(block, count, placed.first_seq, commit, wanted, each)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
@@ -318,7 +333,7 @@ fn walk_bytes(
     bytes: &[u8],
     count: u64,
     first_seq: u64,
-    time_micros: u64,
+    commit: Commit,
     wanted: Wanted,
     each: OnEvent<'_>,
 ) -> Result<ControlFlow<()>> {
@@ -332,7 +347,7 @@ fn walk_bytes(
         if !wanted.has(seq) {
             continue;
         }
-        let event = StoredEvent { seq, kind, payload, time_micros };
+        let event = StoredEvent { seq, kind, payload, commit };
         if wanted.direction == Direction::Backward {
             backwards.push(event);
         } else if each(event)?.is_break() {

@@ -11,6 +11,7 @@ mod edited;
 mod events;
 mod kv;
 mod trace;
+mod versions;
 
 fn store() -> Db<MemStorage> {
     Db::memory()

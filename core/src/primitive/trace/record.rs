@@ -6,7 +6,7 @@ use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{TraceId, stored::KIND_BYTES_MAX};
-use crate::{Error, Result, error::check_limit, value::Value};
+use crate::{Error, Result, error::check_limit, primitive::Version, value::Value};
 
 /// What sort of step an entry records.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -203,4 +203,6 @@ pub struct TraceEntry {
     pub data: Value,
     /// What came of it: see [`Trace::finish`](super::Trace::finish). Null for nothing.
     pub output: Value,
+    /// Which commit recorded or finished it; [`Version::UNCOMMITTED`] in what [`Trace::finish`](super::Trace::finish) gives back.
+    pub version: Version,
 }

@@ -8,6 +8,7 @@ use crate::{
     error::check_limit,
     limits::KEY_BYTES_MAX,
     primitive::{
+        Version,
         access::Item,
         entry::{encoded, named},
     },
@@ -70,7 +71,7 @@ impl Stored {
         })
     }
 
-    pub(super) fn into_entry(self, id: TraceId) -> TraceEntry {
+    pub(super) fn into_entry(self, id: TraceId, version: Version) -> TraceEntry {
         TraceEntry {
             id,
             kind: self.kind,
@@ -80,6 +81,7 @@ impl Stored {
             duration_micros: self.duration,
             data: self.data,
             output: self.output,
+            version,
         }
     }
 }

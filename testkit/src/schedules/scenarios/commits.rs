@@ -5,7 +5,7 @@ use shuttle::thread;
 
 use super::super::{
     Scenario,
-    world::{BUFFERED, STRICT, Store, World, choose, options, seq_of},
+    world::{BUFFERED, RELAXED, STRICT, Store, World, choose, options, seq_of},
 };
 use crate::crash::{Effect, Failure, Fault, OperationKind};
 
@@ -121,6 +121,43 @@ fn buffered_commits() {
             world.promised(db.sync().unwrap());
             // Eight times the buffer, and the commits that were let in before.
             assert!(db.stats().unwrap().pending_bytes < 256 * 8 + 2 * 400, "there is backpressure");
+        });
+    });
+    world.finish(db);
+}
+
+pub(super) const RELAXED_COMMITS: Scenario = Scenario {
+    name: "relaxed-commits",
+    what: "relaxed commits beside a strict one, a buffered one, a timer and readers: what has returned, and what anybody sees of \
+           them, outlives the process",
+    run: relaxed_commits,
+};
+
+fn relaxed_commits() {
+    let world = World::new();
+    let db = world.begin(options(if choose(2) == 0 { RELAXED } else { BUFFERED }));
+    thread::scope(|scope| {
+        for name in ["a", "b"] {
+            let (world, db) = (&world, &db);
+            scope.spawn(move || {
+                for number in 0..2 {
+                    let receipt = world.put(db, &format!("relaxed/{name}"), number, RELAXED).unwrap();
+                    world.handed_over(receipt.seq);
+                }
+            });
+        }
+        scope.spawn(|| {
+            world.put(&db, &format!("buffered/{}", "x".repeat(300)), 1, BUFFERED).unwrap();
+            let receipt = world.put(&db, "strict", 1, STRICT).unwrap();
+            world.handed_over(receipt.seq);
+            db.ticker().tick().unwrap();
+        });
+        scope.spawn(|| {
+            for _ in 0..2 {
+                let view = db.view();
+                let relaxed = ["a", "b"].map(|name| seq_of(&view, &format!("relaxed/{name}")));
+                world.handed_over(relaxed.into_iter().max().unwrap_or(0));
+            }
         });
     });
     world.finish(db);

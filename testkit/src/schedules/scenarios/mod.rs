@@ -14,6 +14,7 @@ pub const SCENARIOS: &[Scenario] = &[
     commits::FAILED_SYNC,
     commits::FAILED_WRITE,
     commits::BUFFERED_COMMITS,
+    commits::RELAXED_COMMITS,
     commits::BOTH_SORTS,
     commits::LARGE_BESIDE_SMALL,
     commits::LARGE_FAILS,
