@@ -99,7 +99,7 @@ impl<S: Storage> Db<S> {
             store: alloc::format!("{store}"),
             seq: state.seq(),
             durable_seq,
-            epoch: shared.epoch,
+            epoch: shared.epoch(),
             runs: state.run_count() as u64,
             entries: spaces().map(|space| space.tree().len()).sum(),
             tree_bytes: spaces().map(|space| space.tree().memory_bytes()).sum(),
