@@ -65,7 +65,10 @@ impl FsStorage {
     /// - [`StorageError::Denied`] or [`StorageError::Io`], as the system reports.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
         let path = existing_directory(path.as_ref(), false)?;
-        refuse_foreign_directory(&path, false)?;
+        // As for an opening that locks: a directory with a lock file is a store, with or without anything in it.
+        if !path.join(LOCK_NAME).exists() {
+            refuse_foreign_directory(&path, false)?;
+        }
         let directory = Directory::read_only(path.clone()).map_err(|error| storage_error(&path, "opening", &error))?;
         Ok(Self { directory: Arc::new(directory) })
     }

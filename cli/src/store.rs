@@ -1,6 +1,6 @@
 //! Opening a store and naming what is in it.
 //!
-//! Invariant: a command that only looks never makes a store where there was none.
+//! Invariant: a command that only looks writes nothing, makes no store where there was none, and needs no lock.
 
 use std::{
     fs, io,
@@ -19,7 +19,13 @@ pub(crate) struct Location {
 }
 
 impl Location {
-    /// Opens a store that must be there.
+    /// Opens a store that must be there, to look at it: also while another process has it open, and without writing anything.
+    pub(crate) fn open_to_look(&self) -> Result<Store> {
+        self.check_there()?;
+        Ok(foldb::open_with(&self.path, self.options().read_only(true))?)
+    }
+
+    /// Opens a store that must be there, to write to it.
     pub(crate) fn open_existing(&self) -> Result<Store> {
         self.check_there()?;
         Ok(foldb::open_with(&self.path, self.options().create(false))?)

@@ -115,7 +115,7 @@ struct Listed<'a> {
 }
 
 fn list(listed: &Listed<'_>, space: &InRun, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, space.run.as_deref())?;
     on_space!(&space, events, |events| events.info(listed.stream))?.ok_or_else(|| absent(listed.stream))?;
     let mut listing =
@@ -158,7 +158,7 @@ fn row(event: &Event) -> Vec<String> {
 }
 
 fn streams(space: &InRun, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, space.run.as_deref())?;
     let streams = on_space!(&space, events, |events| events.streams(&ScanOptions::all()))?;
     let mut listing = Listing::new(&[
@@ -196,7 +196,7 @@ fn streams(space: &InRun, context: &mut Context) -> Result<()> {
 
 /// Checks every chain, also behind a broken one: whoever asks wants to know all of it.
 fn verify(stream: Option<&str>, space: &InRun, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, space.run.as_deref())?;
     let names = match stream {
         None => on_space!(&space, events, |events| events.streams(&ScanOptions::all()))?

@@ -103,7 +103,7 @@ pub(crate) fn run(args: &JsonArgs, context: &mut Context) -> Result<()> {
 }
 
 fn get(key: &str, path: Option<&str>, space: &InRun, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, space.run.as_deref())?;
     let found: Option<Value> = match path {
         None => on_space!(&space, json, |documents| documents.get(key))?,
@@ -143,7 +143,7 @@ fn delete(key: &str, path: Option<&str>, space: &InRun, context: &mut Context) -
 }
 
 fn list(prefix: &str, limit: Option<u64>, space: &InRun, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, space.run.as_deref())?;
     let mut listing = Listing::new(&[Column::Left("key"), Column::Left("document")]);
     let mut left = limit.unwrap_or(u64::MAX);

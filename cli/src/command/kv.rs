@@ -101,7 +101,7 @@ impl Key {
 
 /// `foldb get`
 pub(crate) fn get(args: &GetArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, args.space.run.as_deref())?;
     let key = args.key.bytes()?;
     let found: Option<Value> = on_space!(&space, kv, |kv| kv.get(&key))?;
@@ -143,7 +143,7 @@ pub(crate) fn delete(args: &DeleteArgs, context: &mut Context) -> Result<()> {
 
 /// `foldb scan`
 pub(crate) fn scan(args: &ScanArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, args.space.run.as_deref())?;
     let range = range(args)?;
     if args.count {

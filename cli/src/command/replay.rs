@@ -37,7 +37,7 @@ struct Replayed {
 
 /// `foldb replay`
 pub(crate) fn run(args: &ReplayArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let replayed = replay(args, &store)?;
     let contents = replayed.contents;
     if context.output.is_json() {

@@ -111,7 +111,7 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 fn list(filter: &Filter, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let runs = store.runs().list(&filter.wanted())?;
     let mut listing = Listing::new(&[
         Column::Left("id"),
@@ -179,7 +179,7 @@ fn begin(name: &str, labels: &[(String, String)], parent: Option<&str>, context:
 }
 
 fn show(run: &str, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let run = store::find_run(&store, run)?;
     if context.output.is_json() {
         return context.output.record(&record(&run));

@@ -26,7 +26,7 @@ pub(crate) struct StateArgs {
 
 /// `foldb state`
 pub(crate) fn run(args: &StateArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, args.space.run.as_deref())?;
     if let Some(key) = &args.key {
         let cell = on_space!(&space, state, |cells| cells.get::<Value>(key))?;

@@ -12,7 +12,7 @@ pub(crate) struct StatsArgs {}
 
 /// `foldb stats`
 pub(crate) fn run(_: &StatsArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let stats = store.stats()?;
     let recovery = store.recovery_report();
     if context.output.is_json() {

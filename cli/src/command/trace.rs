@@ -34,7 +34,7 @@ const PAGE: u64 = 1000;
 
 /// `foldb trace`
 pub(crate) fn run(args: &TraceArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, args.space.run.as_deref())?;
     let mut listing = Listing::new(&[
         Column::Left("time"),

@@ -20,7 +20,7 @@ pub(crate) struct VerifyArgs {}
 
 /// `foldb verify`
 pub(crate) fn run(_: &VerifyArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let mut verification = store.begin_verification()?;
     let verified = verify(&store, &mut verification);
     let report = verification.into_report();

@@ -117,7 +117,11 @@ impl Options {
     /// [`Db::refresh`](crate::Db::refresh). A commit that a strict writer has acknowledged is there; one of a buffered writer is there as
     /// soon as that has handed it to the system. A power failure, or a failed sync of the writer, can take back what is behind
     /// [`Db::durable_seq`](crate::Db::durable_seq), which here is what the files prove: a little less than what the writer knows. What a
-    /// crash has left torn at the end of the log is not there yet, and not damage.
+    /// crash has left torn at the end of the log is not there yet, and not damage (but in
+    /// [`RecoveryMode::Strict`], where nothing may be wrong).
+    ///
+    /// A run that the last writer has open shows as active where that process lives, as far as the system says (on Linux, for the
+    /// processes that this one sees; elsewhere it is taken to live).
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;

@@ -81,9 +81,10 @@ impl<S: Storage> Shared<S> {
     }
 
     /// Whether there is nothing behind where we stand: no file has come or gone, the anchors say the same, and nothing was written
-    /// behind the end.
+    /// behind the end. A tail that nothing proves may be gone, or elsewhere, and nothing of that shows from here.
     fn is_unchanged(&self, moment: &Moment<'_, S>, stand: &Stand) -> Result<bool> {
-        let Some((newest, end)) = stand.ends.last().filter(|_| stand.from.is_some()) else { return Ok(false) };
+        let has_no_tail = stand.from.as_ref().is_some_and(|(from, _)| from.seq == stand.seq);
+        let Some((newest, end)) = stand.ends.last().filter(|_| has_no_tail) else { return Ok(false) };
         if moment.seen.names != stand.listed || moment.seen.anchors != stand.anchors {
             return Ok(false);
         }

@@ -1,5 +1,6 @@
 //! What a reader shows, refuses and leaves alone, with a writer that does nothing meanwhile.
 
+use alloc::string::ToString;
 use core::ops::ControlFlow;
 
 use super::{commit, host, number, reader, reading, storages::Silent, writing};
@@ -103,13 +104,11 @@ fn crashed() -> (MemStorage, u64) {
 fn a_torn_last_frame_is_not_there_yet_and_not_damage() {
     let (storage, _) = crashed();
     let before = storage.files();
-    for mode in [reading(), reading().recovery(crate::RecoveryMode::Strict)] {
-        let reader = Db::open(Silent::new(&storage), host(), mode).unwrap();
-        assert_eq!(number(&reader), 3);
-        assert_eq!(reader.recovery_report().log.cut, None);
-        assert!(reader.verify(&mut |_| ControlFlow::Continue(())).unwrap().is_ok());
-        assert_eq!(reader.refresh().unwrap(), 3);
-    }
+    let reader = reader(&storage);
+    assert_eq!(number(&reader), 3);
+    assert_eq!(reader.recovery_report().log.cut, None);
+    assert!(reader.verify(&mut |_| ControlFlow::Continue(())).unwrap().is_ok());
+    assert_eq!(reader.refresh().unwrap(), 3);
     assert_eq!(storage.files(), before);
 }
 
@@ -129,7 +128,7 @@ fn a_reader_follows_a_tail_that_a_recovery_carries_and_what_comes_behind_it() {
     // The version before reads where the tail lay.
     assert!(view.kv().get::<std::string::String>("large").unwrap().unwrap().starts_with('3'));
     assert_eq!(view.events().len("numbers").unwrap(), 3);
-    assert!(view.events().verify_chain("numbers").unwrap().is_ok());
+    assert_eq!(view.events().verify_chain("numbers").unwrap().events, 3);
 }
 
 #[test]
@@ -206,7 +205,7 @@ fn a_run_of_the_process_that_writes_is_open_and_one_of_a_process_before_is_orpha
     writer.sync().unwrap();
     let reader = reader(&storage);
     assert_eq!(reader.runs().info(left).unwrap().status, RunStatus::Orphaned);
-    assert_eq!(reader.runs().info(working).unwrap().status, RunStatus::Open);
+    assert_eq!(reader.runs().info(working).unwrap().status, RunStatus::Active);
     assert_eq!(reader.recovery_report().orphaned_runs, [left]);
 }
 

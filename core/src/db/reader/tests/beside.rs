@@ -115,7 +115,7 @@ fn seen_alone(storage: &MemStorage) -> i64 {
 
 #[test]
 fn whatever_a_writer_does_in_the_middle_of_an_opening_the_reader_sees_a_version_and_then_the_newest() {
-    for before in STEPS {
+    for before in [Step::Commit, Step::Snapshots, Step::Crash] {
         for step in STEPS {
             for at in 0.. {
                 let storage = MemStorage::new();

@@ -42,7 +42,8 @@ fn writing() -> Options {
 /// Commits the next number.
 fn commit<S: Storage>(db: &Db<S>) {
     db.transaction(|tx| {
-        let number = tx.kv().add_i64("count", 1)?;
+        let number = tx.kv().get_or("count", 0_i64)? + 1;
+        tx.kv().put("count", number)?;
         tx.kv().put(&alloc::format!("n/{number}"), number)?;
         // Larger than what the tree holds itself.
         tx.kv().put("large", vec![number.to_string(); 300].join("."))?;
@@ -56,7 +57,7 @@ fn commit<S: Storage>(db: &Db<S>) {
 fn number<S: Storage>(db: &Db<S>) -> i64 {
     let view = db.view();
     let count = view.kv().get::<i64>("count").unwrap().unwrap_or(0);
-    let pairs = view.kv().count(&KeyRange::prefix("n/")).unwrap();
+    let pairs = view.kv().count(&KeyRange::prefix(b"n/")).unwrap();
     assert_eq!(pairs, count.unsigned_abs(), "a pair for each commit");
     assert_eq!(view.events().len("numbers").unwrap(), count.unsigned_abs(), "an event for each commit");
     if count > 0 {
