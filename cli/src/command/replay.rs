@@ -84,7 +84,7 @@ fn replay(args: &ReplayArgs, store: &Store) -> Result<Replayed> {
     Ok(Replayed {
         run: id.map(|id| id.to_string()),
         transactions: replay.transactions(),
-        contents: Contents::of(&replay)?,
+        contents: Contents::of(&replay.space())?,
         digest: digest.to_string(),
         equals_live: args.at.is_none().then_some(live == digest),
     })

@@ -173,6 +173,11 @@ impl<S: Storage> Files<S> {
         drop(closed);
     }
 
+    #[cfg(test)]
+    pub(crate) fn held_snapshots(&self) -> usize {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn is_written_to(&self, segment: u64) -> bool {
         self.handed_over.is_active(segment)
     }

@@ -230,6 +230,40 @@ fn a_replay_and_a_verification_of_a_reader_stay_at_its_version() {
 }
 
 #[test]
+fn versions_of_a_reader_stay_readable_when_the_writer_removes_their_snapshots() {
+    // Salvage begins anew at each refresh, and so stands on another snapshot each time.
+    for options in [reading(), reading().recovery(crate::RecoveryMode::Salvage)] {
+        let storage = MemStorage::new();
+        let writer = open(&storage);
+        let snapshot = || {
+            (0..3).for_each(|_| commit(&writer));
+            writer.snapshot().unwrap();
+        };
+        snapshot();
+        let reader = Db::open(Silent::new(&storage), host(), options).unwrap();
+        // Nothing of it was read yet: its leaves are in the file.
+        let versions: std::vec::Vec<_> = (0..6)
+            .map(|_| {
+                let view = reader.view();
+                snapshot();
+                reader.refresh().unwrap();
+                view
+            })
+            .collect();
+        assert!(storage.list().unwrap().iter().filter(|name| name.starts_with("snap-")).count() < 4);
+        for (version, number) in versions.iter().zip([3, 6, 9, 12, 15, 18]) {
+            assert_eq!(version.kv().get::<i64>("count").unwrap(), Some(number));
+            assert_eq!(version.kv().get::<i64>("n/1").unwrap(), Some(1));
+        }
+        drop(versions);
+        snapshot();
+        reader.refresh().unwrap();
+        assert_eq!(number(&reader), 24);
+        assert_eq!(reader.shared().files.held_snapshots(), 1, "what nobody reads any more is let go of");
+    }
+}
+
+#[test]
 fn a_copy_of_what_a_reader_has_seen_opens_as_a_store() {
     let storage = MemStorage::new();
     let writer = Db::open(storage.clone(), host(), Options::new().segment_bytes(4096)).unwrap();
