@@ -133,7 +133,7 @@ impl<S: Storage> Checkpoint<S> {
 
     /// The files as a store that only reads has seen them last: up to the last whole transaction, durable or not. A copy opens as a
     /// store that a crash has left so.
-    fn of_reader(shared: &Arc<Shared<S>>, reader: &Reader<S>) -> Result<Self> {
+    fn of_reader(shared: &Arc<Shared<S>>, reader: &Reader) -> Result<Self> {
         let owner = Arc::new(());
         let file = |name, len, place| CheckpointFile { owner: Arc::clone(&owner), name, len, place };
         for _ in 0..READER_ATTEMPTS {

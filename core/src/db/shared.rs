@@ -39,7 +39,7 @@ pub(crate) struct Shared<S: Storage> {
     /// among threads.
     epoch: AtomicU64,
     /// Where this handle stands in the log, if it only reads.
-    pub(crate) reader: Option<Reader<S>>,
+    pub(crate) reader: Option<Reader>,
     /// The snapshot that this process was opened from: absent leaves are read from it as long as the process lives.
     pub(crate) loaded_generation: Option<u64>,
     /// Snapshots that checkpoints still read, and how many do. Whoever removes a snapshot holds the lock meanwhile.

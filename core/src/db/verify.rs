@@ -308,7 +308,7 @@ impl<S: Storage> Shared<S> {
     }
 
     /// The same beside a writer, which may remove a snapshot at any time: one that is gone was in order, as far as anybody knows.
-    fn verify_snapshots_beside(&self, reader: &Reader<S>, report: &mut VerifyReport, watch: &Watch<'_>) -> Result<()> {
+    fn verify_snapshots_beside(&self, reader: &Reader, report: &mut VerifyReport, watch: &Watch<'_>) -> Result<()> {
         let stand = reader.stand();
         let newest = stand.snapshots().last();
         let mut found = VerifyReport::default();

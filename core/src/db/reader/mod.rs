@@ -36,11 +36,10 @@ use crate::{
 };
 
 /// Where a handle that only reads stands.
-pub(crate) struct Reader<S: Storage> {
+pub(crate) struct Reader {
     /// Held by whoever moves it on, with the versions that were shown before and that somebody may still hold.
     turn: Mutex<Vec<Shown>>,
     stand: Mutex<Arc<Stand>>,
-    storage: core::marker::PhantomData<fn() -> S>,
 }
 
 /// A version that was shown, and the snapshot that it reads its absent leaves from.
@@ -126,9 +125,9 @@ impl Stand {
     }
 }
 
-impl<S: Storage> Reader<S> {
+impl Reader {
     fn new(stand: Stand) -> Self {
-        Reader { turn: Mutex::new(Vec::new()), stand: Mutex::new(Arc::new(stand)), storage: core::marker::PhantomData }
+        Reader { turn: Mutex::new(Vec::new()), stand: Mutex::new(Arc::new(stand)) }
     }
 
     pub(crate) fn stand(&self) -> Arc<Stand> {

@@ -47,7 +47,7 @@ impl<S: Storage> Db<S> {
 }
 
 impl<S: Storage> Shared<S> {
-    pub(in crate::db) fn refresh(&self, reader: &Reader<S>) -> Result<u64> {
+    pub(in crate::db) fn refresh(&self, reader: &Reader) -> Result<u64> {
         let mut versions = reader.turn();
         let stand = reader.stand();
         let settings = RecoverySettings {
@@ -95,7 +95,7 @@ impl<S: Storage> Shared<S> {
     }
 
     /// Shows what was found from now on.
-    fn show(&self, reader: &Reader<S>, found: Found, versions: &mut Vec<Shown>) -> u64 {
+    fn show(&self, reader: &Reader, found: Found, versions: &mut Vec<Shown>) -> u64 {
         let Found { stand, shown } = found;
         let before = reader.stand().generation;
         let generation = stand.generation;
