@@ -31,7 +31,7 @@ fn the_child_writes_until_it_is_killed() {
             let run = tx.run(run.id())?;
             let count = run.kv().get_or("count", 0_i64)? + 1;
             run.kv().put("count", count)?;
-            run.kv().put(&format!("n/{count}"), "x".repeat(200))?;
+            run.kv().put(format!("n/{count}"), "x".repeat(200))?;
             run.events().append("numbers", "n", count).map(drop)
         })
         .unwrap();

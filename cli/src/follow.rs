@@ -32,8 +32,11 @@ impl TailArgs {
         mut print: impl FnMut(&mut Output) -> Result<()>,
     ) -> Result<()> {
         print(output)?;
+        if !self.follow {
+            return Ok(());
+        }
         let mut seq = store.view().seq();
-        while self.follow {
+        loop {
             output.flush()?;
             thread::sleep(Duration::from_millis(self.interval.max(1)));
             let newest = store.refresh()?;
@@ -42,6 +45,5 @@ impl TailArgs {
                 print(output)?;
             }
         }
-        Ok(())
     }
 }

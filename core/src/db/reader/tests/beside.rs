@@ -89,7 +89,9 @@ impl<S: Storage + Clone> Writer<S> {
             }
             Step::Tick => {
                 let ticker = self.db().ticker();
-                (0..3).for_each(|_| drop(ticker.tick().unwrap()));
+                for _ in 0..3 {
+                    ticker.tick().unwrap();
+                }
             }
         }
     }

@@ -44,7 +44,7 @@ fn commit<S: Storage>(db: &Db<S>) {
     db.transaction(|tx| {
         let number = tx.kv().get_or("count", 0_i64)? + 1;
         tx.kv().put("count", number)?;
-        tx.kv().put(&alloc::format!("n/{number}"), number)?;
+        tx.kv().put(alloc::format!("n/{number}"), number)?;
         // Larger than what the tree holds itself.
         tx.kv().put("large", vec![number.to_string(); 300].join("."))?;
         tx.events().append("numbers", "n", number)?;
