@@ -68,6 +68,24 @@ pub fn open(path: impl AsRef<Path>) -> Result<Store> {
 /// Opens the store in a directory, with options. Fails as [`open`] does, and with [`ErrorKind::NotAStore`] or
 /// [`ErrorKind::NotFound`] where there is no store and the options say not to create one.
 ///
+/// With [`Options::read_only`] it opens beside a process that writes, and writes nothing itself:
+///
+/// ```
+/// use foldb::{ErrorKind, Options};
+/// # let path = std::env::temp_dir().join(format!("foldb-doc-reader-{}", std::process::id()));
+/// let writer = foldb::open(&path)?;
+/// writer.kv().put("position", 1)?;
+/// let reader = foldb::open_with(&path, Options::new().read_only(true))?;
+/// writer.kv().put("position", 2)?;
+/// assert_eq!(reader.kv().get::<i64>("position")?, Some(1));
+/// reader.refresh()?;
+/// assert_eq!(reader.kv().get::<i64>("position")?, Some(2));
+/// assert_eq!(reader.kv().put("position", 3).unwrap_err().kind(), ErrorKind::ReadOnly);
+/// # drop((writer, reader));
+/// # std::fs::remove_dir_all(path).unwrap();
+/// # Ok::<(), foldb::Error>(())
+/// ```
+///
 /// ```
 /// use foldb::{Durability, Options};
 /// # let path = std::env::temp_dir().join(format!("foldb-doc-options-{}", std::process::id()));
@@ -79,6 +97,9 @@ pub fn open(path: impl AsRef<Path>) -> Result<Store> {
 /// # Ok::<(), foldb::Error>(())
 /// ```
 pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Store> {
+    if options.is_read_only() {
+        return Db::open(FsStorage::open_read_only(path)?, Arc::new(OsHost), options);
+    }
     let storage = FsStorage::open(path, options.creates())?;
     let durability = options.commit_durability();
     let interval = match durability.interval() {

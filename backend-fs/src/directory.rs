@@ -18,11 +18,13 @@ use crate::{lock::Lock, place::Place};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NameEpoch(u64);
 
-/// An open, locked directory. Files keep it alive, so that the lock outlasts every handle that could still write.
+/// An open directory, locked unless it is only read. Files keep it alive, so that the lock outlasts every handle that could still
+/// write.
 #[derive(Debug)]
 pub(crate) struct Directory {
     place: Place,
-    lock: Lock,
+    /// `None` where nothing is ever written through this handle.
+    lock: Option<Lock>,
     #[cfg(unix)]
     handle: File,
     /// How many names were created. It begins at 1: names of an earlier life of the process may never have been synced.
@@ -37,11 +39,35 @@ impl Directory {
         Ok(Self {
             #[cfg(unix)]
             handle: File::open(&path)?,
-            place: Place::new(path, lock.identity().clone())?,
-            lock,
+            place: Place::new(path, Some(lock.identity().clone()))?,
+            lock: Some(lock),
             created: AtomicU64::new(1),
             durable: AtomicU64::new(0),
         })
+    }
+
+    /// The directory at `path`, for reading only: without a lock.
+    pub(crate) fn read_only(path: PathBuf) -> Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            handle: File::open(&path)?,
+            place: Place::new(path, None)?,
+            lock: None,
+            created: AtomicU64::new(1),
+            durable: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    /// Fails where the directory is only read.
+    pub(crate) fn check_writable(&self, name: &str, action: &'static str) -> std::result::Result<(), StorageError> {
+        if !self.is_read_only() {
+            return Ok(());
+        }
+        Err(StorageError::ReadOnly { name: self.path().join(name).display().to_string(), action })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -50,12 +76,14 @@ impl Directory {
 
     /// Fails in a process that got its handle by `fork`. Costs no system call.
     pub(crate) fn check_process(&self) -> std::result::Result<(), StorageError> {
-        if self.lock.process().is_this() { Ok(()) } else { Err(self.of_another_process()) }
+        let is_this = self.lock.as_ref().is_none_or(|lock| lock.process().is_this());
+        if is_this { Ok(()) } else { Err(self.of_another_process()) }
     }
 
     /// [`check_process`](Self::check_process) before a call that changes something, which is a system call anyway.
     pub(crate) fn check_process_surely(&self) -> std::result::Result<(), StorageError> {
-        if self.lock.process().is_surely_this() { Ok(()) } else { Err(self.of_another_process()) }
+        let is_this = self.lock.as_ref().is_none_or(|lock| lock.process().is_surely_this());
+        if is_this { Ok(()) } else { Err(self.of_another_process()) }
     }
 
     #[cold]
@@ -72,7 +100,9 @@ impl Directory {
 
     /// The epoch of a name that was just created.
     pub(crate) fn name_created(&self) -> NameEpoch {
-        self.lock.keep();
+        if let Some(lock) = &self.lock {
+            lock.keep();
+        }
         NameEpoch(self.created.fetch_add(1, Ordering::AcqRel) + 1)
     }
 

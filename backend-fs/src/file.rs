@@ -54,11 +54,13 @@ impl StorageFile for FsFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        self.directory.check_writable(&self.name, "writing")?;
         self.check_process()?;
         self.checked("writing", positioned::write(&self.file, offset, bytes))
     }
 
     fn set_len(&self, len: u64) -> Result<(), StorageError> {
+        self.directory.check_writable(&self.name, "changing the length of")?;
         self.check_process()?;
         let old = self.len()?;
         if len > old {
@@ -68,6 +70,7 @@ impl StorageFile for FsFile {
     }
 
     fn sync(&self) -> Result<(), StorageError> {
+        self.directory.check_writable(&self.name, "syncing")?;
         // Whose process it is was asked surely when there was something to write.
         self.directory.check_process()?;
         // fdatasync and not fsync: it leaves out only what nobody needs to read the bytes back (times, owner). A changed

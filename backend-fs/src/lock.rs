@@ -170,7 +170,7 @@ pub(crate) fn refuse_dangling_link(path: &Path) -> Result<()> {
 }
 
 /// Refuses a directory without a lock file that does not look like a store, before anything is written into it.
-fn refuse_foreign_directory(directory: &Path, create: bool) -> Result<()> {
+pub(crate) fn refuse_foreign_directory(directory: &Path, create: bool) -> Result<()> {
     let mut names = visible_names(directory)?;
     // It was not there a moment ago: another opener has made it since.
     names.retain(|name| name != LOCK_NAME);

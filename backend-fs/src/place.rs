@@ -12,8 +12,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use foldb_core::storage::LockHolder;
+
 /// The file of which the lock stands for the whole store. It is empty, and listed nowhere.
 pub(crate) const LOCK_NAME: &str = "lock";
+
+/// Whether a process of this system holds the lock of the store in `directory`, which is not taken to find out.
+pub(crate) fn is_locked(directory: &Path) -> Option<bool> {
+    let identity = match Identity::at(&directory.join(LOCK_NAME)) {
+        Ok(identity) => identity,
+        // A store that nobody has open to write need not have a lock file: it was unpacked, or copied.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Some(false),
+        Err(_) => return None,
+    };
+    if crate::registry::holder(&identity) == LockHolder::ThisProcess { Some(true) } else { identity.is_listed() }
+}
 
 /// What makes a file or directory the one that it is, under whatever name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +58,24 @@ impl Identity {
         Ok(Self::new(path, &file.metadata()?))
     }
 
+    /// Whether the system lists a lock of the file: Linux does, for the processes that it shows to this one. Elsewhere nobody knows.
+    #[cfg(target_os = "linux")]
+    fn is_listed(&self) -> Option<bool> {
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        // `1: FLOCK  ADVISORY  WRITE 4711 fe:00:5333139 0 EOF`. The device is written as other calls do not write it, so the number on
+        // it has to do: another file of that number that is locked makes a run look open that is not, and nothing worse.
+        let number = self.number.1.to_string();
+        let is_of_file = |line: &str| {
+            line.split_whitespace().any(|word| word.rsplit_once(':').is_some_and(|(_, inode)| inode == number))
+        };
+        Some(locks.lines().filter(|line| line.contains("FLOCK")).any(is_of_file))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn is_listed(&self) -> Option<bool> {
+        None
+    }
+
     /// That of whatever `path` leads to now.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         Ok(Self::new(path, &fs::metadata(path)?))
@@ -57,12 +88,13 @@ pub(crate) struct Place {
     directory: PathBuf,
     directory_identity: Identity,
     lock: PathBuf,
-    lock_identity: Identity,
+    /// `None` where no lock was taken.
+    lock_identity: Option<Identity>,
 }
 
 impl Place {
-    /// The place of the store in `directory`, whose lock has the identity `lock`.
-    pub(crate) fn new(directory: PathBuf, lock: Identity) -> io::Result<Self> {
+    /// The place of the store in `directory`, whose lock has the identity `lock`, if it was taken.
+    pub(crate) fn new(directory: PathBuf, lock: Option<Identity>) -> io::Result<Self> {
         Ok(Self {
             directory_identity: Identity::at(&directory)?,
             lock: directory.join(LOCK_NAME),
@@ -80,7 +112,8 @@ impl Place {
         // The directory too: a copy of hard links has the same lock, and names that are made in it are synced elsewhere.
         compare(&self.directory, &self.directory_identity)
             .map_err(|found| found.choose("its directory was removed or moved", "another directory is in its place"))?;
-        compare(&self.lock, &self.lock_identity).map_err(|found| {
+        let Some(lock_identity) = &self.lock_identity else { return Ok(()) };
+        compare(&self.lock, lock_identity).map_err(|found| {
             found.choose("its file `lock` was removed", "its file `lock` is another one than the one that is locked")
         })
     }

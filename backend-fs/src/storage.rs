@@ -21,8 +21,8 @@ use crate::{
     FsFile,
     directory::{self, Directory},
     failure::storage_error,
-    lock::{Lock, refuse_dangling_link},
-    place::LOCK_NAME,
+    lock::{Lock, refuse_dangling_link, refuse_foreign_directory},
+    place::{LOCK_NAME, is_locked},
 };
 
 /// The files of one directory, locked against every other opener.
@@ -54,6 +54,25 @@ impl FsStorage {
         Ok(Self { directory: Arc::new(directory) })
     }
 
+    /// Opens the directory at `path` for reading only: without its lock, so also while another process has the store open, and
+    /// where nothing may be written. Nothing is made, changed, removed or synced through it; what would do so is
+    /// [`StorageError::ReadOnly`].
+    ///
+    /// # Errors
+    ///
+    /// - [`StorageError::Missing`]: there is nothing at the path.
+    /// - [`Error::NotAStore`]: the path is a file, or a directory with nothing or only foreign files in it.
+    /// - [`StorageError::Denied`] or [`StorageError::Io`], as the system reports.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
+        let path = existing_directory(path.as_ref(), false)?;
+        // As for an opening that locks: a directory with a lock file is a store, with or without anything in it.
+        if !path.join(LOCK_NAME).exists() {
+            refuse_foreign_directory(&path, false)?;
+        }
+        let directory = Directory::read_only(path.clone()).map_err(|error| storage_error(&path, "opening", &error))?;
+        Ok(Self { directory: Arc::new(directory) })
+    }
+
     /// The directory, absolute and with symbolic links resolved, so that a later change of the working directory cannot
     /// split the store in two.
     pub fn path(&self) -> &Path {
@@ -64,7 +83,11 @@ impl FsStorage {
         let path = self.file_path(name)?;
         // Each name is looked for in whatever the path of the directory leads to now.
         self.directory.check_place()?;
-        options.read(true).write(true).open(&path).map_err(|error| storage_error(&path, action, &error))
+        options
+            .read(true)
+            .write(!self.directory.is_read_only())
+            .open(&path)
+            .map_err(|error| storage_error(&path, action, &error))
     }
 
     /// The path of a file, only for names that stay inside the directory.
@@ -84,6 +107,7 @@ impl Storage for FsStorage {
     }
 
     fn create(&self, name: &str) -> Result<FsFile, StorageError> {
+        self.directory.check_writable(name, "creating")?;
         self.directory.check_process_surely()?;
         let file = self.open_with(name, "creating", OpenOptions::new().create_new(true))?;
         Ok(FsFile::new(file, name, &self.directory, self.directory.name_created()))
@@ -97,6 +121,7 @@ impl Storage for FsStorage {
 
     fn remove(&self, name: &str) -> Result<(), StorageError> {
         let path = self.file_path(name)?;
+        self.directory.check_writable(name, "removing")?;
         self.directory.check_process_surely()?;
         self.directory.check_place()?;
         // The directory is not synced: the removal becomes durable with the next created name, or never, and the
@@ -110,6 +135,10 @@ impl Storage for FsStorage {
 
     fn check_place(&self) -> Result<(), StorageError> {
         self.directory.check_place()
+    }
+
+    fn has_writer(&self) -> Option<bool> {
+        is_locked(self.directory.path())
     }
 }
 

@@ -2,16 +2,18 @@
 //!
 //! One file per command under `command/`. Above them: [`cli`] (what can be typed). Below them, for all to use: [`context`] (what
 //! every command takes), [`report`] (what several commands tell), [`store`] (opening a store, naming runs), [`option`],
-//! [`input`] and [`jsonl`] (what is read), [`output`], [`text`], [`value`] and [`progress`] (what is shown), [`failure`] (how it ends).
+//! [`page`] (which part of a list), [`follow`] (what comes later), [`input`] and [`jsonl`] (what is read), [`output`], [`text`], [`value`] and [`progress`] (what is shown), [`failure`] (how it ends).
 
 mod cli;
 mod command;
 mod context;
 mod failure;
+mod follow;
 mod input;
 mod jsonl;
 mod option;
 mod output;
+mod page;
 mod progress;
 mod report;
 mod store;

@@ -76,6 +76,8 @@ pub(crate) struct Listing {
     columns: &'static [Column],
     rows: Vec<Vec<String>>,
     shown: u64,
+    /// Where the last item is.
+    cursor: Option<String>,
 }
 
 /// A column's heading, and on which side its cells are aligned.
@@ -91,7 +93,33 @@ const PAGE_ROWS: usize = 500;
 
 impl Listing {
     pub(crate) fn new(columns: &'static [Column]) -> Self {
-        Self { columns, rows: Vec::new(), shown: 0 }
+        Self { columns, rows: Vec::new(), shown: 0, cursor: None }
+    }
+
+    /// One more item of a list that goes by pages: [`push`](Self::push), with its cursor as the last field of the record.
+    pub(crate) fn push_at(
+        &mut self,
+        output: &mut Output,
+        cursor: String,
+        mut record: serde_json::Value,
+        row: impl FnOnce() -> Vec<String>,
+    ) -> Result<()> {
+        if let Some(record) = record.as_object_mut() {
+            record.insert(String::from("cursor"), cursor.clone().into());
+        }
+        self.cursor = Some(cursor);
+        self.push(output, &record, row)
+    }
+
+    /// [`finish`](Self::finish) of a list that goes by pages. Where as many were shown as were asked for, a person is told how to go
+    /// on.
+    pub(crate) fn finish_page(mut self, output: &mut Output, nothing: &str, limit: Option<u64>) -> Result<()> {
+        let cursor = self.cursor.take().filter(|_| limit.is_some_and(|limit| self.shown >= limit));
+        self.finish(output, nothing)?;
+        match cursor {
+            Some(cursor) if !output.is_json() => output.line(format_args!("go on with --after {}", quoted(&cursor))),
+            _ => Ok(()),
+        }
     }
 
     /// One more item: printed at once as JSON, or kept for the page.
@@ -146,6 +174,15 @@ pub(crate) fn new_table(columns: &[Column]) -> Table {
         });
     }
     table
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// A closed pipe is the reader's way to say "enough".

@@ -1,13 +1,15 @@
 //! Opening a store and naming what is in it.
 //!
-//! Invariant: a command that only looks never makes a store where there was none.
+//! Invariant: a command that only looks writes nothing, makes no store where there was none, and needs no lock.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-use foldb::{Durability, ErrorKind, FsStorage, Options, RecoveryMode, Run, RunFilter, RunId, RunInfo, Store};
+use foldb::{
+    Durability, ErrorKind, FsStorage, Options, RecoveryMode, Run, RunFilter, RunId, RunInfo, SpaceView, Store,
+};
 
 use crate::failure::{Failure, Result, Status};
 
@@ -19,7 +21,13 @@ pub(crate) struct Location {
 }
 
 impl Location {
-    /// Opens a store that must be there.
+    /// Opens a store that must be there, to look at it: also while another process has it open, and without writing anything.
+    pub(crate) fn open_to_look(&self) -> Result<Store> {
+        self.check_there()?;
+        Ok(foldb::open_with(&self.path, self.options().read_only(true))?)
+    }
+
+    /// Opens a store that must be there, to write to it.
     pub(crate) fn open_existing(&self) -> Result<Store> {
         self.check_there()?;
         Ok(foldb::open_with(&self.path, self.options().create(false))?)
@@ -128,6 +136,35 @@ pub(crate) fn space<'a>(store: &'a Store, run: Option<&str>) -> Result<Space<'a>
     match run {
         None => Ok(Space::Default(store)),
         Some(name) => Ok(Space::Run(store.runs().get(find_run(store, name)?.id)?)),
+    }
+}
+
+/// Advice for somebody who asked for something in a space in which it is not: where else there is such a thing.
+pub(crate) fn elsewhere(
+    store: &Store,
+    asked: Option<&str>,
+    what: &str,
+    is_there: impl Fn(&SpaceView<'_, '_, FsStorage>) -> foldb::Result<bool>,
+) -> Option<String> {
+    /// So many runs are looked into, the newest first.
+    const LOOKED_INTO: usize = 1000;
+    let view = store.view();
+    let is_there = |space: &SpaceView<'_, '_, FsStorage>| is_there(space).unwrap_or(false);
+    if asked.is_some() && is_there(&view.default_space()) {
+        return Some(format!("there is such a {what} in the default space; leave --run out"));
+    }
+    let runs = view.runs();
+    let mut found = runs.iter().rev().take(LOOKED_INTO).filter(|run| view.run(run.id).is_ok_and(|run| is_there(&run)));
+    let run = found.next()?;
+    let others = if found.next().is_some() { ", and in others" } else { "" };
+    Some(format!("there is such a {what} in run {:?}{others}; add --run {}", run.name, run.id))
+}
+
+/// A failure with advice, where there is any.
+pub(crate) fn advise(failure: Failure, hint: Option<String>) -> Failure {
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
 }
 

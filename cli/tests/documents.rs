@@ -73,7 +73,7 @@ fn documents_are_listed_in_order_by_prefix() {
     place.ok(&["json", "set", "user/0", "{}"]);
     place.ok(&["json", "set", "post/1", "[]"]);
     let lines = place.json_lines(&["json", "list", "user/"]);
-    assert_eq!(lines[0], json!({"key": "user/0", "value": {}}));
+    assert_eq!(lines[0], json!({"key": "user/0", "value": {}, "cursor": "user/0"}));
     assert_eq!(common::text(&lines[1], "key"), "user/1");
     assert_eq!(lines.len(), 2);
     assert_eq!(place.json_lines(&["json", "list", "--limit", "1"]).len(), 1);

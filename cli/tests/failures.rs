@@ -106,11 +106,26 @@ fn a_file_where_the_store_should_be_is_not_a_store() {
 }
 
 #[test]
-fn a_store_that_another_process_has_is_locked() {
+fn a_store_that_another_process_has_can_be_looked_at_and_is_locked_for_writing() {
     let place = Place::new();
     place.ok(&["put", "k", "v"]);
     let holder = common::hold(&place);
-    let error = place.error(3, &["get", "k"]);
+    for looking in [
+        &["get", "k"][..],
+        &["scan"],
+        &["runs"],
+        &["stats"],
+        &["verify"],
+        &["replay"],
+        &["state"],
+        &["trace"],
+        &["events", "streams"],
+        &["json", "list"],
+        &["dump"],
+    ] {
+        place.ok(looking);
+    }
+    let error = place.error(3, &["put", "k", "w"]);
     assert_eq!(error["kind"], "locked");
     place.foldb(&["put", "k", "w"]).assert().code(3).stdout("").stderr(predicate::str::contains("error: "));
     holder.release();

@@ -48,6 +48,9 @@ pub enum ErrorKind {
     NotAStore,
     /// The caller cancelled long work.
     Cancelled,
+    /// The store was opened for reading only. Open it without [`Options::read_only`](crate::Options::read_only), in the process that
+    /// should write: retrying through this handle cannot help.
+    ReadOnly,
 }
 
 /// Everything that can go wrong, with the place and the values that show why.
@@ -213,6 +216,14 @@ pub enum Error {
         /// The failure, in its own words.
         cause: String,
     },
+    /// A write through a handle that only reads. Nothing was changed.
+    #[error(
+        "{what} is not possible: the store was opened for reading only; open it without `read_only`, or write in the process that has it open"
+    )]
+    ReadOnly {
+        /// The operation, as in "a commit".
+        what: &'static str,
+    },
     /// The caller's progress callback said stop.
     #[error("{what} was cancelled")]
     Cancelled {
@@ -232,6 +243,7 @@ impl Error {
                 ErrorKind::NotFound
             }
             Error::Storage(StorageError::Name { .. } | StorageError::OtherProcess { .. }) => ErrorKind::Invalid,
+            Error::Storage(StorageError::ReadOnly { .. }) => ErrorKind::ReadOnly,
             Error::Storage(StorageError::Displaced { .. }) => ErrorKind::Poisoned,
             Error::Storage(_) => ErrorKind::Io,
             Error::Corrupt { .. } => ErrorKind::Corrupt,
@@ -246,6 +258,7 @@ impl Error {
             Error::Poisoned { .. } => ErrorKind::Poisoned,
             Error::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,
             Error::Cancelled { .. } => ErrorKind::Cancelled,
+            Error::ReadOnly { .. } => ErrorKind::ReadOnly,
         }
     }
 }

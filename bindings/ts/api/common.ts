@@ -124,6 +124,8 @@ export type ErrorKind =
   | "NotAStore"
   /** The caller cancelled long work. */
   | "Cancelled"
+  /** The store was opened for reading only. */
+  | "ReadOnly"
   /** The handle was closed. */
   | "Closed"
   /** The worker, or the module in it, is gone. What was in flight may or may not be there: reopen. */

@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::Args;
-use foldb::FsStorage;
+use foldb::{ErrorKind, FsStorage, Options};
 use foldb_archive::{ArchiveError, ClosedStore, Exported, Imported, export, import};
 use serde_json::{Value, json};
 
@@ -65,16 +65,15 @@ pub(crate) fn export_store(args: &ExportArgs, context: &mut Context) -> Result<(
         let message = format!("{} exists already", args.file.display());
         return Err(Failure::new(Status::Usage, "exists", message).hint("--force writes over it"));
     }
-    let storage = FsStorage::open(&args.source, false)?;
     let begin = Instant::now();
     let exported = if to_stdout {
         let mut stdout = io::stdout().lock();
-        write_archive(storage, &mut stdout).and_then(|exported| {
+        write_archive(&args.source, &mut stdout).and_then(|exported| {
             stdout.flush().map_err(|error| stdout_failure(&error))?;
             Ok(exported)
         })?
     } else {
-        write_file(storage, &args.file)?
+        write_file(&args.source, &args.file)?
     };
     let mut record = json!({
         "store": exported.manifest.store().map(|id| id.to_string()),
@@ -99,23 +98,32 @@ pub(crate) fn export_store(args: &ExportArgs, context: &mut Context) -> Result<(
     Ok(())
 }
 
-fn write_archive(storage: FsStorage, writer: &mut impl Write) -> Result<Exported> {
+/// Reads the store without its lock: what is exported is what is whole in it now, also while another process writes.
+fn write_archive(source: &Path, writer: &mut impl Write) -> Result<Exported> {
     let bar = Progress::bytes("store");
     let mut show = |progress: foldb::Progress| {
         bar.show(&progress);
         ControlFlow::Continue(())
     };
-    let source = ClosedStore::new(storage, &mut show)?;
-    Ok(export(source, writer, &mut show)?)
+    let store = match foldb::open_with(source, Options::new().read_only(true)) {
+        Ok(store) => store,
+        // Nothing was ever committed: an archive of nothing, if that is what it is.
+        Err(error) if error.kind() == ErrorKind::NotAStore => {
+            let empty = ClosedStore::new(FsStorage::open_read_only(source)?, &mut show).map_err(|_| error)?;
+            return Ok(export(empty, writer, &mut show)?);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(export(store.checkpoint()?, writer, &mut show)?)
 }
 
 /// Writes beside the file and renames. What is left of a failed attempt is removed.
-fn write_file(storage: FsStorage, path: &Path) -> Result<Exported> {
+fn write_file(source: &Path, path: &Path) -> Result<Exported> {
     let mut name = path.file_name().map(std::ffi::OsStr::to_owned).unwrap_or_default();
     name.push(".part");
     let part = path.with_file_name(name);
     let written = File::create(&part).map_err(|error| Failure::io("creating", &part, &error)).and_then(|mut file| {
-        let exported = write_archive(storage, &mut file)?;
+        let exported = write_archive(source, &mut file)?;
         file.sync_all().map_err(|error| Failure::io("syncing", &part, &error))?;
         Ok(exported)
     });

@@ -32,7 +32,7 @@ pub(crate) struct DiffArgs {
 
 /// `foldb diff`
 pub(crate) fn run(args: &DiffArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let older = store::find_run(&store, &args.older)?;
     let newer = store::find_run(&store, &args.newer)?;
     let diff = store.diff(older.id, newer.id)?;

@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use clap::{Args, Subcommand};
 use foldb::{
-    ErrorKind,
+    ErrorKind, Store,
     primitive::{Event, ScanOptions},
     tree::Direction,
 };
@@ -13,8 +13,10 @@ use serde_json::json;
 use crate::{
     context::{Context, InRun},
     failure::{Failure, Result},
+    follow::TailArgs,
     option,
     output::{Column, Listing},
+    page::{self, PageArgs},
     store::{self, on_space},
     text, value,
 };
@@ -54,14 +56,24 @@ enum Action {
         /// From the newest to the oldest
         #[arg(long)]
         reverse: bool,
-        /// At most so many
-        #[arg(long, value_name = "N", value_parser = option::whole, allow_negative_numbers = true)]
-        limit: Option<u64>,
+        #[command(flatten)]
+        page: PageArgs,
+        #[command(flatten)]
+        space: InRun,
+    },
+    /// Show the newest events of a stream, and with --follow what comes, beside the process that appends them
+    Tail {
+        /// The stream
+        stream: String,
+        #[command(flatten)]
+        tail: TailArgs,
         #[command(flatten)]
         space: InRun,
     },
     /// List the streams
     Streams {
+        #[command(flatten)]
+        page: PageArgs,
         #[command(flatten)]
         space: InRun,
     },
@@ -80,10 +92,11 @@ pub(crate) fn run(args: &EventsArgs, context: &mut Context) -> Result<()> {
         Action::Append { stream, payload, kind, json_value, space } => {
             append(stream, kind, payload, *json_value, space, context)
         }
-        Action::List { stream, from, reverse, limit, space } => {
-            list(&Listed { stream, from: *from, reverse: *reverse, limit: *limit }, space, context)
+        Action::List { stream, from, reverse, page, space } => {
+            list(&Listed { stream, from: *from, reverse: *reverse, page }, space, context)
         }
-        Action::Streams { space } => streams(space, context),
+        Action::Tail { stream, tail: args, space } => tail(stream, args, space, context),
+        Action::Streams { page, space } => streams(page, space, context),
         Action::Verify { stream, space } => verify(stream.as_deref(), space, context),
     }
 }
@@ -111,18 +124,25 @@ struct Listed<'a> {
     stream: &'a str,
     from: Option<u64>,
     reverse: bool,
-    limit: Option<u64>,
+    page: &'a PageArgs,
 }
 
 fn list(listed: &Listed<'_>, space: &InRun, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
-    let space = store::space(&store, space.run.as_deref())?;
-    on_space!(&space, events, |events| events.info(listed.stream))?.ok_or_else(|| absent(listed.stream))?;
+    let store = context.store.open_to_look()?;
+    let run = space.run.as_deref();
+    let space = store::space(&store, run)?;
+    on_space!(&space, events, |events| events.info(listed.stream))?
+        .ok_or_else(|| absent_in(&store, run, listed.stream))?;
     let mut listing =
         Listing::new(&[Column::Right("seq"), Column::Left("time"), Column::Left("kind"), Column::Left("payload")]);
     let direction = if listed.reverse { Direction::Backward } else { Direction::Forward };
-    let mut left = listed.limit.unwrap_or(u64::MAX);
+    let mut left = listed.page.limit.unwrap_or(u64::MAX);
     let (mut lowest, mut highest) = if listed.reverse { (0, listed.from) } else { (listed.from.unwrap_or(0), None) };
+    match (listed.page.after_number()?, listed.reverse) {
+        (Some(after), false) => lowest = lowest.max(after.saturating_add(1)),
+        (Some(after), true) => highest = Some(highest.unwrap_or(u64::MAX).min(after.saturating_sub(1))),
+        (None, _) => {}
+    }
     while left > 0 {
         let most = usize::try_from(left.min(PAGE)).ok();
         let seqs = (Bound::Included(lowest), highest.map_or(Bound::Unbounded, Bound::Included));
@@ -134,10 +154,36 @@ fn list(listed: &Listed<'_>, space: &InRun, context: &mut Context) -> Result<()>
         }
         left = left.saturating_sub(u64::try_from(page.len()).unwrap_or(u64::MAX));
         for event in &page {
-            listing.push(&mut context.output, &record(event), || row(event))?;
+            listing.push_at(&mut context.output, event.seq.to_string(), record(event), || row(event))?;
         }
     }
-    listing.finish(&mut context.output, "no events").map(drop)
+    listing.finish_page(&mut context.output, "no events", listed.page.limit)
+}
+
+/// Shows events as they come, a line each.
+fn tail(stream: &str, args: &TailArgs, space: &InRun, context: &mut Context) -> Result<()> {
+    let store = context.store.open_to_look()?;
+    let run = space.run.as_deref();
+    let space = store::space(&store, run)?;
+    let head = match on_space!(&space, events, |events| events.info(stream))? {
+        Some(info) => info.head,
+        // It begins with its first event.
+        None if args.follow => 0,
+        None => return Err(absent_in(&store, run, stream)),
+    };
+    let mut next = head.saturating_sub(args.last).saturating_add(1);
+    args.each_time(&store, &mut context.output, |output| {
+        loop {
+            let seqs = (Bound::Included(next), Bound::Unbounded);
+            let most = usize::try_from(PAGE).ok();
+            let page = on_space!(&space, events, |events| events.range(stream, seqs, most, Direction::Forward))?;
+            let Some(last) = page.last() else { return Ok(()) };
+            next = last.seq.saturating_add(1);
+            for event in &page {
+                output.answer(&record(event), row(event).join("  "))?;
+            }
+        }
+    })
 }
 
 /// Events fetched at a time: a reader that stops early costs one page.
@@ -157,10 +203,13 @@ fn row(event: &Event) -> Vec<String> {
     vec![event.seq.to_string(), text::time(event.time_micros), event.kind.clone(), payload]
 }
 
-fn streams(space: &InRun, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+fn streams(page: &PageArgs, space: &InRun, context: &mut Context) -> Result<()> {
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, space.run.as_deref())?;
-    let streams = on_space!(&space, events, |events| events.streams(&ScanOptions::all()))?;
+    let mut options = ScanOptions::all();
+    options.limit = page.limit.and_then(|limit| usize::try_from(limit).ok());
+    options.after = page.after_key()?;
+    let streams = on_space!(&space, events, |events| events.streams(&options))?;
     let mut listing = Listing::new(&[
         Column::Left("stream"),
         Column::Right("events"),
@@ -180,7 +229,7 @@ fn streams(space: &InRun, context: &mut Context) -> Result<()> {
             "appended_micros": stream.appended_micros,
             "link": text::hex(&stream.link),
         });
-        listing.push(&mut context.output, &record, || {
+        listing.push_at(&mut context.output, page::key_cursor(&stream.stream), record, || {
             vec![
                 text::bytes(&stream.stream),
                 text::count(stream.events),
@@ -191,20 +240,21 @@ fn streams(space: &InRun, context: &mut Context) -> Result<()> {
             ]
         })?;
     }
-    listing.finish(&mut context.output, "no streams").map(drop)
+    listing.finish_page(&mut context.output, "no streams", page.limit)
 }
 
 /// Checks every chain, also behind a broken one: whoever asks wants to know all of it.
 fn verify(stream: Option<&str>, space: &InRun, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
-    let space = store::space(&store, space.run.as_deref())?;
+    let store = context.store.open_to_look()?;
+    let run = space.run.as_deref();
+    let space = store::space(&store, run)?;
     let names = match stream {
         None => on_space!(&space, events, |events| events.streams(&ScanOptions::all()))?
             .into_iter()
             .map(|summary| summary.stream)
             .collect(),
         Some(name) => {
-            on_space!(&space, events, |events| events.info(name))?.ok_or_else(|| absent(name))?;
+            on_space!(&space, events, |events| events.info(name))?.ok_or_else(|| absent_in(&store, run, name))?;
             vec![name.as_bytes().to_vec()]
         }
     };
@@ -237,6 +287,7 @@ fn verify(stream: Option<&str>, space: &InRun, context: &mut Context) -> Result<
     if broken { Err(Failure::Negative) } else { Ok(()) }
 }
 
-fn absent(stream: &str) -> Failure {
-    Failure::absent(format!("there is no stream {stream:?}"))
+fn absent_in(store: &Store, run: Option<&str>, stream: &str) -> Failure {
+    let hint = store::elsewhere(store, run, "stream", |space| Ok(space.events().info(stream)?.is_some()));
+    store::advise(Failure::absent(format!("there is no stream {stream:?}")), hint)
 }

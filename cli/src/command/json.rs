@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::{
     context::{Context, InRun},
     failure::{Failure, Result},
-    option,
     output::{Column, Listing},
+    page::{self, PageArgs},
     store::{self, on_space},
     text, value,
 };
@@ -59,9 +59,8 @@ enum Action {
     List {
         /// Only keys that begin like this
         prefix: Option<String>,
-        /// At most so many
-        #[arg(long, value_name = "N", value_parser = option::whole, allow_negative_numbers = true)]
-        limit: Option<u64>,
+        #[command(flatten)]
+        page: PageArgs,
         #[command(flatten)]
         space: InRun,
     },
@@ -96,20 +95,24 @@ pub(crate) fn run(args: &JsonArgs, context: &mut Context) -> Result<()> {
         Action::Get { key, path, space } => get(key, path.as_deref(), space, context),
         Action::Set { key, document, path, space } => set(key, document, path.as_deref(), space, context),
         Action::Delete { key, path, space } => delete(key, path.as_deref(), space, context),
-        Action::List { prefix, limit, space } => list(prefix.as_deref().unwrap_or_default(), *limit, space, context),
+        Action::List { prefix, page, space } => list(prefix.as_deref().unwrap_or_default(), page, space, context),
         Action::Merge { key, patch, path, space } => merge(key, patch, path.as_deref(), space, context),
         Action::Patch { key, operations, space } => patch(key, operations, space, context),
     }
 }
 
 fn get(key: &str, path: Option<&str>, space: &InRun, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
-    let space = store::space(&store, space.run.as_deref())?;
+    let store = context.store.open_to_look()?;
+    let run = space.run.as_deref();
+    let space = store::space(&store, run)?;
     let found: Option<Value> = match path {
         None => on_space!(&space, json, |documents| documents.get(key))?,
         Some(path) => there(on_space!(&space, json, |documents| documents.get_at(key, path)))?,
     };
-    let found = found.ok_or_else(|| absent(key, path))?;
+    let found = found.ok_or_else(|| {
+        let hint = || store::elsewhere(&store, run, "document", |space| space.json().exists(key));
+        store::advise(absent(key, path), if path.is_none() { hint() } else { None })
+    })?;
     if context.output.is_json() {
         return context.output.record(&json!({ "key": key, "value": found }));
     }
@@ -142,12 +145,12 @@ fn delete(key: &str, path: Option<&str>, space: &InRun, context: &mut Context) -
     context.output.answer(&json!({ "key": key, "deleted": true }), format_args!("deleted {}", shown(key, path)))
 }
 
-fn list(prefix: &str, limit: Option<u64>, space: &InRun, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+fn list(prefix: &str, page_args: &PageArgs, space: &InRun, context: &mut Context) -> Result<()> {
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, space.run.as_deref())?;
     let mut listing = Listing::new(&[Column::Left("key"), Column::Left("document")]);
-    let mut left = limit.unwrap_or(u64::MAX);
-    let mut after = None;
+    let mut left = page_args.limit.unwrap_or(u64::MAX);
+    let mut after = page_args.after_key()?;
     while left > 0 {
         let mut options = ScanOptions::prefix(prefix);
         options.limit = usize::try_from(left.min(PAGE)).ok();
@@ -158,12 +161,12 @@ fn list(prefix: &str, limit: Option<u64>, space: &InRun, context: &mut Context) 
         left = left.saturating_sub(u64::try_from(page.len()).unwrap_or(u64::MAX));
         for DocumentEntry { key, document, .. } in &page {
             let record = json!({ "key": value::key_to_json(key), "value": document });
-            listing.push(&mut context.output, &record, || {
+            listing.push_at(&mut context.output, page::key_cursor(key), record, || {
                 vec![text::bytes(key), text::shortened(&document.to_string(), text::VALUE_WIDTH)]
             })?;
         }
     }
-    listing.finish(&mut context.output, "no documents").map(drop)
+    listing.finish_page(&mut context.output, "no documents", page_args.limit)
 }
 
 /// Documents fetched at a time: a reader that stops early costs one page.

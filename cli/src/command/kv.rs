@@ -13,8 +13,9 @@ use serde_json::json;
 use crate::{
     context::{Context, InRun},
     failure::{Failure, Result},
-    input, option,
+    input,
     output::{Column, Listing},
+    page::{self, PageArgs},
     store::{self, on_space},
     text, value,
 };
@@ -79,11 +80,10 @@ pub(crate) struct ScanArgs {
     /// From the last key to the first
     #[arg(long)]
     reverse: bool,
-    /// At most so many
-    #[arg(long, value_name = "N", value_parser = option::whole, allow_negative_numbers = true)]
-    limit: Option<u64>,
+    #[command(flatten)]
+    page: PageArgs,
     /// Only how many there are
-    #[arg(long, conflicts_with_all = ["limit", "reverse"])]
+    #[arg(long, conflicts_with_all = ["limit", "after", "reverse"])]
     count: bool,
     #[command(flatten)]
     space: InRun,
@@ -101,11 +101,14 @@ impl Key {
 
 /// `foldb get`
 pub(crate) fn get(args: &GetArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, args.space.run.as_deref())?;
     let key = args.key.bytes()?;
     let found: Option<Value> = on_space!(&space, kv, |kv| kv.get(&key))?;
-    let found = found.ok_or_else(|| absent(&key))?;
+    let found = found.ok_or_else(|| {
+        let hint = store::elsewhere(&store, args.space.run.as_deref(), "key", |space| space.kv().exists(&key));
+        store::advise(absent(&key), hint)
+    })?;
     let record = json!({ "key": value::key_to_json(&key), "value": value::to_json(&found) });
     context.output.answer(&record, value::to_text(&found))
 }
@@ -143,7 +146,7 @@ pub(crate) fn delete(args: &DeleteArgs, context: &mut Context) -> Result<()> {
 
 /// `foldb scan`
 pub(crate) fn scan(args: &ScanArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, args.space.run.as_deref())?;
     let range = range(args)?;
     if args.count {
@@ -151,8 +154,8 @@ pub(crate) fn scan(args: &ScanArgs, context: &mut Context) -> Result<()> {
         return context.output.answer(&json!({ "count": count }), count);
     }
     let mut listing = Listing::new(&[Column::Left("key"), Column::Left("value")]);
-    let mut left = args.limit.unwrap_or(u64::MAX);
-    let mut after = None;
+    let mut left = args.page.limit.unwrap_or(u64::MAX);
+    let mut after = args.page.after_key()?;
     while left > 0 {
         let options = scan_options(&range, args.reverse, left, after.take());
         let page = on_space!(&space, kv, |kv| kv.scan(&options))?;
@@ -161,12 +164,12 @@ pub(crate) fn scan(args: &ScanArgs, context: &mut Context) -> Result<()> {
         left = left.saturating_sub(u64::try_from(page.len()).unwrap_or(u64::MAX));
         for Pair { key, value: found, .. } in &page {
             let record = json!({ "key": value::key_to_json(key), "value": value::to_json(found) });
-            listing.push(&mut context.output, &record, || {
+            listing.push_at(&mut context.output, page::key_cursor(key), record, || {
                 vec![text::bytes(key), text::shortened(&value::to_text(found), text::VALUE_WIDTH)]
             })?;
         }
     }
-    listing.finish(&mut context.output, "no keys").map(drop)
+    listing.finish_page(&mut context.output, "no keys", args.page.limit)
 }
 
 /// Pairs fetched at a time: a reader that stops early costs one page.

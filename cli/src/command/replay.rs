@@ -37,7 +37,7 @@ struct Replayed {
 
 /// `foldb replay`
 pub(crate) fn run(args: &ReplayArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let replayed = replay(args, &store)?;
     let contents = replayed.contents;
     if context.output.is_json() {
@@ -84,7 +84,7 @@ fn replay(args: &ReplayArgs, store: &Store) -> Result<Replayed> {
     Ok(Replayed {
         run: id.map(|id| id.to_string()),
         transactions: replay.transactions(),
-        contents: Contents::of(&replay)?,
+        contents: Contents::of(&replay.space())?,
         digest: digest.to_string(),
         equals_live: args.at.is_none().then_some(live == digest),
     })

@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::{
     context::Context,
     failure::Result,
-    option,
     output::{Column, Listing},
+    page::PageArgs,
     store, text, value,
 };
 
@@ -33,9 +33,8 @@ struct Filter {
     /// Only runs with this label
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
-    /// At most so many, the newest first
-    #[arg(long, value_name = "N", value_parser = option::whole, allow_negative_numbers = true)]
-    limit: Option<u64>,
+    #[command(flatten)]
+    page: PageArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -111,8 +110,12 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 fn list(filter: &Filter, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
-    let runs = store.runs().list(&filter.wanted())?;
+    let store = context.store.open_to_look()?;
+    let mut wanted = filter.wanted();
+    if let Some(after) = &filter.page.after {
+        wanted = wanted.after(store::find_run(&store, after)?.number);
+    }
+    let runs = store.runs().list(&wanted)?;
     let mut listing = Listing::new(&[
         Column::Left("id"),
         Column::Left("name"),
@@ -122,7 +125,7 @@ fn list(filter: &Filter, context: &mut Context) -> Result<()> {
         Column::Left("message"),
     ]);
     for run in &runs {
-        listing.push(&mut context.output, &record(run), || {
+        listing.push_at(&mut context.output, run.id.to_string(), record(run), || {
             vec![
                 run.id.to_string(),
                 text::shortened(&run.name, 40),
@@ -133,7 +136,7 @@ fn list(filter: &Filter, context: &mut Context) -> Result<()> {
             ]
         })?;
     }
-    listing.finish(&mut context.output, "no runs").map(drop)
+    listing.finish_page(&mut context.output, "no runs", filter.page.limit)
 }
 
 impl Filter {
@@ -145,7 +148,7 @@ impl Filter {
         if let Some(name) = &self.name {
             wanted = wanted.name(name);
         }
-        if let Some(limit) = self.limit {
+        if let Some(limit) = self.page.limit {
             wanted = wanted.limit(usize::try_from(limit).unwrap_or(usize::MAX));
         }
         self.labels.iter().fold(wanted, |wanted, (key, value)| wanted.label(key, value))
@@ -179,7 +182,7 @@ fn begin(name: &str, labels: &[(String, String)], parent: Option<&str>, context:
 }
 
 fn show(run: &str, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let run = store::find_run(&store, run)?;
     if context.output.is_json() {
         return context.output.record(&record(&run));

@@ -11,6 +11,7 @@ use crate::{
     context::{Context, InRun},
     failure::{Failure, Result},
     output::{Column, Listing},
+    page::{self, PageArgs},
     store::{self, on_space},
     text, value,
 };
@@ -21,28 +22,36 @@ pub(crate) struct StateArgs {
     /// Only the cell of this key; without it, all cells
     key: Option<String>,
     #[command(flatten)]
+    page: PageArgs,
+    #[command(flatten)]
     space: InRun,
 }
 
 /// `foldb state`
 pub(crate) fn run(args: &StateArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let space = store::space(&store, args.space.run.as_deref())?;
     if let Some(key) = &args.key {
         let cell = on_space!(&space, state, |cells| cells.get_versioned::<Value>(key))?;
-        let found = cell.ok_or_else(|| Failure::absent(format!("there is no cell {key:?}")))?;
+        let found = cell.ok_or_else(|| {
+            let hint = store::elsewhere(&store, args.space.run.as_deref(), "cell", |space| space.state().exists(key));
+            store::advise(Failure::absent(format!("there is no cell {key:?}")), hint)
+        })?;
         let entry = CellEntry { key: key.clone().into_bytes(), cell: found.value, version: found.version };
         return context.output.answer(&record(&entry), value::to_text(&entry.cell.value));
     }
-    let cells = on_space!(&space, state, |cells| cells.list(&ScanOptions::all()))?;
+    let mut options = ScanOptions::all();
+    options.limit = args.page.limit.and_then(|limit| usize::try_from(limit).ok());
+    options.after = args.page.after_key()?;
+    let cells = on_space!(&space, state, |cells| cells.list(&options))?;
     let mut listing = Listing::new(&[Column::Left("key"), Column::Right("counter"), Column::Left("value")]);
     for entry in &cells {
-        listing.push(&mut context.output, &record(entry), || {
+        listing.push_at(&mut context.output, page::key_cursor(&entry.key), record(entry), || {
             let shown = text::shortened(&value::to_text(&entry.cell.value), text::VALUE_WIDTH);
             vec![text::bytes(&entry.key), entry.cell.counter.to_string(), shown]
         })?;
     }
-    listing.finish(&mut context.output, "no cells").map(drop)
+    listing.finish_page(&mut context.output, "no cells", args.page.limit)
 }
 
 fn record(entry: &CellEntry) -> serde_json::Value {

@@ -1,4 +1,6 @@
-//! `stats`: sizes, counts, and how the recovery at this opening went.
+//! `stats`: sizes, counts, and how the recovery at this opening went; with `--by`, how much there is of what.
+
+mod by;
 
 use clap::Args;
 use foldb::{RecoveryReport, SnapshotFailures, Stats};
@@ -8,11 +10,24 @@ use crate::{context::Context, failure::Result, report::recovery, text};
 
 /// Arguments of `foldb stats`.
 #[derive(Debug, Args)]
-pub(crate) struct StatsArgs {}
+pub(crate) struct StatsArgs {
+    /// How much there is in each run, in each stream, or under each prefix of keys, instead of figures of the whole store
+    #[arg(long, value_enum)]
+    by: Option<by::By>,
+    /// With --by prefix: where the prefix of a key ends
+    #[arg(long, value_name = "TEXT", default_value = "/", requires = "by")]
+    separator: String,
+    /// With --by: only in this run, by id, by the beginning of its id, or by name
+    #[arg(long, value_name = "RUN", requires = "by")]
+    run: Option<String>,
+}
 
 /// `foldb stats`
-pub(crate) fn run(_: &StatsArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+pub(crate) fn run(args: &StatsArgs, context: &mut Context) -> Result<()> {
+    let store = context.store.open_to_look()?;
+    if let Some(by) = args.by {
+        return by::print(by, args.run.as_deref(), &args.separator, &store, context);
+    }
     let stats = store.stats()?;
     let recovery = store.recovery_report();
     if context.output.is_json() {

@@ -20,14 +20,14 @@ pub(crate) struct VerifyArgs {}
 
 /// `foldb verify`
 pub(crate) fn run(_: &VerifyArgs, context: &mut Context) -> Result<()> {
-    let store = context.store.open_existing()?;
+    let store = context.store.open_to_look()?;
     let mut verification = store.begin_verification()?;
     let verified = verify(&store, &mut verification);
     let report = verification.into_report();
     if let Err(failure) = verified {
         // Whoever has to find out what is wrong with a machine wants to know what was found before it failed.
         if !context.output.is_json() {
-            violations(&report, &mut context.output)?;
+            violations(&report, &store, &mut context.output)?;
         }
         return Err(failure.hint(
             "this says nothing about the store: the system did not let all of it be read; mend that and verify again",
@@ -60,7 +60,7 @@ pub(crate) fn run(_: &VerifyArgs, context: &mut Context) -> Result<()> {
             ("values in the log", text::count(report.values)),
             ("chained events", text::count(report.events)),
         ])?;
-        violations(&report, &mut context.output)?;
+        violations(&report, &store, &mut context.output)?;
         context.output.line(if report.is_ok() { "nothing is wrong" } else { "the store is damaged" })?;
     }
     if report.is_ok() { Ok(()) } else { Err(Failure::Negative) }
@@ -77,9 +77,16 @@ fn verify(store: &Store, verification: &mut Verification<FsStorage>) -> Result<(
     Ok(())
 }
 
-fn violations(report: &VerifyReport, output: &mut Output) -> Result<()> {
-    report
-        .violations
-        .iter()
-        .try_for_each(|violation| output.line(format_args!("! {}: {}", violation.place, violation.what)))
+fn violations(report: &VerifyReport, store: &Store, output: &mut Output) -> Result<()> {
+    let runs = store.view().runs();
+    // The store knows runs by number, a person by name.
+    let name = |place: &str| {
+        let number = place.strip_prefix("run ")?.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()?;
+        let run = runs.iter().find(|run| run.number == number)?;
+        Some(format!(" ({}, {})", text::shortened(&run.name, 40), run.id))
+    };
+    report.violations.iter().try_for_each(|violation| {
+        let name = name(&violation.place).unwrap_or_default();
+        output.line(format_args!("! {}{name}: {}", violation.place, violation.what))
+    })
 }

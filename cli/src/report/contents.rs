@@ -1,6 +1,6 @@
-//! How much a replayed space holds.
+//! How much a space holds, live or replayed.
 
-use foldb::{FsStorage, Replay, primitive::ScanOptions, tree::KeyRange};
+use foldb::{FsStorage, SpaceView, primitive::ScanOptions, tree::KeyRange};
 use serde::Serialize;
 
 use crate::{failure::Result, text};
@@ -17,16 +17,16 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// Counts what a replayed space holds.
-    pub(crate) fn of(replay: &Replay<'_, FsStorage>) -> Result<Self> {
-        let streams = replay.events().streams(&ScanOptions::all())?;
+    /// Counts what a space holds.
+    pub(crate) fn of(space: &SpaceView<'_, '_, FsStorage>) -> Result<Self> {
+        let streams = space.events().streams(&ScanOptions::all())?;
         Ok(Self {
-            pairs: replay.kv().count(&KeyRange::all())?,
-            documents: replay.json().count(&KeyRange::all())?,
+            pairs: space.kv().count(&KeyRange::all())?,
+            documents: space.json().count(&KeyRange::all())?,
             streams: u64::try_from(streams.len()).unwrap_or(u64::MAX),
             events: streams.iter().map(|stream| stream.events).sum(),
-            cells: replay.state().count(&KeyRange::all())?,
-            trace_entries: replay.trace().count()?,
+            cells: space.state().count(&KeyRange::all())?,
+            trace_entries: space.trace().count()?,
         })
     }
 

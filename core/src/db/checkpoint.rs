@@ -16,6 +16,7 @@ use std::sync::PoisonError;
 
 use super::{
     Db,
+    reader::{Reader, never_at_rest},
     shared::{Core, Shared},
 };
 use crate::{
@@ -24,6 +25,9 @@ use crate::{
     storage::{Storage, StorageError, StorageFile},
     sync::MutexGuard,
 };
+
+/// How often a snapshot may go while a reader lists the files.
+const READER_ATTEMPTS: usize = 16;
 
 /// The files of a store as of one moment: see [`Db::checkpoint`].
 ///
@@ -35,6 +39,8 @@ pub struct Checkpoint<S: Storage> {
     store: Option<StoreId>,
     seq: u64,
     files: Vec<CheckpointFile>,
+    /// Snapshots that somebody else may remove meanwhile.
+    held: Vec<(u64, Arc<S::File>)>,
 }
 
 /// One file of a [`Checkpoint`], to be read through that one.
@@ -104,6 +110,9 @@ impl<S: Storage> Checkpoint<S> {
                 why: "the store was opened in memory and has no log; open it buffered or strict".into(),
             });
         }
+        if let Some(reader) = &shared.reader {
+            return Self::of_reader(shared, reader);
+        }
         let core = shared.settle()?;
         // Held while files are listed and pinned: whoever removes old snapshots holds it too.
         let mut pinned = shared.pinned();
@@ -119,7 +128,43 @@ impl<S: Storage> Checkpoint<S> {
         }
         drop(pinned);
         drop(core);
-        Ok(Checkpoint { shared: Arc::clone(shared), owner, store, seq, files })
+        Ok(Checkpoint { shared: Arc::clone(shared), owner, store, seq, files, held: Vec::new() })
+    }
+
+    /// The files as a store that only reads has seen them last: up to the last whole transaction, durable or not. A copy opens as a
+    /// store that a crash has left so.
+    fn of_reader(shared: &Arc<Shared<S>>, reader: &Reader) -> Result<Self> {
+        let owner = Arc::new(());
+        let file = |name, len, place| CheckpointFile { owner: Arc::clone(&owner), name, len, place };
+        for _ in 0..READER_ATTEMPTS {
+            let stand = reader.stand();
+            let (mut files, mut held, mut is_gone) = (Vec::new(), Vec::new(), false);
+            for generation in stand.snapshots() {
+                match shared.storage.open(&snapshot_name(generation)) {
+                    Ok(snapshot) => {
+                        files.push(file(snapshot_name(generation), snapshot.len()?, Place::Snapshot(generation)));
+                        held.push((generation, Arc::new(snapshot)));
+                    }
+                    // The writer has removed it since.
+                    Err(StorageError::Missing { .. }) => is_gone = true,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if is_gone {
+                shared.refresh(reader)?;
+                continue;
+            }
+            files.extend(
+                stand.ends.iter().map(|(number, end)| file(segment_name(*number), *end, Place::Segment(*number))),
+            );
+            let anchors = stand.anchors.iter();
+            files.extend(
+                anchors.map(|(name, bytes)| file(name.clone(), bytes.len() as u64, Place::Anchor(bytes.clone()))),
+            );
+            let (store, seq) = (Some(stand.store()), stand.seq);
+            return Ok(Checkpoint { shared: Arc::clone(shared), owner: Arc::clone(&owner), store, seq, files, held });
+        }
+        Err(never_at_rest())
     }
 
     /// The store's id; `None` for a store that nothing was ever committed to, which has no files either.
@@ -155,9 +200,10 @@ impl<S: Storage> Checkpoint<S> {
         let shared = &*self.shared;
         let read = match &file.place {
             Place::Segment(number) => shared.files.segment(&shared.storage, *number)?.read_at(offset, wanted)?,
-            Place::Snapshot(generation) => {
-                shared.files.snapshot(&shared.storage, *generation)?.read_at(offset, wanted)?
-            }
+            Place::Snapshot(generation) => match self.held.iter().find(|(held, _)| held == generation) {
+                Some((_, file)) => file.read_at(offset, wanted)?,
+                None => shared.files.snapshot(&shared.storage, *generation)?.read_at(offset, wanted)?,
+            },
             Place::Anchor(bytes) => {
                 let from = usize::try_from(offset).unwrap_or(usize::MAX);
                 let bytes = bytes.get(from..).and_then(|rest| rest.get(..count)).unwrap_or_default();
@@ -179,6 +225,9 @@ impl<S: Storage> Checkpoint<S> {
 
 impl<S: Storage> Drop for Checkpoint<S> {
     fn drop(&mut self) {
+        if !self.held.is_empty() {
+            return;
+        }
         let mut pinned = self.shared.pinned();
         for file in &self.files {
             if let Place::Snapshot(generation) = file.place

@@ -56,6 +56,9 @@ const BUSY_TICKS_MAX: u32 = 16;
 impl<S: Storage> Shared<S> {
     /// Commits, and waits for stable media where the durability asks for it.
     pub(crate) fn commit(&self, request: Request<'_, '_>) -> Result<(Receipt, Vec<Appended>)> {
+        if self.reader.is_some() {
+            return self.commit_nothing(&request);
+        }
         self.check_process()?;
         let strict = request.durability == Durability::Strict && !self.is_in_memory();
         let relaxed = matches!(request.durability, Durability::Relaxed { .. }) && !self.is_in_memory();
@@ -121,6 +124,16 @@ impl<S: Storage> Shared<S> {
             self.hand_over_if_much(core).map_err(unknown)?
         };
         Ok((self.answer(core, seq, deduplicated), appended))
+    }
+
+    /// The commit of a store that only reads: of a transaction that wrote nothing, at the version that it read.
+    fn commit_nothing(&self, request: &Request<'_, '_>) -> Result<(Receipt, Vec<Appended>)> {
+        if !request.writes.is_empty() || request.writes.once().is_some() {
+            self.check_writable("a commit")?;
+        }
+        let core = self.lock();
+        let seq = request.base.as_ref().map_or(core.engine.working_state().seq(), |base| base.seq());
+        Ok((self.receipt(&core, seq, false), Vec::new()))
     }
 
     /// After a conflict: waits until the commit that was lost to can be read. Before its sync returns it does not show, and
@@ -315,6 +328,7 @@ impl<S: Storage> Shared<S> {
 
     /// A barrier: everything committed so far is on stable media when it returns.
     pub(crate) fn sync(&self) -> Result<u64> {
+        self.check_writable("a sync")?;
         self.check_process()?;
         let core = self.lock();
         let seq = core.engine.working_state().seq();
@@ -328,6 +342,9 @@ impl<S: Storage> Shared<S> {
     /// What the timer calls: syncs what is buffered, and, once everything is durable and nothing was committed since the last
     /// call, says so in the log and in the anchors. Returns whether there was anything to do.
     pub(crate) fn tick(&self) -> Result<bool> {
+        if self.reader.is_some() {
+            return Ok(false);
+        }
         self.check_process()?;
         let is_over = |core: &Core| core.closed || core.engine.check_usable().is_err();
         if self.is_in_memory() || is_over(&self.lock()) {

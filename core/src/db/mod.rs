@@ -20,6 +20,7 @@ mod open_files;
 mod options;
 mod ownership;
 mod published;
+mod reader;
 mod replays;
 mod runs;
 mod segments;
@@ -223,6 +224,9 @@ impl<S: Storage> Db<S> {
     pub fn wait_durable(&self, seq: u64) -> Result<()> {
         self.shared.check_process()?;
         let core = self.shared.lock();
+        if seq > core.engine.durable_seq() {
+            self.shared.check_writable("waiting for a sync")?;
+        }
         let newest = core.engine.working_state().seq();
         if seq > newest {
             return Err(Error::Invalid {
@@ -236,7 +240,7 @@ impl<S: Storage> Db<S> {
         self.shared.wait_durable_locked(core, seq).map(|_| ())
     }
 
-    /// Highest seq that is on stable media.
+    /// Highest seq that is on stable media; of a store that only reads, the highest that the files prove to be.
     pub fn durable_seq(&self) -> u64 {
         self.shared.lock().engine.durable_seq()
     }
@@ -317,6 +321,9 @@ impl<S: Storage> AccessMut for &Db<S> {
 impl<S: Storage> Shared<S> {
     /// See [`Db::close`].
     fn close(&self, with_snapshot: bool) -> Result<()> {
+        if self.reader.is_some() {
+            return Ok(());
+        }
         self.check_process()?;
         let mut core = self.lock();
         let (mut with_snapshot, mut snapshot) = (with_snapshot, Ok(()));

@@ -45,6 +45,9 @@ impl<S: Storage> Db<S> {
     /// Cost: milliseconds for a store that was closed cleanly, whatever its size; else about 2 ms for each MiB of small
     /// commits behind the last snapshot.
     pub fn open(storage: S, host: Arc<dyn Host + Send + Sync>, mut options: Options) -> Result<Self> {
+        if options.read_only {
+            return Self::open_reader(storage, host, options);
+        }
         let files = Files::new(options.open_segments);
         let mut progress = options.progress.take();
         let mut on_progress = |step: Progress| match &mut progress {
@@ -105,14 +108,14 @@ fn check_numbers(survey: &Survey) -> Result<()> {
 }
 
 /// What recovery found about the end of the log, for [`Shared::complete_recovery`].
-struct Tail {
+pub(super) struct Tail {
     records: Vec<crate::recovery::log::TailRecord>,
     /// The newest segment's header, where no anchor names it yet.
     unanchored: Option<SegmentHeader>,
     next_segment: u64,
 }
 
-fn assemble<S: Storage>(
+pub(super) fn assemble<S: Storage>(
     storage: S,
     host: Arc<dyn Host + Send + Sync>,
     options: Options,
@@ -291,10 +294,10 @@ fn is_blank_behind_header(file: &impl StorageFile) -> Result<bool> {
 
 impl RecoveryReport {
     /// Adds what is known only now: the runs that nobody works on any more.
-    fn finish<S: Storage>(mut self, shared: &Shared<S>) -> Self {
+    pub(super) fn finish<S: Storage>(mut self, shared: &Shared<S>) -> Self {
         let core = shared.lock();
         let state = core.engine.working_state();
-        self.orphaned_runs = state.runs.orphans(shared.epoch);
+        self.orphaned_runs = state.runs.orphans(shared.epoch());
         self.seq = state.seq();
         self
     }

@@ -75,6 +75,7 @@ pub type OnProgress = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send + Sync>;
 /// How to open a store. Every setting has a default that suits a program which wants its data to be there.
 pub struct Options {
     pub(crate) create: bool,
+    pub(crate) read_only: bool,
     pub(crate) durability: Durability,
     pub(crate) segment_bytes: u64,
     pub(crate) part_bytes: usize,
@@ -97,6 +98,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("create", &self.create)
+            .field("read_only", &self.read_only)
             .field("durability", &self.durability)
             .field("segment_bytes", &self.segment_bytes)
             .field("open_segments", &self.open_segments)
@@ -114,6 +116,7 @@ impl Options {
     pub fn new() -> Self {
         Options {
             create: true,
+            read_only: false,
             durability: Durability::Strict,
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             part_bytes: PART_BYTES_TARGET,
@@ -131,6 +134,25 @@ impl Options {
     #[must_use]
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;
+        self
+    }
+
+    /// Whether the store is opened for reading only (default no): also while another process writes to it, and on a medium that
+    /// cannot be written. No lock is taken, no file is made, and not a byte is written, whatever the store was left in. A store that
+    /// is not there is an error. Every write is [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly); the durability says nothing.
+    ///
+    /// It shows **every commit that is whole in the log** at the moment of opening, and moves on by
+    /// [`Db::refresh`](crate::Db::refresh). A commit that a strict writer has acknowledged is there; one of a buffered writer is there as
+    /// soon as that has handed it to the system. A power failure, or a failed sync of the writer, can take back what is behind
+    /// [`Db::durable_seq`](crate::Db::durable_seq), which here is what the files prove: a little less than what the writer knows. What a
+    /// crash has left torn at the end of the log is not there yet, and not damage (but in
+    /// [`RecoveryMode::Strict`], where nothing may be wrong).
+    ///
+    /// A run that the last writer has open shows as active where that process lives, as far as the system says (on Linux, for the
+    /// processes that this one sees; elsewhere it is taken to live).
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
         self
     }
 
@@ -221,7 +243,12 @@ impl Options {
 
     /// Whether a store that is not there is created.
     pub fn creates(&self) -> bool {
-        self.create
+        self.create && !self.read_only
+    }
+
+    /// Whether the store is opened for reading only.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     /// When commits return.

@@ -25,6 +25,11 @@ impl<S: Storage> Shared<S> {
         Ok(self.storage.check_process()?)
     }
 
+    /// Fails with [`Error::ReadOnly`] where the store was opened for reading only.
+    pub(crate) fn check_writable(&self, what: &'static str) -> Result<()> {
+        if self.reader.is_some() { Err(Error::ReadOnly { what }) } else { Ok(()) }
+    }
+
     /// Fails with [`StorageError::Displaced`] where the names that the store was opened by lead elsewhere, and poisons the store.
     /// Must not be called under the lock: a server that is slow to answer keeps nobody waiting then.
     pub(crate) fn check_place(&self) -> Result<()> {

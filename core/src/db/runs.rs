@@ -212,7 +212,7 @@ impl<'db, S: Storage> Runs<'db, S> {
         let view = self.db.view();
         let state = view.folded();
         let after = filter.after;
-        let epoch = self.db.shared().epoch;
+        let epoch = self.db.shared().epoch();
         let infos = |number: SpaceNumber| state.run_info(number, epoch).filter(|run| filter.matches(run));
         let limit = filter.limit.unwrap_or(usize::MAX);
         if filter.newest_first {
@@ -329,6 +329,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
 impl<'tx, 'db, S: Storage> TransactionRuns<'tx, 'db, S> {
     /// Begins a run, which can be written in the same transaction.
     pub fn begin(&self, options: RunOptions) -> Result<TransactionRun<'tx, 'db, S>> {
+        self.transaction.shared.check_writable("beginning a run")?;
         options.check()?;
         let id = options.id.unwrap_or_else(|| RunId::generate(self.transaction.host()));
         if let Some(parent) = options.parent {

@@ -7,12 +7,15 @@
 use alloc::{collections::BTreeMap, string::String, sync::Arc, vec, vec::Vec};
 use std::sync::PoisonError;
 
+use litemap::LiteMap;
+
 use super::{
     Durability, Options,
     handed_over::HandedOver,
     metrics::Metrics,
     open_files::OpenFiles,
     published::{Published, Version},
+    reader::Reader,
     turns::Turns,
 };
 use crate::{
@@ -24,7 +27,7 @@ use crate::{
     planted::{self, Planted},
     state::{Source, State},
     storage::{Storage, StorageError, StorageFile},
-    sync::{AtomicU64, Condvar, Mutex, MutexGuard},
+    sync::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering, RwLock},
     tree::{PageRef, PageSource},
 };
 
@@ -32,8 +35,11 @@ pub(crate) struct Shared<S: Storage> {
     pub(crate) storage: S,
     pub(crate) host: Arc<dyn Host + Send + Sync>,
     pub(crate) options: Options,
-    /// The open epoch of this process.
-    pub(crate) epoch: u64,
+    /// The open epoch of this process; where it only reads, that of the last process that wrote, which goes on. Nothing is decided by it
+    /// among threads.
+    epoch: AtomicU64,
+    /// Where this handle stands in the log, if it only reads.
+    pub(crate) reader: Option<Reader>,
     /// The snapshot that this process was opened from: absent leaves are read from it as long as the process lives.
     pub(crate) loaded_generation: Option<u64>,
     /// Snapshots that checkpoints still read, and how many do. Whoever removes a snapshot holds the lock meanwhile.
@@ -95,6 +101,8 @@ pub(crate) struct Core {
 pub(crate) struct Files<S: Storage> {
     segments: OpenFiles<S::File>,
     snapshots: OpenFiles<S::File>,
+    /// Snapshots that stay open whatever their writer removes: those that states of a store which only reads are made of.
+    held: RwLock<LiteMap<u64, Arc<S::File>>>,
     /// How far the storage has the log.
     pub(crate) handed_over: HandedOver,
 }
@@ -104,6 +112,7 @@ impl<S: Storage> Files<S> {
         Files {
             segments: OpenFiles::new(open_segments),
             snapshots: OpenFiles::new(OPEN_SNAPSHOTS),
+            held: RwLock::default(),
             handed_over: HandedOver::everything(),
         }
     }
@@ -143,8 +152,32 @@ impl<S: Storage> Files<S> {
     }
 
     pub(crate) fn snapshot(&self, storage: &S, generation: u64) -> Result<Arc<S::File>> {
+        if let Some(file) = self.held.read().unwrap_or_else(PoisonError::into_inner).get(&generation) {
+            return Ok(Arc::clone(file));
+        }
         let open = || self.with_handle(|| storage.open(&snapshot_name(generation)));
         self.snapshots.get(generation, |_| false, open).map_err(|error| gone(error, snapshot_name(generation)))
+    }
+
+    /// Opens a snapshot and keeps it open until [`Files::hold_only`] lets it go.
+    pub(crate) fn hold_snapshot(&self, storage: &S, generation: u64) -> Result<()> {
+        let file = self.snapshot(storage, generation)?;
+        self.held.write().unwrap_or_else(PoisonError::into_inner).insert(generation, file);
+        Ok(())
+    }
+
+    /// Lets go of the held snapshots that `is_needed` says nobody reads any more.
+    pub(crate) fn hold_only(&self, is_needed: impl Fn(u64) -> bool) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let idle: Vec<u64> = held.keys().copied().filter(|generation| !is_needed(*generation)).collect();
+        let closed: Vec<_> = idle.iter().filter_map(|generation| held.remove(generation)).collect();
+        drop(held);
+        drop(closed);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn held_snapshots(&self) -> usize {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     fn is_written_to(&self, segment: u64) -> bool {
@@ -180,7 +213,8 @@ impl<S: Storage> Shared<S> {
             storage,
             host,
             options,
-            epoch: core.engine.epoch(),
+            epoch: AtomicU64::new(core.engine.epoch()),
+            reader: None,
             loaded_generation,
             pinned: Mutex::default(),
             core: Mutex::new(core),
@@ -191,6 +225,14 @@ impl<S: Storage> Shared<S> {
             syncs: AtomicU64::new(0),
             turns: Turns::new(),
         }
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_epoch(&self, epoch: u64) {
+        self.epoch.store(epoch, Ordering::Relaxed);
     }
 
     /// The lock. A thread that panicked while it held the lock did so in code that checks before it changes; the engine
@@ -343,6 +385,9 @@ impl<S: Storage> Source for Shared<S> {
     }
 
     fn log_len(&self, segment: u64) -> Result<u64> {
+        if let Some(end) = self.reader.as_ref().and_then(|reader| reader.stand().end(segment)) {
+            return Ok(end);
+        }
         let end = {
             let _core = self.lock();
             self.files.handed_over.end(segment)

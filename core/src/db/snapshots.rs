@@ -111,6 +111,7 @@ impl<S: Storage> Shared<S> {
                 why: "the store was opened in memory; open it buffered or strict".into(),
             });
         }
+        self.check_writable("a snapshot")?;
         self.check_process()?;
         self.with_snapshot_turn(|core| {
             core.engine.check_usable()?;

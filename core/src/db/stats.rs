@@ -102,7 +102,7 @@ impl<S: Storage> Db<S> {
             store: alloc::format!("{store}"),
             seq: state.seq(),
             durable_seq,
-            epoch: shared.epoch,
+            epoch: shared.epoch(),
             runs: state.run_count() as u64,
             entries,
             tree_bytes,

@@ -22,8 +22,8 @@ pub(crate) struct Still<'a, S: Storage> {
     shared: &'a Shared<S>,
     names: Vec<String>,
     anchors: Vec<(String, Vec<u8>)>,
-    /// The segment that is written to, and how far the storage has it.
-    newest: Option<(u64, u64)>,
+    /// Where segments end: the one that is written to, as far as the storage has it; of a store that only reads, all of them.
+    ends: Vec<(u64, u64)>,
 }
 
 /// A file of a [`Still`].
@@ -37,6 +37,9 @@ pub(crate) enum StillFile<F> {
 impl<S: Storage> Shared<S> {
     /// The log as it is now. Costs a listing and two small reads under the lock.
     pub(crate) fn still(&self) -> Result<Still<'_, S>> {
+        if let Some(reader) = &self.reader {
+            return Ok(reader.stand().still(self));
+        }
         // Anchors are written and segments created and trimmed under this lock.
         let core = self.lock();
         let mut names = self.storage.list()?;
@@ -51,11 +54,23 @@ impl<S: Storage> Shared<S> {
         }
         let newest = names.iter().filter_map(|name| parse_segment_name(name)).max();
         let newest = newest.and_then(|number| self.files.handed_over.end(number).map(|end| (number, end)));
-        Ok(Still { shared: self, names, anchors, newest })
+        Ok(Still { shared: self, names, anchors, ends: newest.into_iter().collect() })
     }
 }
 
-fn refused(name: &str, action: &'static str) -> StorageError {
+impl<'a, S: Storage> Still<'a, S> {
+    /// The log as somebody has seen it before.
+    pub(crate) fn of(
+        shared: &'a Shared<S>,
+        names: Vec<String>,
+        anchors: Vec<(String, Vec<u8>)>,
+        ends: Vec<(u64, u64)>,
+    ) -> Self {
+        Still { shared, names, anchors, ends }
+    }
+}
+
+pub(super) fn refused(name: &str, action: &'static str) -> StorageError {
     let message = "this is a view of the log that cannot be written to".to_owned();
     StorageError::Io { name: name.into(), action, message }
 }
@@ -78,7 +93,7 @@ impl<S: Storage> Storage for Still<'_, S> {
         match parse_segment_name(name) {
             Some(number) => {
                 let file = self.shared.files.segment_file(&self.shared.storage, number)?;
-                let end = self.newest.filter(|(newest, _)| *newest == number).map(|(_, end)| end);
+                let end = self.ends.iter().find(|(segment, _)| *segment == number).map(|(_, end)| *end);
                 Ok(StillFile::Segment(file, end))
             }
             None => Err(StorageError::Missing { name: name.into() }),

@@ -208,6 +208,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
 
     /// The buffered writes, to write to a space.
     pub(crate) fn writes_to(&self, space: SpaceNumber) -> Result<core::cell::RefMut<'_, WriteSet>> {
+        self.shared.check_writable("a write")?;
         let writes = self.writes_mut()?;
         if space & PROVISIONAL != 0 && writes.new_run(space).is_none() {
             return Err(no_such_new_run());
@@ -231,7 +232,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
         let committed = self.base().run(space);
         let record = self.lives.borrow().applied(space, id, committed.map(|run| &*run.record))?;
         let (last_seq, commits) = committed.map_or((0, 0), |run| (run.space.last_seq(), run.space.commits()));
-        let info = record.map(|record| record.info(space, self.shared.epoch, last_seq, commits));
+        let info = record.map(|record| record.info(space, self.shared.epoch(), last_seq, commits));
         info.ok_or(Error::UnknownRun(id))
     }
 
@@ -261,7 +262,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
     }
 
     pub(crate) fn epoch(&self) -> u64 {
-        self.shared.epoch
+        self.shared.epoch()
     }
 
     /// The committed tree of a space; `None` for a run that this transaction begins itself.

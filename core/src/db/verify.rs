@@ -21,10 +21,10 @@ use self::{
     space::SpaceCheck,
     watched::{Watch, WatchedFile},
 };
-use super::{Db, DetachedView, shared::Shared};
+use super::{Db, DetachedView, reader::Reader, shared::Shared};
 use crate::{
     Error, Result,
-    log::parse_snapshot_name,
+    log::{parse_snapshot_name, snapshot_name},
     recovery::{Progress, verify_log_with},
     replay::Together,
     snapshot,
@@ -145,7 +145,10 @@ impl<S: Storage> Db<S> {
         if shared.is_in_memory() {
             return Err(super::replays::no_log("verification"));
         }
-        self.sync()?;
+        // What a reader stands on was handed over by its writer, and no more is looked at.
+        if shared.reader.is_none() {
+            self.sync()?;
+        }
         let view = self.view();
         let spaces = core::iter::once(DEFAULT_SPACE).chain(view.folded().run_numbers()).collect();
         Ok(Verification {
@@ -274,6 +277,9 @@ fn verify_log_of<S: Storage>(
 impl<S: Storage> Shared<S> {
     /// Verifies the snapshots that count, while none comes or goes.
     fn verify_snapshots(&self, report: &mut VerifyReport, watch: &Watch<'_>) -> Result<()> {
+        if let Some(reader) = &self.reader {
+            return self.verify_snapshots_beside(reader, report, watch);
+        }
         self.with_snapshot_turn(|core| {
             let newest = core.anchor.and_then(|anchor| anchor.newest_snapshot).unwrap_or(0);
             drop(core);
@@ -299,5 +305,28 @@ impl<S: Storage> Shared<S> {
             report.violations.append(&mut found.violations);
             Ok(())
         })
+    }
+
+    /// The same beside a writer, which may remove a snapshot at any time: one that is gone was in order, as far as anybody knows.
+    fn verify_snapshots_beside(&self, reader: &Reader, report: &mut VerifyReport, watch: &Watch<'_>) -> Result<()> {
+        let stand = reader.stand();
+        let newest = stand.snapshots().last();
+        let mut found = VerifyReport::default();
+        for generation in stand.snapshots() {
+            let name = snapshot_name(generation);
+            let file = match self.storage.open(&name) {
+                Err(StorageError::Missing { .. }) => continue,
+                opened => opened?,
+            };
+            if Some(generation) != newest && snapshot::has_no_header(&file)? {
+                continue;
+            }
+            let verified = snapshot::verify(&WatchedFile::new(&file, watch), &name);
+            watch.check()?;
+            found.snapshots += found.check(&name, verified.map(|_| 1))?.unwrap_or(0);
+        }
+        report.snapshots = found.snapshots;
+        report.violations.append(&mut found.violations);
+        Ok(())
     }
 }

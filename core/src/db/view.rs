@@ -84,12 +84,12 @@ impl<'db, S: Storage> View<'db, S> {
     /// What is known of a run.
     pub fn run_info(&self, id: RunId) -> Result<RunInfo> {
         let number = self.state.number(id)?;
-        self.state.run_info(number, self.shared.epoch).ok_or(Error::UnknownRun(id))
+        self.state.run_info(number, self.shared.epoch()).ok_or(Error::UnknownRun(id))
     }
 
     /// What is known of every run, in the order of their beginning.
     pub fn runs(&self) -> Vec<RunInfo> {
-        self.state.run_numbers().filter_map(|number| self.state.run_info(number, self.shared.epoch)).collect()
+        self.state.run_numbers().filter_map(|number| self.state.run_info(number, self.shared.epoch())).collect()
     }
 
     /// The default space, as of this version.

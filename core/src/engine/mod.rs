@@ -193,6 +193,12 @@ impl Engine {
         self.log.previous()
     }
 
+    /// Goes over to a state that was read from the log of another writer, which proves what is durable. For a store that only reads.
+    pub(crate) fn follow(&mut self, state: State, durable_seq: u64) {
+        self.durable_seq = durable_seq.min(state.seq());
+        self.state = state;
+    }
+
     /// Fails with [`Error::Poisoned`] after a failed write or sync.
     pub fn check_usable(&self) -> Result<()> {
         match &self.poisoned {

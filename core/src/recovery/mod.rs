@@ -17,9 +17,9 @@ pub mod log;
 mod store;
 
 pub use self::import::{IMPORT_NAME, is_import_unfinished};
-#[cfg(feature = "std")]
-pub(crate) use self::store::verify_log_with;
 pub use self::store::{LogVerified, Recovered, RecoveryReport, RecoverySettings, recover, verify_log};
+#[cfg(feature = "std")]
+pub(crate) use self::store::{catch_up, verify_log_with, with_tail};
 
 /// How careful to be with what is wrong in the files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -271,10 +271,35 @@ fn check_nothing_is_missing(
     Err(corrupt(file, "F-22", alloc::format!("commit {proven} was durable, and the log ends at {reached}")))
 }
 
+/// Folds what the log has got behind `from` into a state of that place, as [`recover`] does behind a snapshot. The state goes on to
+/// what is proven; what is not is the outcome's tail. After an error the state is good for nothing.
+#[cfg(feature = "std")]
+pub(crate) fn catch_up<S: Storage>(
+    storage: &S,
+    survey: &Survey,
+    from: LogStart,
+    state: &mut State,
+    pages: &dyn PageSource,
+    progress: ProgressCallback<'_>,
+) -> Result<LogOutcome> {
+    let mut appended = Vec::new();
+    let outcome = fold(storage, survey, Some(from), RecoveryMode::Default, progress, &mut |record| {
+        appended.clear();
+        state.apply(&LoggedTransaction { at: record.at, frames: record.frames }, pages, &mut appended)
+    })?;
+    check_nothing_is_missing(survey, None, state, &outcome, RecoveryMode::Default)?;
+    Ok(outcome)
+}
+
 /// Whether the tail can be folded, tried on a clone: it will be written again before it is applied, and an opening that
 /// fails must have changed nothing. A page of the snapshot that only the tail touches is read here, so that the older
 /// snapshot stands in for one that is damaged.
 fn check_tail(state: &State, outcome: &LogOutcome, pages: &dyn PageSource) -> Result<()> {
+    with_tail(state, outcome, pages).map(drop)
+}
+
+/// The state with the tail in it, where it lies now.
+pub(crate) fn with_tail(state: &State, outcome: &LogOutcome, pages: &dyn PageSource) -> Result<State> {
     let mut state = state.clone();
     let mut appended = Vec::new();
     for record in &outcome.tail {
@@ -284,7 +309,7 @@ fn check_tail(state: &State, outcome: &LogOutcome, pages: &dyn PageSource) -> Re
         appended.clear();
         state.apply(&LoggedTransaction { at: first.at(), frames: &frames }, pages, &mut appended)?;
     }
-    Ok(())
+    Ok(state)
 }
 
 /// What a check of the whole log came to.

@@ -133,6 +133,14 @@ pub enum StorageError {
         /// What was being done, as in "opening".
         action: &'static str,
     },
+    /// The storage was opened for reading only, so nothing is made, changed, removed or synced through it.
+    #[error("{name} was opened for reading only, so {action} it is not possible; open the store to write")]
+    ReadOnly {
+        /// The file.
+        name: String,
+        /// What was asked for, as in "writing".
+        action: &'static str,
+    },
     /// Anything else that the device or the system reported, and short or empty reads and writes.
     #[error("input/output error while {action} {name}: {message}")]
     Io {
@@ -194,6 +202,13 @@ pub trait Storage {
     /// whose names cannot be taken away while it has them open has nothing to answer.
     fn check_place(&self) -> Result<(), StorageError> {
         Ok(())
+    }
+
+    /// Whether somebody has the store open to write, where the backend can see that without taking the lock; `None` where it cannot
+    /// know. Only a store that is opened for reading asks, and decides nothing by it but how a run is shown that is open in the
+    /// log: open, or left behind by a process that is gone.
+    fn has_writer(&self) -> Option<bool> {
+        None
     }
 }
 

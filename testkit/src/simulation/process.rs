@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foldb_core::{Db, Durability, Error, ErrorKind, RecoveryMode};
+use foldb_core::{Db, Durability, Error, ErrorKind, Options, RecoveryMode};
 
 use super::{
     Config, FAILING, Simulation,
@@ -151,6 +151,9 @@ impl Simulation {
         let db = open(&machine)?;
         let seq = judge::recovered(&db, &self.history, self.process + 1).map_err(Trouble::text)?;
         self.counts.images += 1;
+        if self.counts.images.is_multiple_of(4) {
+            look_at(image, &db)?;
+        }
         if self.random.chance(1, 2) {
             self.judge_strictly(image, &db)?;
         }
@@ -227,4 +230,28 @@ impl Simulation {
             other => Err(format!("the commit after the crash is {other:?}")),
         }
     }
+}
+
+/// Whoever only reads what is left of a crash sees what recovery comes to, and changes nothing.
+fn look_at(image: &Image, accepted: &Db<SimStorage>) -> Result<(), String> {
+    let machine = SimMachine::from_image(0, Plan::none(), image);
+    let storage = machine.attach().map_err(|error| error.to_string())?;
+    let options = Options::new().read_only(true);
+    let (seq, created) = (accepted.view().seq(), accepted.recovery_report().created);
+    match Db::open(storage, Arc::new(SimHost::new(0)), options) {
+        Err(error) if created && error.kind() == ErrorKind::NotAStore => {}
+        Err(error) => return Err(format!("looking at what recovers to {seq}: {error}")),
+        Ok(_) if created => return Err("looking at a store in which nothing was committed gives one".into()),
+        Ok(db) => {
+            let text = |error: Error| format!("looking: {error}");
+            let (seen, expected) = (judge::digests(&db).map_err(text)?, judge::digests(accepted).map_err(text)?);
+            if (db.view().seq(), &seen) != (seq, &expected) {
+                return Err(format!("who looks sees commit {}, and recovery comes to {seq}", db.view().seq()));
+            }
+            if db.refresh().map_err(text)? != seq {
+                return Err(format!("a refresh goes away from {seq} where nothing has happened"));
+            }
+        }
+    }
+    if machine.live_image() == *image { Ok(()) } else { Err("looking has changed the disk".into()) }
 }

@@ -263,7 +263,7 @@ fn replay_first(store: &Store, run: RunId, story: &mut Story, context: &mut Cont
         "replay the run from the log",
         || {
             let replay = store.replay(run)?;
-            Ok((Contents::of(&replay)?, replay.digest()?, replay.transactions()))
+            Ok((Contents::of(&replay.space())?, replay.digest()?, replay.transactions()))
         },
         |(contents, digest, transactions), _| Told {
             sentences: vec![

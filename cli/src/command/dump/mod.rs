@@ -1,15 +1,21 @@
 //! `dump`: the files of a store in readable form.
 //!
 //! Invariant: it reads files and nothing else. It neither takes the store's lock nor writes, so it works on a store that
-//! is in use, and on one that is too damaged to open. What a running writer is changing may look damaged.
+//! is in use, and on one that is too damaged to open. What a running writer is changing may look damaged. Only the names of
+//! runs come from the store itself, where it opens.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
-use foldb::log::{ANCHOR_NAMES, Anchor, parse_segment_name, parse_snapshot_name};
+use foldb::{
+    RunInfo,
+    log::{ANCHOR_NAMES, Anchor, Op, parse_segment_name, parse_snapshot_name},
+    state::DEFAULT_SPACE,
+};
 use serde_json::json;
 
 use crate::{
@@ -17,7 +23,7 @@ use crate::{
     failure::{Failure, Result, Status},
     option,
     output::Output,
-    text,
+    store, text,
 };
 
 mod operation;
@@ -33,6 +39,15 @@ pub(crate) struct DumpArgs {
     /// Print the operations of each transaction, and the entries of snapshots
     #[arg(long)]
     ops: bool,
+    /// Only operations on this key, and the transactions that have them: a key of any primitive, a stream, or the id of a run
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// KEY is hexadecimal digits, for keys that are not text
+    #[arg(long, requires = "key")]
+    hex_key: bool,
+    /// Only operations in this run, by id, by the beginning of its id, or by name; the store has to open for that
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
     /// Only transactions from this seq on
     #[arg(long, value_name = "SEQ", default_value_t = 0, value_parser = option::whole, allow_negative_numbers = true)]
     from: u64,
@@ -60,16 +75,69 @@ pub(crate) fn run(args: &DumpArgs, context: &mut Context) -> Result<()> {
     }
     let wanted = |file: &StoreFile| args.files.is_empty() || args.files.contains(&file.name);
     let valid_lengths = segment::valid_lengths(&files);
+    let wanted_operations = Wanted::new(args, context)?;
     for file in files.iter().filter(|file| wanted(file)) {
         let output = &mut context.output;
         match file.kind {
+            Kind::Segment(number) => {
+                segment::dump(file, valid_lengths.get(&number).copied(), &wanted_operations, output)?;
+            }
+            _ if wanted_operations.is_some_only() => {}
             Kind::Anchor => anchor(file, output)?,
-            Kind::Segment(number) => segment::dump(file, valid_lengths.get(&number).copied(), args, output)?,
             Kind::Snapshot => snapshot::dump(file, args, output)?,
             Kind::Foreign => foreign(file, output)?,
         }
     }
     Ok(())
+}
+
+/// Which operations are printed, and what the runs are called that they are in.
+struct Wanted<'a> {
+    args: &'a DumpArgs,
+    key: Option<Vec<u8>>,
+    space: Option<u32>,
+    /// Runs by number. Empty where the store does not open: then numbers have to do.
+    runs: BTreeMap<u32, RunInfo>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(args: &'a DumpArgs, context: &Context) -> Result<Self> {
+        let key = match &args.key {
+            Some(digits) if args.hex_key => {
+                let key = text::unhex(digits);
+                Some(key.ok_or_else(|| {
+                    Failure::usage(format!("KEY {digits:?} is not an even number of hexadecimal digits"))
+                })?)
+            }
+            key => key.as_ref().map(|key| key.clone().into_bytes()),
+        };
+        let (space, runs) = match (context.store.open_to_look(), &args.run) {
+            (Ok(store), Some(run)) => (Some(store::find_run(&store, run)?.number), store.view().runs()),
+            (Ok(store), None) => (None, store.view().runs()),
+            (Err(failure), Some(_)) => return Err(failure),
+            (Err(_), None) => (None, Vec::new()),
+        };
+        Ok(Wanted { args, key, space, runs: runs.into_iter().map(|run| (run.number, run)).collect() })
+    }
+
+    /// Whether only some operations are wanted, and nothing that is not one.
+    const fn is_some_only(&self) -> bool {
+        self.key.is_some() || self.space.is_some()
+    }
+
+    fn has(&self, space: u32, op: &Op<'_>) -> bool {
+        self.space.is_none_or(|wanted| wanted == space)
+            && self.key.as_ref().is_none_or(|key| op.key == key.as_slice() || operation::is_of_run(op, key))
+    }
+
+    /// What a space is called.
+    fn name(&self, space: u32) -> String {
+        match self.runs.get(&space) {
+            Some(run) => format!("run {}", text::shortened(&run.name, 24)),
+            None if space == DEFAULT_SPACE => String::from("default space"),
+            None => format!("space {space}"),
+        }
+    }
 }
 
 /// One file of the store's directory.

@@ -162,6 +162,11 @@ fn id(op: &Op<'_>) -> Option<String> {
     Some(RunId::from_bytes(bytes).to_string())
 }
 
+/// Whether it is of the run, or the trace entry, with this id in text.
+pub(super) fn is_of_run(op: &Op<'_>, text: &[u8]) -> bool {
+    id(op).is_some_and(|id| id.as_bytes() == text)
+}
+
 fn key_text(op: &Op<'_>) -> String {
     id(op).unwrap_or_else(|| text::bytes(op.key))
 }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use foldb::log::{
-    Frame, FrameOutcome, FrameSeal, FrameType, LogPosition, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader,
+    Frame, FrameOutcome, FrameSeal, FrameType, GroupView, LogPosition, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader,
     peek_seq_and_mark, read_frame, read_opening, resync,
 };
 use serde_json::{Value, json};
 
-use super::{DumpArgs, Kind, StoreFile, operation, problem};
+use super::{Kind, StoreFile, Wanted, operation, problem};
 use crate::{failure::Result, output::Output, text};
 
 /// How much of each segment counts, as far as the header of its successor says so.
@@ -26,18 +26,22 @@ fn header(file: &StoreFile) -> Option<SegmentHeader> {
 }
 
 /// Prints one segment.
-pub(super) fn dump(file: &StoreFile, valid: Option<u64>, args: &DumpArgs, output: &mut Output) -> Result<()> {
-    file.heading(output, "log segment")?;
+pub(super) fn dump(file: &StoreFile, valid: Option<u64>, wanted: &Wanted<'_>, output: &mut Output) -> Result<()> {
+    if !wanted.is_some_only() {
+        file.heading(output, "log segment")?;
+    }
     let bytes = file.read()?;
     let header = match SegmentHeader::decode(&file.name, &bytes) {
         Ok(Some(header)) => header,
         Ok(None) => return problem(file, 0, "no segment header; an interrupted creation leaves this", output),
         Err(error) => return problem(file, 0, &error.to_string(), output),
     };
-    print_header(file, &header, output)?;
-    let mut frames = Frames { file, valid, args, output, seal: FrameSeal::new(&header.salt, header.segment) };
+    if !wanted.is_some_only() {
+        print_header(file, &header, output)?;
+    }
+    let mut frames = Frames { file, valid, wanted, output, seal: FrameSeal::new(&header.salt, header.segment) };
     frames.print_all(&bytes)?;
-    if output.is_json() { Ok(()) } else { output.line("") }
+    if output.is_json() || wanted.is_some_only() { Ok(()) } else { output.line("") }
 }
 
 fn print_header(file: &StoreFile, header: &SegmentHeader, output: &mut Output) -> Result<()> {
@@ -84,7 +88,7 @@ struct Frames<'a> {
     file: &'a StoreFile,
     /// Where the log leaves this segment, if a successor says so.
     valid: Option<u64>,
-    args: &'a DumpArgs,
+    wanted: &'a Wanted<'a>,
     output: &'a mut Output,
     seal: FrameSeal,
 }
@@ -133,7 +137,7 @@ impl Frames<'_> {
         let Some((seq, durable)) = peek_seq_and_mark(frame.payload) else {
             return problem(self.file, offset, "a frame without seq", self.output);
         };
-        if seq < self.args.from || seq > self.args.to {
+        if seq < self.wanted.args.from || seq > self.wanted.args.to {
             return Ok(());
         }
         let at = LogPosition { segment: self.seal.segment(), offset };
@@ -160,6 +164,9 @@ impl Frames<'_> {
         durable: u64,
         epoch: Option<u64>,
     ) -> Result<()> {
+        if self.wanted.is_some_only() {
+            return Ok(());
+        }
         let (name, bytes) = (frame_name(frame.frame_type), frame.next - offset);
         if self.output.is_json() {
             let mut object = json!({
@@ -175,6 +182,11 @@ impl Frames<'_> {
     }
 
     fn print_record(&mut self, offset: u64, frame: &Frame<'_>, record: &RecordView<'_>) -> Result<()> {
+        let is_wanted = |group: GroupView<'_>| group.ops().any(|op| self.wanted.has(group.space, &op));
+        if self.wanted.is_some_only() && !record.groups().any(is_wanted) {
+            return Ok(());
+        }
+        let with_ops = self.wanted.args.ops || self.wanted.is_some_only();
         let header = record.header();
         let ops = record.groups().map(|group| group.op_count).sum();
         let (name, bytes) = (frame_name(frame.frame_type), frame.next - offset);
@@ -192,18 +204,19 @@ impl Frames<'_> {
                     object["result_bytes"] = once.result.len().into();
                 }
             }
-            if self.args.ops {
-                object["operations"] = operations(record);
+            if with_ops {
+                object["operations"] = operations(record, self.wanted);
             }
             return self.output.record(&object);
         }
         self.line(offset, name, header.seq, header.mark, &text::time(header.time_micros), Some(ops), bytes)?;
-        if !self.args.ops {
+        if !with_ops {
             return Ok(());
         }
         for group in record.groups() {
-            for op in group.ops() {
-                self.output.line(format_args!("              space {:<4} {}", group.space, operation::to_text(&op)))?;
+            let space = self.wanted.name(group.space);
+            for op in group.ops().filter(|op| self.wanted.has(group.space, op)) {
+                self.output.line(format_args!("              {space:<14} {}", operation::to_text(&op)))?;
             }
         }
         Ok(())
@@ -231,9 +244,20 @@ fn tail(bytes: &[u8], offset: u64) -> &[u8] {
     usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or_default()
 }
 
-fn operations(record: &RecordView<'_>) -> Value {
-    let groups = record.groups();
-    groups.flat_map(|group| group.ops().map(move |op| operation::to_json(group.space, &op))).collect()
+fn operations(record: &RecordView<'_>, wanted: &Wanted<'_>) -> Value {
+    let mut operations = Vec::new();
+    for group in record.groups() {
+        let run = wanted.runs.get(&group.space);
+        for op in group.ops().filter(|op| wanted.has(group.space, op)) {
+            let mut object = operation::to_json(group.space, &op);
+            if let Some(run) = run {
+                object["run"] = json!(run.id.to_string());
+                object["name"] = json!(run.name);
+            }
+            operations.push(object);
+        }
+    }
+    Value::Array(operations)
 }
 
 const fn frame_name(frame_type: FrameType) -> &'static str {

@@ -86,6 +86,10 @@ pub struct LogOutcome {
     /// Where the newest segment ends, if the log may go on in it (rule F-25): all of it is on stable media, and an anchor
     /// says that nothing was on its way behind.
     pub resumable: Option<LogEnd>,
+    /// Offset in the newest segment behind the last whole transaction, tail included, or the mark behind it.
+    pub end: u64,
+    /// Everything up to this seq is proven to have been on stable media, by the survey, the starting point or a frame.
+    pub proven_seq: u64,
     /// Offset behind the last byte of the newest segment that is not zero: what is behind was reserved and never used.
     pub used: u64,
     /// What was read and what was found.
@@ -234,6 +238,8 @@ impl Folder<'_> {
             resumable: if tail.is_empty() { resumable(segment, &end, survey)? } else { None },
             tail,
             any_frame: end.any_frame,
+            end: end.offset,
+            proven_seq: proven,
             used: end.used(),
             ..LogOutcome::default()
         })
