@@ -12,6 +12,8 @@ mod modes;
 mod opening;
 #[path = "lifecycle/place.rs"]
 mod place;
+#[path = "lifecycle/run_keys.rs"]
+mod run_keys;
 #[path = "lifecycle/runs.rs"]
 mod runs;
 mod scenario;

@@ -160,7 +160,7 @@ fn r3_no_part_of_a_transaction_in_parts_is_ever_visible() {
             tx.kv().put(format!("large {number}"), &value)?;
         }
         tx.events().append("log", "last", 1)?;
-        Ok(())
+        Ok::<_, foldb::Error>(())
     })
     .unwrap();
     let after = db.view().default_space().digest().unwrap();

@@ -332,7 +332,7 @@ fn replay_of_runs_that_take_turns_over_many_segments_reads_each_its_own() {
             for run in &runs {
                 tx.run(run.id())?.events().append("shared", "round", round)?;
             }
-            Ok(())
+            Ok::<_, foldb::Error>(())
         })
         .unwrap();
     }
@@ -365,7 +365,7 @@ fn replay_of_a_transaction_in_parts_and_of_values_that_live_in_the_log() {
             run.json().set("doc", &json!({ "text": "x".repeat(100_000) }))?;
             run.events().append_batch("log", (0..50).map(|_| NewEvent::new("large", vec![1_u8; 20_000])))?;
         }
-        Ok(())
+        Ok::<_, foldb::Error>(())
     })
     .unwrap();
     for id in [one, two] {

@@ -97,7 +97,7 @@ fn a_run_can_begin_work_and_end_in_one_transaction() {
             child.kv().put("of", "child")?;
             tx.runs().set_label(run.id(), "kind".into(), Some("short".into()))?;
             tx.runs().end(run.id(), Some("all done".into()))?;
-            Ok(run.id())
+            Ok::<_, Error>(run.id())
         })
         .unwrap();
     let info = db.runs().info(id).unwrap();

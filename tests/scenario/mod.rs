@@ -170,7 +170,7 @@ impl Scenario {
                     tx.kv().add_i64("counter", 1)?;
                     tx.json().set("document", &serde_json::json!({ "round": round, "text": "x".repeat(40) }))?;
                     tx.events().append("stream", "round", i64::try_from(round).unwrap())?;
-                    Ok(())
+                    Ok::<_, foldb::Error>(())
                 })
                 .unwrap();
             });

@@ -59,7 +59,7 @@ fn a_savepoint_of_an_earlier_attempt_is_refused_and_no_update_is_lost() {
                 refused += 1;
             }
         }
-        Ok(())
+        Ok::<_, Error>(())
     })
     .unwrap();
     assert_eq!((get(&db, "account"), refused), (Some(990), 1));

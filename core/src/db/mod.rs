@@ -120,8 +120,7 @@ pub(crate) use primitive_handles;
 /// db.transaction(|tx| {
 ///     tx.kv().add_i64("orders", 1)?;
 ///     tx.json().set("order/1", &serde_json::json!({"item": "tea", "count": 2}))?;
-///     tx.events().append("orders", "created", "order/1")?;
-///     Ok(())
+///     tx.events().append("orders", "created", "order/1")
 /// })?;
 /// # Ok::<(), foldb_core::Error>(())
 /// ```
@@ -179,8 +178,47 @@ impl<S: Storage> Db<S> {
     /// its result nor its error is given back before they are.
     ///
     /// Fails with whatever `work` fails with (then nothing is committed), and with the errors of
-    /// [`Transaction::commit`].
-    pub fn transaction<T>(&self, work: impl FnMut(&Transaction<'_, S>) -> Result<T>) -> Result<T> {
+    /// [`Transaction::commit`]. Errors may be of any type that an [`Error`] can be made into: an enum of the program's own, or
+    /// `Box<dyn std::error::Error>`. A transaction meets its conflicts when it is committed, so what `work` makes of an error never
+    /// keeps it from running again. Where nothing else says what type the errors have (`work` uses `?` and ends with `Ok(())`), say it
+    /// at its end:
+    ///
+    /// ```
+    /// use foldb_core::{Db, Error};
+    ///
+    /// #[derive(Debug)]
+    /// enum TransferError {
+    ///     NotEnough { missing: i64 },
+    ///     Store(Error),
+    /// }
+    ///
+    /// impl From<Error> for TransferError {
+    ///     fn from(error: Error) -> Self {
+    ///         TransferError::Store(error)
+    ///     }
+    /// }
+    ///
+    /// let db = Db::memory();
+    /// let transferred = db.transaction(|tx| {
+    ///     let left = tx.kv().get::<i64>("balance")?.unwrap_or(0) - 80;
+    ///     if left < 0 {
+    ///         return Err(TransferError::NotEnough { missing: -left });
+    ///     }
+    ///     tx.kv().put("balance", left)?;
+    ///     Ok(left)
+    /// });
+    /// assert!(matches!(transferred, Err(TransferError::NotEnough { missing: 80 })));
+    ///
+    /// db.transaction(|tx| {
+    ///     tx.kv().put("balance", 100)?;
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn transaction<T, E: From<Error>>(
+        &self,
+        work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.transaction_with(&TransactionOptions::new(), work).map(|(value, _)| value)
     }
 
@@ -188,16 +226,16 @@ impl<S: Storage> Db<S> {
     ///
     /// With an [idempotency key](TransactionOptions::idempotency_key) that a commit has carried, `work` does not run:
     /// [`Error::AlreadyDone`] names the commit. [`Db::once_with`] gives back what it came to.
-    pub fn transaction_with<T>(
+    pub fn transaction_with<T, E: From<Error>>(
         &self,
         options: &TransactionOptions,
-        work: impl FnMut(&Transaction<'_, S>) -> Result<T>,
-    ) -> Result<(T, Receipt)> {
+        work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
+    ) -> Result<(T, Receipt), E> {
         self.check_not_done(options)?;
         let (value, receipt, _) = self.run(options, work)?;
         if receipt.deduplicated {
             // Somebody else did it between the two looks. The value is that of a transaction which was thrown away.
-            return Err(Error::AlreadyDone { key: options.readable_key(), seq: receipt.seq });
+            return Err(Error::AlreadyDone { key: options.readable_key(), seq: receipt.seq }.into());
         }
         Ok((value, receipt))
     }

@@ -94,11 +94,11 @@ impl<S: Storage> Db<S> {
     /// # Errors
     /// As [`Db::transaction`]; [`Error::KeyReused`] where the key was used without a result, and [`Error::Type`] where its
     /// result is of another type.
-    pub fn once<T: Serialize + DeserializeOwned>(
+    pub fn once<T: Serialize + DeserializeOwned, E: From<Error>>(
         &self,
         key: impl AsRef<[u8]>,
-        work: impl FnMut(&Transaction<'_, S>) -> Result<T>,
-    ) -> Result<T> {
+        work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let options = TransactionOptions::new().idempotency_key(key);
         self.once_with(&options, work).map(|(value, _)| value)
     }
@@ -108,16 +108,16 @@ impl<S: Storage> Db<S> {
     /// # Errors
     /// As [`Db::once`]; [`Error::Invalid`] where the options have no key; [`Error::KeyReused`] where the key was used with
     /// another [fingerprint](TransactionOptions::fingerprint).
-    pub fn once_with<T: Serialize + DeserializeOwned>(
+    pub fn once_with<T: Serialize + DeserializeOwned, E: From<Error>>(
         &self,
         options: &TransactionOptions,
-        mut work: impl FnMut(&Transaction<'_, S>) -> Result<T>,
-    ) -> Result<(T, Receipt)> {
+        mut work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
+    ) -> Result<(T, Receipt), E> {
         let once = options.once().ok_or_else(no_key)?;
         if let Some((kept, receipt)) = self.shared().kept(&once, options)? {
             return Ok((result_of(&kept, &once)?, receipt));
         }
-        let recorded = |transaction: &Transaction<'_, S>| {
+        let recorded = |transaction: &Transaction<'_, S>| -> Result<T, E> {
             let value = work(transaction)?;
             transaction.set_result(&Serde(&value))?;
             Ok(value)
@@ -129,7 +129,7 @@ impl<S: Storage> Db<S> {
         // Somebody else was faster. The window may have gone on since, but not by so many keys.
         match self.shared().kept(&once, options)? {
             Some((kept, receipt)) => Ok((result_of(&kept, &once)?, receipt)),
-            None => Err(Error::AlreadyDone { key: readable(once.key), seq: receipt.seq }),
+            None => Err(Error::AlreadyDone { key: readable(once.key), seq: receipt.seq }.into()),
         }
     }
 

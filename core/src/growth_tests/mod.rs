@@ -73,7 +73,7 @@ fn prepared(storage: &MemStorage, row: &Row, amount: u64) -> (Db<MemStorage>, Ru
     } else {
         db.transaction(|tx| {
             (row.prepare)(&Space(Place::Transaction(tx, run)), amount);
-            Ok(())
+            Ok::<_, crate::Error>(())
         })
         .unwrap();
     }

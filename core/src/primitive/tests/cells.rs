@@ -109,7 +109,7 @@ fn a_transaction_sees_the_counters_that_it_made() {
         tx.state().init("job", 1)?;
         assert_eq!(tx.state().set("job", 2)?, 2);
         assert_eq!(tx.state().cas("job", 2, 3)?, 3);
-        Ok(())
+        Ok::<_, Error>(())
     })
     .unwrap();
     assert_eq!(db.state().get::<i64>("job").unwrap(), Some(Cell { counter: 3, value: 3 }));

@@ -222,7 +222,7 @@ fn a_transaction_changes_a_document_step_by_step() {
         tx.json().set_at("a", "/m", &json!([]))?;
         tx.json().push_at("a", "/m", &json!(1))?;
         assert_eq!(tx.json().list(&ScanOptions::all())?.len(), 1);
-        Ok(())
+        Ok::<_, Error>(())
     })
     .unwrap();
     assert_eq!(db.json().get("a").unwrap(), Some(json!({"n": 2, "m": [1]})));

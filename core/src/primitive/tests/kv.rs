@@ -227,7 +227,7 @@ fn a_counter_is_right_inside_the_transaction_that_adds_to_it() {
         tx.kv().add_i64("b", 1)?;
         tx.kv().delete("a")?;
         tx.kv().add_i64("a", 1)?;
-        Ok(())
+        Ok::<_, Error>(())
     })
     .unwrap();
     assert_eq!(db.kv().get_many::<i64, _>(["a", "b"]).unwrap(), [Some(1), Some(2)]);
