@@ -26,10 +26,7 @@ use std::{
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use foldb::{
-    Durability, Options, RunId, RunOptions, Store,
-    primitive::EventBatch,
-    tree::{Direction, KeyRange},
-    value::ValueRef,
+    Direction, Durability, KeyRange, Options, RunId, RunOptions, Store, primitive::EventBatch, value::ValueRef,
 };
 use workload::{Keys, SEED, Values};
 

@@ -18,9 +18,8 @@ use std::{
 };
 
 use foldb::{
-    FsStorage, Run, RunOptions, RunStatus, Store,
+    Direction, Run, RunOptions, RunStatus, Store,
     primitive::{TraceKind, TraceRecord},
-    tree::Direction,
     value::Value,
 };
 use serde_json::{Value as Json, json};
@@ -59,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Does all that is left to do, and returns the run. It neither knows nor cares how often it was interrupted before.
-fn work(db: &Store) -> foldb::Result<Run<'_, FsStorage>> {
+fn work(db: &Store) -> foldb::Result<Run<'_>> {
     let run = resume_or_begin(db)?;
     if run.info()?.status == RunStatus::Completed {
         return Ok(run);
@@ -91,7 +90,7 @@ fn work(db: &Store) -> foldb::Result<Run<'_, FsStorage>> {
 }
 
 /// The run of this question, begun now or by an earlier process. One that has ended stays as it is: its work is done.
-fn resume_or_begin(db: &Store) -> foldb::Result<Run<'_, FsStorage>> {
+fn resume_or_begin(db: &Store) -> foldb::Result<Run<'_>> {
     let options = RunOptions::named("research").label("question", QUESTION);
     let run = db.runs().begin_or_get(QUESTION, options)?;
     if run.info()?.status == RunStatus::Orphaned {
@@ -127,7 +126,7 @@ fn watch_and_kill(mut child: Child) -> Result<(), Box<dyn Error>> {
 }
 
 /// Every step once, in order, and the history tells the same story as the live state.
-fn check(db: &Store, run: &Run<'_, FsStorage>) -> Result<(), Box<dyn Error>> {
+fn check(db: &Store, run: &Run<'_>) -> Result<(), Box<dyn Error>> {
     let answers = run.events().range_as::<u64>("answers", .., None, Direction::Forward)?;
     let steps: Vec<u64> = answers.iter().map(|event| event.payload).collect();
     assert_eq!(steps, (1..=STEPS).collect::<Vec<_>>());

@@ -1,5 +1,7 @@
 //! The life of runs, of stores, and of the directories that stores are in.
 
+#[path = "lifecycle/clones.rs"]
+mod clones;
 #[path = "lifecycle/fork.rs"]
 mod fork;
 #[path = "lifecycle/going_on.rs"]
@@ -17,6 +19,8 @@ mod run_keys;
 #[path = "lifecycle/runs.rs"]
 mod runs;
 mod scenario;
+#[path = "lifecycle/shown.rs"]
+mod shown;
 #[path = "lifecycle/verification.rs"]
 mod verification;
 

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use foldb::{Durability, ErrorKind, FsStorage, Options, RecoveryMode, Run, RunFilter, RunId, RunInfo, Store};
+use foldb::{Durability, ErrorKind, Options, RecoveryMode, Run, RunFilter, RunId, RunInfo, Store};
 
 use crate::failure::{Failure, Result, Status};
 
@@ -103,7 +103,7 @@ pub(crate) enum Space<'a> {
     /// Outside of all runs.
     Default(&'a Store),
     /// In a run.
-    Run(Run<'a, FsStorage>),
+    Run(Run<'a>),
 }
 
 /// Evaluates an expression on the handle of a primitive, in whichever space: `on_space!(space, kv, |kv| kv.get("a"))`.

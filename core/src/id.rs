@@ -11,7 +11,8 @@ use crate::{Error, Result, host::Host};
 /// run is begun under a [key](crate::Runs::begin_or_get) the id is made of the key: a UUID of version 8.
 ///
 /// ```
-/// use foldb_core::RunId;
+/// # extern crate foldb_core as foldb;
+/// use foldb::RunId;
 /// let id: RunId = "01890a5d-ac96-774b-bcce-b302099a8057".parse()?;
 /// assert_eq!(id.to_string(), "01890a5d-ac96-774b-bcce-b302099a8057");
 /// # Ok::<(), foldb_core::Error>(())

@@ -3,9 +3,8 @@
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use foldb::{
-    RunStatus,
+    KeyRange, RunStatus,
     primitive::{TraceKind, TraceRecord},
-    tree::KeyRange,
     value::{Integer, Value},
 };
 use foldb_testkit::crash::CrashStorage;

@@ -87,7 +87,7 @@ pub fn content<S: Storage>(db: &Db<S>) -> Content {
             );
         }
         for stream in space.events().streams(&all).unwrap() {
-            let events = space.events().range(&stream.stream, .., None, foldb::tree::Direction::Forward).unwrap();
+            let events = space.events().range(&stream.stream, .., None, foldb::Direction::Forward).unwrap();
             let events: Vec<_> = events.iter().map(|event| (event.seq, &event.kind, &event.payload)).collect();
             content.insert(format!("{name} stream {:?}", stream.stream), format!("{events:?}"));
         }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use foldb::{
+    Direction, KeyRange,
     primitive::{ScanOptions, TraceKind, TraceRecord},
-    tree::{Direction, KeyRange},
 };
 use serde_json::json;
 

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use foldb::{
+    Direction, KeyRange,
     primitive::{NewEvent, ScanOptions, TraceKind, TraceRecord, Version},
-    tree::{Direction, KeyRange},
 };
 use ruint::aliases::U256;
 use serde_json::json;

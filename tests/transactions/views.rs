@@ -3,8 +3,8 @@
 use std::{ops::ControlFlow, thread};
 
 use foldb::{
+    Direction, KeyRange,
     primitive::{ScanOptions, TraceKind, TraceRecord},
-    tree::{Direction, KeyRange},
 };
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! How much a replayed space holds.
 
-use foldb::{FsStorage, Replay, primitive::ScanOptions, tree::KeyRange};
+use foldb::{KeyRange, Replay, primitive::ScanOptions};
 use serde::Serialize;
 
 use crate::{failure::Result, text};
@@ -18,7 +18,7 @@ pub(crate) struct Contents {
 
 impl Contents {
     /// Counts what a replayed space holds.
-    pub(crate) fn of(replay: &Replay<'_, FsStorage>) -> Result<Self> {
+    pub(crate) fn of(replay: &Replay<'_>) -> Result<Self> {
         let streams = replay.events().streams(&ScanOptions::all())?;
         Ok(Self {
             pairs: replay.kv().count(&KeyRange::all())?,

@@ -2,11 +2,13 @@
 //!
 //! Invariant: this is the only place where the engine meets a storage. It decides *when* bytes are written and synced,
 //! never *which*.
+#![warn(missing_debug_implementations)]
 
 mod anchors;
 mod attempts;
 mod checkpoint;
 mod commit;
+mod debug;
 mod detached;
 mod handed_over;
 mod lives;
@@ -16,6 +18,7 @@ pub mod models;
 mod once;
 mod open;
 mod open_files;
+mod opening;
 mod options;
 mod ownership;
 mod published;
@@ -35,10 +38,9 @@ mod verify;
 mod view;
 
 use alloc::sync::Arc;
-use core::any::Any;
-use std::boxed::Box;
 
-use self::{attempts::Attempts, shared::Shared, view::StateReads};
+pub(crate) use self::opening::closed;
+use self::{attempts::Attempts, opening::Opening, shared::Shared, view::StateReads};
 pub use self::{
     checkpoint::{Checkpoint, CheckpointFile},
     commit::Receipt,
@@ -108,11 +110,13 @@ pub(crate) use primitive_handles;
 
 /// An open store.
 ///
-/// All methods take `&self`; a `Db` is `Send` and `Sync` when its storage is, so threads can share one by reference or
-/// in an `Arc`. A store is opened by one `Db` at a time: the storage's lock sees to that.
+/// All methods take `&self`; a `Db` is `Send` and `Sync` when its storage is, so threads can share one by reference, or have a
+/// clone each: a clone is another handle of the same store, which is closed when the last of them is dropped. A store is
+/// opened once at a time: the storage's lock sees to that.
 ///
 /// ```
-/// let db = foldb_core::Db::memory();
+/// # extern crate foldb_core as foldb;
+/// let db = foldb::Db::memory();
 /// db.kv().put("greeting", "hello")?;
 /// assert_eq!(db.kv().get::<String>("greeting")?.as_deref(), Some("hello"));
 ///
@@ -126,9 +130,7 @@ pub(crate) use primitive_handles;
 /// ```
 pub struct Db<S: Storage> {
     shared: Arc<Shared<S>>,
-    recovery: RecoveryReport,
-    /// Dropped before the store: whatever calls [`Ticker::tick`].
-    timer: Option<Box<dyn Any + Send + Sync>>,
+    opening: Arc<Opening<S>>,
 }
 
 /// Lets a timer keep a store's promises about time without keeping the store open: see [`Db::ticker`].
@@ -157,13 +159,6 @@ impl<S: Storage> Db<S> {
         Ticker { shared: Arc::downgrade(&self.shared) }
     }
 
-    /// Keeps a timer as long as the store is open, and drops it first.
-    #[must_use]
-    pub fn with_timer(mut self, timer: impl Any + Send + Sync) -> Self {
-        self.timer = Some(Box::new(timer));
-        self
-    }
-
     /// The newest version that is visible, to read from as often as needed: it does not change.
     pub fn view(&self) -> View<'_, S> {
         View::new(&self.shared, self.shared.state())
@@ -184,7 +179,8 @@ impl<S: Storage> Db<S> {
     /// at its end:
     ///
     /// ```
-    /// use foldb_core::{Db, Error};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{Db, Error};
     ///
     /// #[derive(Debug)]
     /// enum TransferError {
@@ -285,7 +281,7 @@ impl<S: Storage> Db<S> {
 
     /// What opening this store found and did.
     pub fn recovery_report(&self) -> &RecoveryReport {
-        &self.recovery
+        &self.opening.recovery
     }
 
     /// The runs of this store.
@@ -293,44 +289,11 @@ impl<S: Storage> Db<S> {
         Runs::new(self)
     }
 
-    /// Closes the store: everything is synced, a snapshot is written where it pays, the log and both anchors say how far
-    /// everything is on stable media, and what was reserved is given back. So damage to any file is noticed at the next
-    /// opening, and that one goes on where this one ended.
-    ///
-    /// Fails with [`Error::Poisoned`] after a write or sync that failed, with [`Error::OutcomeUnknown`] where one fails
-    /// now, and with what kept the closing snapshot from being written; in the last case everything else was done. After
-    /// an error the store may be opened again like after a crash. Fails with [`ErrorKind::Poisoned`](crate::ErrorKind::Poisoned) where somebody removed or
-    /// moved what the store was opened by; and, with nothing done, with [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) in a process that got this
-    /// handle by `fork`.
-    ///
-    /// Cost: up to six syncs for a store that was written to, and none for one that was not.
-    pub fn close(mut self) -> Result<()> {
-        self.timer = None;
-        self.shared.close(true)
-    }
-
     pub(crate) fn shared(&self) -> &Shared<S> {
         &self.shared
     }
 
     primitive_handles!(&Self, |db| db, |_db| DEFAULT_SPACE);
-}
-
-impl<S: Storage> Drop for Db<S> {
-    /// What [`Db::close`] does, without the snapshot and without a word about failures: whoever wants to know calls
-    /// `close`.
-    fn drop(&mut self) {
-        self.timer = None;
-        if !std::thread::panicking() {
-            let _ = self.shared.close(false);
-        }
-    }
-}
-
-impl<S: Storage> core::fmt::Debug for Db<S> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Db").field("options", &self.shared.options).finish_non_exhaustive()
-    }
 }
 
 impl<S: Storage> Access for &Db<S> {
@@ -403,8 +366,4 @@ impl<S: Storage> Shared<S> {
         }
         snapshot
     }
-}
-
-pub(crate) fn closed() -> Error {
-    Error::Unsupported { what: "a write", why: "the store was closed".into() }
 }

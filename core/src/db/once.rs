@@ -73,8 +73,9 @@ impl<S: Storage> Db<S> {
     /// told otherwise: see [`Db::set_idempotency_window`].
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::{Error, Result};
+    /// use foldb::{Error, Result};
     /// db.kv().put("balance", 100)?;
     /// let pay = || -> Result<i64> {
     ///     db.once("payment 4711", |tx| {
@@ -138,8 +139,9 @@ impl<S: Storage> Db<S> {
     /// result by [`Transaction::set_result`] and commit; where its receipt says `deduplicated`, ask again.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::TransactionOptions;
+    /// use foldb::TransactionOptions;
     /// let options = TransactionOptions::new().idempotency_key("payment 4711");
     /// assert!(db.recall(&options)?.is_none());
     /// let tx = db.begin_transaction_with(&options)?;
@@ -165,8 +167,9 @@ impl<S: Storage> Db<S> {
     /// way has not. Cost: a lookup.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::Seen;
+    /// use foldb::Seen;
     /// assert_eq!(db.seen("payment 4711"), Seen::Unknown { since: 1 });
     /// db.once("payment 4711", |tx| tx.kv().put("paid", true))?;
     /// assert!(matches!(db.seen("payment 4711"), Seen::Committed { seq: 1, .. }));

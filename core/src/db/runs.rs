@@ -128,7 +128,8 @@ impl RunFilter {
     /// place: the run may have been deleted meanwhile.
     ///
     /// ```
-    /// use foldb_core::{Db, RunFilter, RunOptions};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{Db, RunFilter, RunOptions};
     /// let db = Db::memory();
     /// let first = db.runs().begin(RunOptions::named("first"))?;
     /// db.runs().begin(RunOptions::named("second"))?;
@@ -181,7 +182,8 @@ impl<'db, S: Storage> Runs<'db, S> {
     /// chosen id does, and [`Error::Limit`](crate::Error::Limit) for names and labels that are too long.
     ///
     /// ```
-    /// use foldb_core::{Db, RunOptions};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{Db, RunOptions};
     /// let db = Db::memory();
     /// let run = db.runs().begin(RunOptions::named("import").label("source", "orders.jsonl"))?;
     /// run.kv().put("position", 0)?;
@@ -199,9 +201,10 @@ impl<'db, S: Storage> Runs<'db, S> {
     /// that is started again finds its work as it left it, also where it was finished:
     ///
     /// ```
-    /// use foldb_core::{Db, Result, RunOptions, RunStatus};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{Db, Result, RunOptions, RunStatus};
     ///
-    /// fn import(db: &Db<foldb_core::storage::MemStorage>) -> Result<()> {
+    /// fn import(db: &Db<foldb::storage::MemStorage>) -> Result<()> {
     ///     let run = db.runs().begin_or_get("import of 2026-11-29", RunOptions::named("import"))?;
     ///     match run.info()?.status {
     ///         RunStatus::Active => {}

@@ -24,7 +24,7 @@ use rpds::RedBlackTreeMapSync;
 pub use self::{
     apply::LoggedTransaction,
     edited::EditBody,
-    keys::{Family, batch_key, batch_prefix, parse_batch_key, readable, readable_tree_key},
+    keys::{Family, batch_key, batch_prefix, parse_batch_key, readable_tree_key},
     run::{DEFAULT_SPACE, RunInfo, RunStatus, SpaceNumber},
     stream::{BatchIndex, Block, EventBytes, Link, StreamInfo},
 };
@@ -36,6 +36,7 @@ pub(crate) use self::{
     run::{Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body},
     stream::{next_link, read_event},
 };
+pub use crate::shown::readable;
 use crate::{
     Error, Result, RunId,
     log::{LogPointer, LogPosition},

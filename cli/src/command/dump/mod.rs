@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use foldb::log::{ANCHOR_NAMES, Anchor, parse_segment_name, parse_snapshot_name};
+use foldb::internal::log::{ANCHOR_NAMES, Anchor, parse_segment_name, parse_snapshot_name};
 use serde_json::json;
 
 use crate::{

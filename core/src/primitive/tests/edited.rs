@@ -366,3 +366,20 @@ fn an_edited_document_of_a_run_is_found_by_its_replay() {
         assert_eq!(replay.json().length_at("doc", "/items").unwrap(), pushed);
     }
 }
+
+#[test]
+fn of_a_large_document_that_is_upserted_or_updated_the_change_is_logged_too() {
+    let db = store();
+    db.json().set("doc", &large()).unwrap();
+    db.json().upsert("doc", &json!({"count": 1})).unwrap();
+    assert_eq!(edits(&db).unwrap().edits.len(), 1);
+    let retitle = |document: Option<Json>| {
+        let mut document = document.unwrap();
+        document["title"] = json!("another plan");
+        document
+    };
+    db.json().update("doc", retitle).unwrap();
+    assert_eq!(edits(&db).unwrap().edits.len(), 2);
+    assert_eq!(db.json().get_at("doc", "/count").unwrap(), Some(json!(1)));
+    assert!(violations(&db).is_empty());
+}

@@ -10,7 +10,9 @@ mod documents;
 mod edited;
 mod events;
 mod kv;
+mod many;
 mod trace;
+mod updates;
 
 fn store() -> Db<MemStorage> {
     Db::memory()
