@@ -129,7 +129,7 @@ fn scan(store: &Store) -> usize {
         sum += touch(key, value);
         ControlFlow::Continue(())
     };
-    store.view().kv().for_each(&KeyRange::all(), Direction::Forward, each).expect("a scan");
+    store.view().kv().for_each(KeyRange::all(), Direction::Forward, each).expect("a scan");
     black_box(sum);
     count
 }
@@ -207,7 +207,7 @@ fn reads(criterion: &mut Criterion) {
                 (left, sum) = (left - 1, sum + touch(key, value));
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
-            view.kv().for_each(&range, Direction::Forward, each).expect("a range");
+            view.kv().for_each(range, Direction::Forward, each).expect("a range");
             sum
         });
     });

@@ -503,7 +503,7 @@ fn a_snapshot_of_an_empty_store_is_no_trap() {
         std::mem::forget(db);
     }
     let db = open(disk, STRICT, 4096, 9).unwrap();
-    assert_eq!(db.kv().count(&foldb::KeyRange::all()).unwrap(), 3);
+    assert_eq!(db.kv().count(foldb::KeyRange::all()).unwrap(), 3);
 }
 
 #[test]

@@ -340,7 +340,7 @@ fn replay_of_runs_that_take_turns_over_many_segments_reads_each_its_own() {
     for (number, run) in runs.iter().enumerate() {
         let replay = db.replay(run.id()).unwrap();
         assert_eq!(replay.transactions(), 1 + 40 + 40);
-        assert_eq!(replay.kv().count(&foldb::KeyRange::all()).unwrap(), 40);
+        assert_eq!(replay.kv().count(foldb::KeyRange::all()).unwrap(), 40);
         assert_eq!(replay.kv().get("round 39").unwrap(), Some(vec![u8::try_from(number).unwrap(); 60]));
         assert_eq!(replay.events().head("shared").unwrap(), 40);
         assert_eq!(replay.digest().unwrap(), db.view().run(run.id()).unwrap().digest().unwrap());
@@ -400,10 +400,10 @@ fn replay_at_shows_every_version_as_it_was() {
         assert_eq!(db.replay_at(run.id(), seq).unwrap().digest().unwrap(), digest, "as of {seq}");
     }
     let first = db.runs().info(run.id()).unwrap().first_seq;
-    assert_eq!(db.replay_at(run.id(), first).unwrap().kv().count(&foldb::KeyRange::all()).unwrap(), 0);
+    assert_eq!(db.replay_at(run.id(), first).unwrap().kv().count(foldb::KeyRange::all()).unwrap(), 0);
     // Before its beginning there is nothing in a run.
     let before = db.replay_at(run.id(), first - 1).unwrap();
-    assert_eq!((before.transactions(), before.kv().count(&foldb::KeyRange::all()).unwrap()), (0, 0));
+    assert_eq!((before.transactions(), before.kv().count(foldb::KeyRange::all()).unwrap()), (0, 0));
     let empty = db.runs().begin(RunOptions::named("empty")).unwrap();
     assert_eq!(before.digest(), db.view().run(empty.id()).unwrap().digest());
 }

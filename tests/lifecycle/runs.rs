@@ -183,7 +183,7 @@ fn runs_are_deleted_with_all_that_they_hold_and_only_once() {
     // Its number is never given again; its id may be.
     let again = db.runs().begin(RunOptions::named("again").id(gone)).unwrap();
     assert_eq!(again.info().unwrap().number, 3);
-    assert_eq!(again.kv().count(&KeyRange::all()).unwrap(), 0);
+    assert_eq!(again.kv().count(KeyRange::all()).unwrap(), 0);
     assert_eq!(db.runs().info(kept).unwrap().number, 1);
     assert!(db.verify(&mut |_| ControlFlow::Continue(())).unwrap().is_ok());
 }

@@ -110,7 +110,8 @@ fn ranges_are_written_and_shown_as_rust_writes_them() {
     assert_eq!(keys(KeyRange::prefix(b"b").gt("a").lte("d")), "b", "a bound only takes away");
     assert_eq!(keys(("d".."b").into()), "");
     assert_eq!(db.kv().count("b"..).unwrap(), 3);
-    assert_eq!(db.kv().count(&KeyRange::all()).unwrap(), 4);
+    let all = KeyRange::all();
+    assert_eq!((db.kv().count(&all).unwrap(), keys(all).len()), (4, 4));
     assert_eq!(db.json().count(..).unwrap() + db.state().count("a".."b").unwrap(), 0);
     for (range, shown) in [
         (KeyRange::from("a".."b"), r#""a".."b""#),

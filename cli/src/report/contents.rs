@@ -21,11 +21,11 @@ impl Contents {
     pub(crate) fn of(replay: &Replay<'_>) -> Result<Self> {
         let streams = replay.events().streams(&ScanOptions::all())?;
         Ok(Self {
-            pairs: replay.kv().count(&KeyRange::all())?,
-            documents: replay.json().count(&KeyRange::all())?,
+            pairs: replay.kv().count(KeyRange::all())?,
+            documents: replay.json().count(KeyRange::all())?,
             streams: u64::try_from(streams.len()).unwrap_or(u64::MAX),
             events: streams.iter().map(|stream| stream.events).sum(),
-            cells: replay.state().count(&KeyRange::all())?,
+            cells: replay.state().count(KeyRange::all())?,
             trace_entries: replay.trace().count()?,
         })
     }

@@ -185,7 +185,7 @@ pub(super) fn pairs_table() -> Vec<Row> {
         }),
         read("kv.get_with", pairs, |s, n, i| s.kv().get_with(some(n, i), |_| ()).map(|_| ())),
         read("kv.for_each, the first", pairs, |s, _, _| {
-            s.kv().for_each(&KeyRange::all(), Direction::Forward, |_, _| ControlFlow::Break(()))
+            s.kv().for_each(KeyRange::all(), Direction::Forward, |_, _| ControlFlow::Break(()))
         }),
         read("kv.exists", pairs, |s, n, i| s.kv().exists(some(n, i)).map(|_| ())),
         read("kv.exists_many of 4", pairs, |s, n, i| s.kv().exists_many((0..4).map(|at| some(n, i + at))).map(|_| ())),
@@ -202,7 +202,7 @@ pub(super) fn pairs_table() -> Vec<Row> {
         read("kv.scan, a page of ascending", ascending, |s, _, _| s.kv().scan(&page()).map(|_| ())),
         read("kv.scan, the last page", pairs, |s, _, _| s.kv().scan(&newest()).map(|_| ())),
         read("kv.keys from the middle", pairs, |s, _, _| s.kv().keys(&middle()).map(|_| ())),
-        all(read("kv.count, for each", pairs, |s, _, _| s.kv().count(&KeyRange::all()).map(|_| ()))),
+        all(read("kv.count, for each", pairs, |s, _, _| s.kv().count(KeyRange::all()).map(|_| ()))),
     ]
 }
 
@@ -239,7 +239,7 @@ pub(super) fn documents_table() -> Vec<Row> {
             s.json().keys_at(some(n, i), "").map(|_| ())
         }),
         read("json.keys, the last page", documents, |s, _, _| s.json().keys(&newest()).map(|_| ())),
-        all(read("json.count, for each", documents, |s, _, _| s.json().count(&KeyRange::all()).map(|_| ()))),
+        all(read("json.count, for each", documents, |s, _, _| s.json().count(KeyRange::all()).map(|_| ()))),
         read("json.exists_many of 4", documents, |s, n, i| {
             s.json().exists_many((0..4).map(|at| some(n, i + at))).map(|_| ())
         }),
@@ -357,7 +357,7 @@ pub(super) fn cells_table() -> Vec<Row> {
         }),
         read("state.get", cells, |s, n, i| s.state().get::<u64>(some(n, i)).map(|_| ())),
         read("state.list, a page", cells, |s, _, _| s.state().list(&page()).map(|_| ())),
-        all(read("state.count, for each", cells, |s, _, _| s.state().count(&KeyRange::all()).map(|_| ()))),
+        all(read("state.count, for each", cells, |s, _, _| s.state().count(KeyRange::all()).map(|_| ()))),
     ]
 }
 

@@ -87,7 +87,7 @@ fn cells_are_listed_by_key() {
     assert_eq!(cells.iter().map(|entry| entry.cell.counter).collect::<vec::Vec<_>>(), [2, 1]);
     assert_eq!(cells[0].cell.value.as_bytes().map(<[u8]>::len), Some(4000));
     assert_eq!(texts(&db.state().keys(&ScanOptions::all().reverse()).unwrap()), ["other", "lease/b", "lease/a"]);
-    assert_eq!(db.state().count(&KeyRange::all()).unwrap(), 3);
+    assert_eq!(db.state().count(KeyRange::all()).unwrap(), 3);
     assert!(
         matches!(db.state().list_as::<String>(&ScanOptions::all()), Err(Error::Type { what, .. }) if what == "lease/a")
     );
