@@ -39,7 +39,7 @@ fn keys_are_shown_as_text_by_debug_and_by_serde() {
     );
     let stream = to_json(&db.events().streams(&options).unwrap()[0]).unwrap();
     assert_eq!((&stream["stream"], stream["link"].as_str().unwrap().len()), (&json!("orders"), 64));
-    assert_eq!(to_json(&db.events().get("orders", 1).unwrap().unwrap()).unwrap()["kind"], json!("created"));
+    assert_eq!(to_json(db.events().get("orders", 1).unwrap().unwrap()).unwrap()["kind"], json!("created"));
 }
 
 #[test]
