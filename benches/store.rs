@@ -27,10 +27,7 @@ use std::{
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use foldb::{
-    Durability, Options, RunId, RunOptions, Store,
-    primitive::EventBatch,
-    tree::{Direction, KeyRange},
-    value::ValueRef,
+    Direction, Durability, KeyRange, Options, RunId, RunOptions, Store, primitive::EventBatch, value::ValueRef,
 };
 use workload::{Keys, SEED, Values};
 
@@ -133,7 +130,7 @@ fn scan(store: &Store) -> usize {
         sum += touch(key, value);
         ControlFlow::Continue(())
     };
-    store.view().kv().for_each(&KeyRange::all(), Direction::Forward, each).expect("a scan");
+    store.view().kv().for_each(KeyRange::all(), Direction::Forward, each).expect("a scan");
     black_box(sum);
     count
 }
@@ -211,7 +208,7 @@ fn reads(criterion: &mut Criterion) {
                 (left, sum) = (left - 1, sum + touch(key, value));
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
-            view.kv().for_each(&range, Direction::Forward, each).expect("a range");
+            view.kv().for_each(range, Direction::Forward, each).expect("a range");
             sum
         });
     });

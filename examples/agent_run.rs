@@ -18,15 +18,16 @@ use std::{
 };
 
 use foldb::{
-    FsStorage, Run, RunFilter, RunOptions, RunStatus, Store,
+    Direction, Run, RunOptions, RunStatus, Store,
     primitive::{TraceKind, TraceRecord},
-    tree::Direction,
     value::Value,
 };
 use serde_json::{Value as Json, json};
 
 /// How many steps the work takes.
 const STEPS: u64 = 12;
+/// What the work is about, and what its run is found by: a process that is started again asks the same question.
+const QUESTION: &str = "how tall is the tower?";
 /// The step after which the child is killed.
 const KILLED_AFTER: u64 = 5;
 /// How the program tells its child what to be.
@@ -48,14 +49,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("recovered up to commit {}; runs that nobody works on: {}", report.seq, report.orphaned_runs.len());
     let run = work(&db)?;
     check(&db, &run)?;
+    // Started once more it finds that all is done, also where it was killed behind the end of the run.
+    assert_eq!(work(&db)?.id(), run.id());
+    check(&db, &run)?;
     db.close()?;
     std::fs::remove_dir_all(&directory)?;
     Ok(())
 }
 
 /// Does all that is left to do, and returns the run. It neither knows nor cares how often it was interrupted before.
-fn work(db: &Store) -> foldb::Result<Run<'_, FsStorage>> {
+fn work(db: &Store) -> foldb::Result<Run<'_>> {
     let run = resume_or_begin(db)?;
+    if run.info()?.status == RunStatus::Completed {
+        return Ok(run);
+    }
     loop {
         // The position is in the same commit as the work, so it is right by construction.
         let done = run.state().get::<u64>("position")?.map_or(0, |cell| cell.value);
@@ -74,7 +81,7 @@ fn work(db: &Store) -> foldb::Result<Run<'_, FsStorage>> {
             run.events().append("answers", "answered", step)?;
             run.json().set(format!("answer/{step:02}"), &answer)?;
             run.state().transition_or_init("position", 0_u64, |position| Ok(position + 1))?;
-            Ok(())
+            Ok::<_, foldb::Error>(())
         })?;
         println!("step {step}");
     }
@@ -82,17 +89,14 @@ fn work(db: &Store) -> foldb::Result<Run<'_, FsStorage>> {
     Ok(run)
 }
 
-/// The run that an earlier process left unfinished, or a new one.
-fn resume_or_begin(db: &Store) -> foldb::Result<Run<'_, FsStorage>> {
-    let unfinished = RunFilter::all().name("research").status(RunStatus::Orphaned).limit(1);
-    match db.runs().list(&unfinished)?.first() {
-        Some(orphan) => {
-            let run = db.runs().get(orphan.id)?;
-            run.resume()?;
-            Ok(run)
-        }
-        None => db.runs().begin(RunOptions::named("research").label("question", "how tall is the tower?")),
+/// The run of this question, begun now or by an earlier process. One that has ended stays as it is: its work is done.
+fn resume_or_begin(db: &Store) -> foldb::Result<Run<'_>> {
+    let options = RunOptions::named("research").label("question", QUESTION);
+    let run = db.runs().begin_or_get(QUESTION, options)?;
+    if run.info()?.status == RunStatus::Orphaned {
+        run.resume()?;
     }
+    Ok(run)
 }
 
 /// Stands for a model, a tool, a network.
@@ -122,7 +126,7 @@ fn watch_and_kill(mut child: Child) -> Result<(), Box<dyn Error>> {
 }
 
 /// Every step once, in order, and the history tells the same story as the live state.
-fn check(db: &Store, run: &Run<'_, FsStorage>) -> Result<(), Box<dyn Error>> {
+fn check(db: &Store, run: &Run<'_>) -> Result<(), Box<dyn Error>> {
     let answers = run.events().range_as::<u64>("answers", .., None, Direction::Forward)?;
     let steps: Vec<u64> = answers.iter().map(|event| event.payload).collect();
     assert_eq!(steps, (1..=STEPS).collect::<Vec<_>>());

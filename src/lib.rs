@@ -33,18 +33,83 @@
 //!   ([`primitive::Trace`]), in [runs](Run) or in the default space.
 //! - **How it is committed**: serializable optimistic transactions ([`Db::transaction`]), with a
 //!   [durability](Durability) per store or per transaction.
+//! - **How it is tested**: [`memory`] gives a store of the same type, [`Store`], without files.
 //!
-//! This crate opens stores on the file system. Everything else is `foldb-core`, which knows no files and also runs in
-//! browsers; all of it is re-exported here.
+//! Most programs need `use foldb::prelude::*` and no more. Everything but the file system is `foldb-core`, which also runs in browsers;
+//! the parts that a store is made of, for tools that look into its files, are in [`internal`].
+#![warn(missing_debug_implementations)]
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-pub use foldb_core::*;
+mod any_storage;
+pub mod internal;
+pub mod prelude;
+
+#[doc(inline)]
+pub use foldb_core::{
+    CheckpointFile, Durability, Error, ErrorKind, IdempotencyWindow, Options, Progress, Recalled, Receipt,
+    RecoveryMode, RecoveryReport, Result, RunFilter, RunId, RunInfo, RunOptions, RunStatus, Savepoint, Seen,
+    SnapshotFailures, SnapshotInfo, Stats, StoreId, TransactionOptions, VerifyReport, host, json, limits, primitive,
+    primitive::ScanOptions,
+    recovery::Damage,
+    replay::{Diff, Digest, DocumentChange, DocumentDiff, EntryChange, EntryDiff, StreamDiff},
+    storage,
+    tree::{Direction, KeyRange},
+    value,
+};
 use foldb_fs::Flusher;
 pub use foldb_fs::{FsStorage, OsHost};
 
-/// A store on the file system.
-pub type Store = Db<FsStorage>;
+pub use self::any_storage::{AnyFile, AnyStorage};
+
+/// A store, on the file system or in memory: what [`open`] and [`memory`] give. A function that takes one is tested with a store in
+/// memory:
+///
+/// ```
+/// use foldb::{Result, Store};
+///
+/// fn deposit(store: &Store, amount: i64) -> Result<i64> {
+///     store.transaction(|tx| {
+///         let balance = tx.kv().get_or("balance", 0)? + amount;
+///         tx.kv().put("balance", balance)?;
+///         Ok(balance)
+///     })
+/// }
+///
+/// assert_eq!(deposit(&foldb::memory(), 20)?, 20);
+/// # Ok::<(), foldb::Error>(())
+/// ```
+pub type Store = Db<AnyStorage>;
+
+/// Writes aliases whose storage need not be named.
+macro_rules! of_any_storage {
+    ($($(#[$doc:meta])* $name:ident<$($life:lifetime),*>;)+) => {
+        $($(#[$doc])* pub type $name<$($life,)* S = AnyStorage> = foldb_core::$name<$($life,)* S>;)+
+    };
+}
+
+of_any_storage! {
+    /// An open store: a handle to read and to write it by. [`Store`] is the one that [`open`] gives.
+    Db<>;
+    /// Reads one version of a store and buffers writes until it is committed: see [`Db::transaction`].
+    Transaction<'db>;
+    /// A run inside a transaction.
+    TransactionRun<'tx, 'db>;
+    /// A run of a store: a keyspace with a life. Each write commits on its own.
+    Run<'db>;
+    /// The runs of a store: see [`Db::runs`].
+    Runs<'db>;
+    /// One version of a whole store, read-only: see [`Db::view`].
+    View<'db>;
+    /// One run, or the default space, of a [`View`].
+    SpaceView<'view, 'db>;
+    /// A space as its history in the log makes it: see [`Db::replay`].
+    Replay<'db>;
+    /// The files of an open store as of one moment: see [`Db::checkpoint`].
+    Checkpoint<>;
+    /// The check of a whole store in steps: see [`Db::begin_verification`].
+    Verification<>;
+}
 
 /// How often an idle strict store is looked at, to mark in the log that everything in it is durable.
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
@@ -98,9 +163,9 @@ pub fn open(path: impl AsRef<Path>) -> Result<Store> {
 /// ```
 pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Store> {
     if options.is_read_only() {
-        return Db::open(FsStorage::open_read_only(path)?, Arc::new(OsHost), options);
+        return Db::open(AnyStorage::Directory(FsStorage::open_read_only(path)?), Arc::new(OsHost), options);
     }
-    let storage = FsStorage::open(path, options.creates())?;
+    let storage = AnyStorage::Directory(FsStorage::open(path, options.creates())?);
     let durability = options.commit_durability();
     let interval = match durability.interval() {
         // A little early, so that the thread syncs and not a commit that finds the interval over.
@@ -125,9 +190,9 @@ pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Store> {
 /// assert_eq!(db.kv().get::<String>("key")?.as_deref(), Some("value"));
 /// # Ok::<(), foldb::Error>(())
 /// ```
-pub fn memory() -> Db<storage::MemStorage> {
+pub fn memory() -> Store {
     let options = Options::new().durability(Durability::buffered());
-    match Db::open(storage::MemStorage::new(), Arc::new(OsHost), options) {
+    match Db::open(AnyStorage::Memory(storage::MemStorage::new()), Arc::new(OsHost), options) {
         Ok(db) => db,
         // An empty storage in memory has nothing that could fail to be read, and opening writes nothing.
         Err(error) => unreachable!("a new store in memory: {error}"),

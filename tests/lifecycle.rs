@@ -1,5 +1,7 @@
 //! The life of runs, of stores, and of the directories that stores are in.
 
+#[path = "lifecycle/clones.rs"]
+mod clones;
 #[path = "lifecycle/fork.rs"]
 mod fork;
 #[path = "lifecycle/going_on.rs"]
@@ -12,9 +14,13 @@ mod modes;
 mod opening;
 #[path = "lifecycle/place.rs"]
 mod place;
+#[path = "lifecycle/run_keys.rs"]
+mod run_keys;
 #[path = "lifecycle/runs.rs"]
 mod runs;
 mod scenario;
+#[path = "lifecycle/shown.rs"]
+mod shown;
 #[path = "lifecycle/verification.rs"]
 mod verification;
 

@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use foldb::{RunFilter, RunStatus, Store, TransactionOptions, primitive::ScanOptions, tree::Direction};
+use foldb::{Direction, RunFilter, RunStatus, Store, TransactionOptions, primitive::ScanOptions};
 use foldb_testkit::Random;
 
 use self::child::{MODE, Mode, STORE, THREADS, WORK, Work};

@@ -12,7 +12,7 @@ use std::{
     time::SystemTime,
 };
 
-use foldb::{Durability, ErrorKind, Options, RunOptions, RunStatus, Store, tree::KeyRange};
+use foldb::{Durability, ErrorKind, KeyRange, Options, RunOptions, RunStatus, Store};
 
 const STORE: &str = "FOLDB_BESIDE_DIRECTORY";
 /// So many commits of a child are enough to see it rotate and to see snapshots come and go.

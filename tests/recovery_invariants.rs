@@ -160,7 +160,7 @@ fn r3_no_part_of_a_transaction_in_parts_is_ever_visible() {
             tx.kv().put(format!("large {number}"), &value)?;
         }
         tx.events().append("log", "last", 1)?;
-        Ok(())
+        Ok::<_, foldb::Error>(())
     })
     .unwrap();
     let after = db.view().default_space().digest().unwrap();
@@ -478,7 +478,7 @@ fn a_clock_that_jumps_backwards_changes_no_order_and_loses_nothing() {
     host.set_clock(3);
     let db = Db::open(image.to_memory(), host, options(STRICT, 4096)).unwrap();
     assert_eq!(content(&db), expected);
-    let events = db.events().range_as::<i64>("log", .., None, foldb::tree::Direction::Forward).unwrap();
+    let events = db.events().range_as::<i64>("log", .., None, foldb::Direction::Forward).unwrap();
     assert_eq!(events.iter().map(|event| event.payload).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     assert!(events[3].time_micros > events[4].time_micros, "times are what the clock said");
     let runs = db.view().runs();
@@ -503,7 +503,7 @@ fn a_snapshot_of_an_empty_store_is_no_trap() {
         std::mem::forget(db);
     }
     let db = open(disk, STRICT, 4096, 9).unwrap();
-    assert_eq!(db.kv().count(&foldb::tree::KeyRange::all()).unwrap(), 3);
+    assert_eq!(db.kv().count(foldb::KeyRange::all()).unwrap(), 3);
 }
 
 #[test]

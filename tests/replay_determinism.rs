@@ -8,10 +8,9 @@ mod workload;
 use std::{ops::ControlFlow, sync::Arc};
 
 use foldb::{
-    Db, Durability, ErrorKind, Options, Replay, RunFilter, RunId, RunOptions, RunStatus,
+    Db, Direction, Durability, ErrorKind, Options, Replay, RunFilter, RunId, RunOptions, RunStatus,
     primitive::{NewEvent, ScanOptions, TraceKind, TraceRecord},
     storage::{MemStorage, Storage},
-    tree::Direction,
 };
 use foldb_testkit::{
     SeededHost,
@@ -332,7 +331,7 @@ fn replay_of_runs_that_take_turns_over_many_segments_reads_each_its_own() {
             for run in &runs {
                 tx.run(run.id())?.events().append("shared", "round", round)?;
             }
-            Ok(())
+            Ok::<_, foldb::Error>(())
         })
         .unwrap();
     }
@@ -341,7 +340,7 @@ fn replay_of_runs_that_take_turns_over_many_segments_reads_each_its_own() {
     for (number, run) in runs.iter().enumerate() {
         let replay = db.replay(run.id()).unwrap();
         assert_eq!(replay.transactions(), 1 + 40 + 40);
-        assert_eq!(replay.kv().count(&foldb::tree::KeyRange::all()).unwrap(), 40);
+        assert_eq!(replay.kv().count(foldb::KeyRange::all()).unwrap(), 40);
         assert_eq!(replay.kv().get("round 39").unwrap(), Some(vec![u8::try_from(number).unwrap(); 60]));
         assert_eq!(replay.events().head("shared").unwrap(), 40);
         assert_eq!(replay.digest().unwrap(), db.view().run(run.id()).unwrap().digest().unwrap());
@@ -365,7 +364,7 @@ fn replay_of_a_transaction_in_parts_and_of_values_that_live_in_the_log() {
             run.json().set("doc", &json!({ "text": "x".repeat(100_000) }))?;
             run.events().append_batch("log", (0..50).map(|_| NewEvent::new("large", vec![1_u8; 20_000])))?;
         }
-        Ok(())
+        Ok::<_, foldb::Error>(())
     })
     .unwrap();
     for id in [one, two] {
@@ -401,10 +400,10 @@ fn replay_at_shows_every_version_as_it_was() {
         assert_eq!(db.replay_at(run.id(), seq).unwrap().digest().unwrap(), digest, "as of {seq}");
     }
     let first = db.runs().info(run.id()).unwrap().first_seq;
-    assert_eq!(db.replay_at(run.id(), first).unwrap().kv().count(&foldb::tree::KeyRange::all()).unwrap(), 0);
+    assert_eq!(db.replay_at(run.id(), first).unwrap().kv().count(foldb::KeyRange::all()).unwrap(), 0);
     // Before its beginning there is nothing in a run.
     let before = db.replay_at(run.id(), first - 1).unwrap();
-    assert_eq!((before.transactions(), before.kv().count(&foldb::tree::KeyRange::all()).unwrap()), (0, 0));
+    assert_eq!((before.transactions(), before.kv().count(foldb::KeyRange::all()).unwrap()), (0, 0));
     let empty = db.runs().begin(RunOptions::named("empty")).unwrap();
     assert_eq!(before.digest(), db.view().run(empty.id()).unwrap().digest());
 }

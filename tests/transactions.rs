@@ -9,6 +9,8 @@ mod atomicity;
 mod contention;
 #[path = "transactions/durability.rs"]
 mod durability;
+#[path = "transactions/errors.rs"]
+mod errors;
 #[path = "transactions/isolation.rs"]
 mod isolation;
 #[path = "transactions/once.rs"]

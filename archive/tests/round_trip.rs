@@ -156,7 +156,7 @@ fn every_commit_up_to_the_checkpoint_is_in_it_also_when_others_commit_meanwhile(
             let (report, copy) = imported(&archive(checkpoint)).unwrap();
             assert_eq!(report.seq, seq);
             let copy = open(&copy, 2);
-            assert_eq!(copy.kv().count(&foldb_core::tree::KeyRange::all()).unwrap(), seq, "a prefix");
+            assert_eq!(copy.kv().count(foldb_core::tree::KeyRange::all()).unwrap(), seq, "a prefix");
         }
         writer.join().unwrap();
     });

@@ -8,7 +8,7 @@ use std::{
 };
 
 use foldb::{
-    Durability, ErrorKind, FsStorage, Options, RecoveryMode, Run, RunFilter, RunId, RunInfo, SpaceView, Store,
+    AnyStorage, Durability, ErrorKind, Options, RecoveryMode, Run, RunFilter, RunId, RunInfo, SpaceView, Store,
 };
 
 use crate::failure::{Failure, Result, Status};
@@ -111,7 +111,7 @@ pub(crate) enum Space<'a> {
     /// Outside of all runs.
     Default(&'a Store),
     /// In a run.
-    Run(Run<'a, FsStorage>),
+    Run(Run<'a>),
 }
 
 /// Evaluates an expression on the handle of a primitive, in whichever space: `on_space!(space, kv, |kv| kv.get("a"))`.
@@ -144,12 +144,12 @@ pub(crate) fn elsewhere(
     store: &Store,
     asked: Option<&str>,
     what: &str,
-    is_there: impl Fn(&SpaceView<'_, '_, FsStorage>) -> foldb::Result<bool>,
+    is_there: impl Fn(&SpaceView<'_, '_, AnyStorage>) -> foldb::Result<bool>,
 ) -> Option<String> {
     /// So many runs are looked into, the newest first.
     const LOOKED_INTO: usize = 1000;
     let view = store.view();
-    let is_there = |space: &SpaceView<'_, '_, FsStorage>| is_there(space).unwrap_or(false);
+    let is_there = |space: &SpaceView<'_, '_, AnyStorage>| is_there(space).unwrap_or(false);
     if asked.is_some() && is_there(&view.default_space()) {
         return Some(format!("there is such a {what} in the default space; leave --run out"));
     }

@@ -7,10 +7,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{Error, Result, host::Host};
 
-/// Identifies a run, in any store, for ever: a UUID of version 7 (RFC 9562), so that ids sort by the time of their making.
+/// Identifies a run, in any store, for ever: a UUID of version 7 (RFC 9562), so that ids sort by the time of their making. Where a
+/// run is begun under a [key](crate::Runs::begin_or_get) the id is made of the key: a UUID of version 8.
 ///
 /// ```
-/// use foldb_core::RunId;
+/// # extern crate foldb_core as foldb;
+/// use foldb::RunId;
 /// let id: RunId = "01890a5d-ac96-774b-bcce-b302099a8057".parse()?;
 /// assert_eq!(id.to_string(), "01890a5d-ac96-774b-bcce-b302099a8057");
 /// # Ok::<(), foldb_core::Error>(())
@@ -26,6 +28,19 @@ impl RunId {
     /// A new id from the host's clock and entropy (RFC 9562, section 5.7).
     pub fn generate(host: &dyn Host) -> Self {
         Self(uuid_v7(host))
+    }
+
+    /// The id of the run that a store has under a key: the first 16 bytes of BLAKE3 over the store's id and the key, with the marks
+    /// of a UUID of version 8. It never changes: a later version that made another id of the same key would do all the work again
+    /// that the run says is done.
+    pub(crate) fn of_key(store: StoreId, key: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("foldb 2026-11-29 run of a key");
+        hasher.update(&store.0).update(key);
+        let mut bytes = [0; 16];
+        hasher.finalize_xof().fill(&mut bytes);
+        bytes[6] = (bytes[6] & 0x0f) | 0x80;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        Self(bytes)
     }
 
     /// The id with these 16 bytes.

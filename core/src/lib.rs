@@ -37,6 +37,7 @@ mod planted;
 pub mod primitive;
 pub mod recovery;
 pub mod replay;
+mod shown;
 pub mod snapshot;
 pub mod state;
 pub mod storage;
@@ -59,6 +60,8 @@ pub use db::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use id::{RunId, StoreId};
+pub use primitive::ScanOptions;
 pub use recovery::{Progress, RecoveryMode, RecoveryReport};
 pub use replay::{Diff, Digest};
 pub use state::{RunInfo, RunStatus};
+pub use tree::{Direction, KeyRange};

@@ -27,6 +27,9 @@ pub const FRAME_PAYLOAD_BYTES_MAX: usize = 48 << 20;
 /// A part frame is closed once its payload has reached this size.
 pub const PART_BYTES_TARGET: usize = 8 << 20;
 
+/// How many keys one call of `delete_range` deletes.
+pub const DELETED_KEYS_MAX: usize = 10_000;
+
 /// Largest transaction, encoded: 1 GiB. It is held in memory while it commits.
 pub const TRANSACTION_BYTES_MAX: usize = 1 << 30;
 

@@ -106,7 +106,7 @@ fn fill<S: Storage>(db: &Db<S>, run: RunId, steps: i64) -> Result<()> {
             run.events().append_batch("log", (0..3).map(|place| NewEvent::new("line", step * 3 + place)))?;
             run.state().transition_or_init("position", 0_i64, |position| Ok(position + 1))?;
             run.trace().record(TraceRecord::new(TraceKind::ToolCall, format!("call {step}")).data(step))?;
-            Ok(())
+            Ok::<_, foldb_core::Error>(())
         })?;
     }
     db.runs().get(run)?.events().trim("log", 4)

@@ -4,7 +4,7 @@
 //! both anchors say how far it goes; in between, what was committed since the last anchor has its witness in the frames
 //! behind it, and nowhere else.
 
-use foldb::log::{ANCHOR_NAMES, segment_name};
+use foldb::internal::log::{ANCHOR_NAMES, segment_name};
 use foldb_testkit::crash::{CrashStorage, Image};
 
 use crate::bench::{

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use foldb::{
     Db, Durability, Error, Options, Result,
-    log::{FrameOutcome, FrameSeal, SEGMENT_HEADER_BYTES, SegmentHeader, parse_segment_name, read_frame, segment_name},
+    internal::log::{
+        FrameOutcome, FrameSeal, SEGMENT_HEADER_BYTES, SegmentHeader, parse_segment_name, read_frame, segment_name,
+    },
     primitive::ScanOptions,
     storage::Storage,
 };

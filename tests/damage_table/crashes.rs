@@ -1,6 +1,6 @@
 //! Rows about what a crash leaves: the promise is OK.
 
-use foldb::{ErrorKind, log::segment_name};
+use foldb::{ErrorKind, internal::log::segment_name};
 use foldb_testkit::crash::{Action, CrashStorage, Fault, Image, OperationKind};
 
 use crate::bench::*;

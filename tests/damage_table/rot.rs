@@ -2,7 +2,7 @@
 
 use foldb::{
     Error, ErrorKind, StoreId,
-    log::{Previous, SegmentHeader, segment_name, snapshot_name},
+    internal::log::{Previous, SegmentHeader, segment_name, snapshot_name},
 };
 use foldb_testkit::crash::CrashStorage;
 

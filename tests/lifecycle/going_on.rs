@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use foldb::{
     RunStatus,
-    log::{parse_segment_name, segment_name},
+    internal::log::{parse_segment_name, segment_name},
 };
 use foldb_testkit::SeededHost;
 

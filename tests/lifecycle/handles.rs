@@ -5,8 +5,8 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use foldb::{
     RecoveryMode,
+    internal::log::{parse_segment_name, segment_name},
     limits::OPEN_SEGMENTS_DEFAULT,
-    log::{parse_segment_name, segment_name},
     storage::StorageError,
 };
 use foldb_testkit::{Handles, SeededHost};

@@ -8,9 +8,8 @@ use std::{
 };
 
 use foldb::{
-    TransactionOptions,
+    Direction, TransactionOptions,
     primitive::{ScanOptions, TraceKind, TraceRecord},
-    tree::Direction,
 };
 use foldb_testkit::SeededHost;
 use serde_json::json;

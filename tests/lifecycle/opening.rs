@@ -4,7 +4,7 @@ use std::{fs, ops::ControlFlow, path::Path, sync::Arc};
 
 use foldb::{
     SnapshotFailures, TransactionOptions,
-    log::{Previous, SegmentHeader, snapshot_name},
+    internal::log::{Previous, SegmentHeader, snapshot_name},
 };
 use foldb_testkit::SeededHost;
 
@@ -252,7 +252,7 @@ fn a_segment_of_another_store_is_noticed() {
         first_seq: 2,
         previous: Some(Previous { segment: header.segment, valid_len: length, last_seq: 1, last_crc: 0 }),
     };
-    image.put(&foldb::log::segment_name(header.segment + 1), &foreign.encode());
+    image.put(&foldb::internal::log::segment_name(header.segment + 1), &foreign.encode());
     let error = assert_kind(open(image.to_memory(), STRICT, 1 << 20, 2), ErrorKind::Corrupt);
     assert!(error.to_string().contains("store"), "{error}");
 }

@@ -3,9 +3,8 @@
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use foldb::{
-    RunStatus,
+    KeyRange, RunStatus,
     primitive::{TraceKind, TraceRecord},
-    tree::KeyRange,
     value::{Integer, Value},
 };
 use foldb_testkit::crash::CrashStorage;
@@ -97,7 +96,7 @@ fn a_run_can_begin_work_and_end_in_one_transaction() {
             child.kv().put("of", "child")?;
             tx.runs().set_label(run.id(), "kind".into(), Some("short".into()))?;
             tx.runs().end(run.id(), Some("all done".into()))?;
-            Ok(run.id())
+            Ok::<_, Error>(run.id())
         })
         .unwrap();
     let info = db.runs().info(id).unwrap();
@@ -184,7 +183,7 @@ fn runs_are_deleted_with_all_that_they_hold_and_only_once() {
     // Its number is never given again; its id may be.
     let again = db.runs().begin(RunOptions::named("again").id(gone)).unwrap();
     assert_eq!(again.info().unwrap().number, 3);
-    assert_eq!(again.kv().count(&KeyRange::all()).unwrap(), 0);
+    assert_eq!(again.kv().count(KeyRange::all()).unwrap(), 0);
     assert_eq!(db.runs().info(kept).unwrap().number, 1);
     assert!(db.verify(&mut |_| ControlFlow::Continue(())).unwrap().is_ok());
 }

@@ -218,7 +218,7 @@ fn commit(db: &Store, mode: Mode, thread: u64, count: u64, over: &AtomicBool) {
                 tx.kv().put(key(thread, number), vec![7_u8; 100])?;
                 tx.events().append(format!("thread {thread}"), "written", number)?;
                 tx.kv().add_u64("sum", 1)?;
-                Ok(number)
+                Ok::<_, foldb::Error>(number)
             })
             .unwrap();
         let promised = match (receipt.durable, number % 50) {

@@ -1,9 +1,6 @@
 //! What two runs, or two versions of one, differ in.
 
-use foldb::{
-    json::Change,
-    replay::{DocumentChange, EntryChange},
-};
+use foldb::{DocumentChange, EntryChange, json::Change};
 
 use super::*;
 

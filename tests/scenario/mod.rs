@@ -87,7 +87,7 @@ pub fn content<S: Storage>(db: &Db<S>) -> Content {
             );
         }
         for stream in space.events().streams(&all).unwrap() {
-            let events = space.events().range(&stream.stream, .., None, foldb::tree::Direction::Forward).unwrap();
+            let events = space.events().range(&stream.stream, .., None, foldb::Direction::Forward).unwrap();
             let events: Vec<_> = events.iter().map(|event| (event.seq, &event.kind, &event.payload)).collect();
             content.insert(format!("{name} stream {:?}", stream.stream), format!("{events:?}"));
         }
@@ -170,7 +170,7 @@ impl Scenario {
                     tx.kv().add_i64("counter", 1)?;
                     tx.json().set("document", &serde_json::json!({ "round": round, "text": "x".repeat(40) }))?;
                     tx.events().append("stream", "round", i64::try_from(round).unwrap())?;
-                    Ok(())
+                    Ok::<_, foldb::Error>(())
                 })
                 .unwrap();
             });

@@ -3,10 +3,9 @@
 use std::ops::ControlFlow;
 
 use foldb::{
-    TransactionOptions,
+    Direction, TransactionOptions,
     limits::{KEY_BYTES_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX},
     primitive::{EventBatch, ScanOptions, TraceKind, TraceRecord, Version},
-    tree::Direction,
 };
 use serde_json::json;
 

@@ -60,7 +60,7 @@ fn a_consumer_of_a_range_gets_its_turn_beside_a_producer_that_never_stops() {
                     tx.kv().remove(&pair.key)?;
                 }
                 tx.kv().put("seen", pairs.len() as u64)?;
-                Ok(pairs.len())
+                Ok::<_, Error>(pairs.len())
             });
             assert!(taken.is_ok(), "round {round}: {:?}", taken.err());
         }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use foldb::{
+    Direction, KeyRange,
     primitive::{ScanOptions, TraceKind, TraceRecord},
-    tree::{Direction, KeyRange},
 };
 use serde_json::json;
 
@@ -174,7 +174,7 @@ fn write_skew_by_range_two_bookings_of_an_empty_range_cannot_both_be_made() {
     let db = store();
     let book = |who: &'static str| {
         let tx = db.begin_transaction().unwrap();
-        assert_eq!(tx.kv().count(&KeyRange::prefix(b"room 7/")).unwrap(), 0);
+        assert_eq!(tx.kv().count(KeyRange::prefix(b"room 7/")).unwrap(), 0);
         tx.kv().put(format!("room 7/{who}"), 1).unwrap();
         tx
     };
@@ -249,7 +249,7 @@ fn phantom_a_walk_that_stops_by_itself_conflicts_as_far_as_it_went() {
     let walk = |tx: &foldb::Transaction<'_, MemStorage>| {
         let mut seen = 0;
         tx.kv()
-            .for_each(&KeyRange::all(), Direction::Forward, |_, _| {
+            .for_each(KeyRange::all(), Direction::Forward, |_, _| {
                 seen += 1;
                 if seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })

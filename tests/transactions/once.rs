@@ -92,12 +92,12 @@ fn other_contents_under_a_key_are_an_error_and_so_is_another_type() {
         tx.kv().put("x", 1).unwrap();
         assert_kind(tx.commit(), ErrorKind::Precondition);
     }
-    assert_kind(db.once::<String>("payment", |_| unreachable!()), ErrorKind::Precondition);
-    db.once("number", |_| Ok(7)).unwrap();
-    assert_kind(db.once::<String>("number", |_| unreachable!()), ErrorKind::Invalid);
+    assert_kind(db.once::<String, Error>("payment", |_| unreachable!()), ErrorKind::Precondition);
+    db.once("number", |_| Ok::<_, Error>(7)).unwrap();
+    assert_kind(db.once::<String, Error>("number", |_| unreachable!()), ErrorKind::Invalid);
     // One that was committed without a result has none to give back.
-    db.transaction_with(&keyed("plain"), |_| Ok(())).unwrap();
-    assert!(matches!(db.once("plain", |_| Ok(1)), Err(Error::KeyReused { .. })));
+    db.transaction_with(&keyed("plain"), |_| Ok::<_, Error>(())).unwrap();
+    assert!(matches!(db.once("plain", |_| Ok::<_, Error>(1)), Err(Error::KeyReused { .. })));
     assert_eq!(get(&db, "x"), None);
 }
 
@@ -112,7 +112,7 @@ fn keys_fingerprints_and_results_have_limits_that_errors_name() {
     assert!(error.to_string().contains("4096"), "{error}");
     assert_eq!(get(&db, "a"), None, "nothing was done");
     let fits = "x".repeat(RESULT_BYTES_MAX - 3);
-    assert_eq!(db.once("k", |_| Ok(fits.clone())).unwrap(), fits);
+    assert_eq!(db.once("k", |_| Ok::<_, Error>(fits.clone())).unwrap(), fits);
     assert_kind(db.once_with(&TransactionOptions::new(), |_| Ok(())), ErrorKind::Invalid);
 }
 

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use foldb::{
+    Direction, KeyRange,
     primitive::{NewEvent, ScanOptions, TraceKind, TraceRecord, Version},
-    tree::{Direction, KeyRange},
 };
 use ruint::aliases::U256;
 use serde_json::json;
@@ -48,7 +48,7 @@ fn a_transaction_reads_its_own_pairs_merged_with_what_is_committed_in_both_direc
             assert_eq!(paged, expected, "pages of {size}");
         }
     }
-    assert_eq!(tx.kv().count(&KeyRange::prefix(b"a")).unwrap(), 2);
+    assert_eq!(tx.kv().count(KeyRange::prefix(b"a")).unwrap(), 2);
     assert_eq!(tx.kv().get_many::<i64, _>(["c", "d", "x"]).unwrap(), [None, Some(44), None]);
     let version = tx.kv().get_versioned::<i64>("b").unwrap().unwrap().version;
     assert_eq!(version, Version::UNCOMMITTED);
@@ -99,7 +99,7 @@ fn a_transaction_reads_its_own_documents_cells_events_and_traces() {
     assert_eq!(tx.json().get("old").unwrap(), Some(json!({ "n": 2 })));
     assert_eq!(keys(&tx.json().keys(&ScanOptions::all().reverse()).unwrap()), ["old", "new"]);
     assert!(tx.json().delete("old").unwrap());
-    assert_eq!(tx.json().count(&KeyRange::all()).unwrap(), 1);
+    assert_eq!(tx.json().count(KeyRange::all()).unwrap(), 1);
 
     assert_eq!(tx.state().set("old", 2).unwrap(), 2);
     assert_eq!(tx.state().cas("old", 2, 3).unwrap(), 3);

@@ -3,8 +3,8 @@
 
 use foldb::{
     TransactionRun,
+    internal::state::DEFAULT_SPACE,
     primitive::{Events, Kv, TraceKind, TraceRecord, access::Writes},
-    state::DEFAULT_SPACE,
 };
 use foldb_testkit::crash::CrashStorage;
 
@@ -59,7 +59,7 @@ fn a_savepoint_of_an_earlier_attempt_is_refused_and_no_update_is_lost() {
                 refused += 1;
             }
         }
-        Ok(())
+        Ok::<_, Error>(())
     })
     .unwrap();
     assert_eq!((get(&db, "account"), refused), (Some(990), 1));
@@ -202,7 +202,7 @@ fn operations_that_could_not_be_applied_do_not_get_into_a_transaction() {
     let run = begin(&db, "run");
     let tx = db.begin_transaction().unwrap();
     let new = tx.runs().begin(RunOptions::named("new")).unwrap();
-    use foldb::log::OpCode;
+    use foldb::internal::log::OpCode;
     for space in [DEFAULT_SPACE, tx.run(run).unwrap().number(), new.number()] {
         for (code, key, body) in [
             (OpCode::KvAdd, &b"sum"[..], &b""[..]),

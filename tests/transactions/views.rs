@@ -3,8 +3,8 @@
 use std::{ops::ControlFlow, thread};
 
 use foldb::{
+    Direction, KeyRange,
     primitive::{ScanOptions, TraceKind, TraceRecord},
-    tree::{Direction, KeyRange},
 };
 use serde_json::json;
 
@@ -50,7 +50,7 @@ fn writing_while_iterating_is_a_typed_error_and_no_panic() {
     let savepoint = tx.savepoint();
     let mut tried = 0;
     tx.kv()
-        .for_each(&KeyRange::all(), Direction::Forward, |_, _| {
+        .for_each(KeyRange::all(), Direction::Forward, |_, _| {
             tried += 1;
             let invalid = |result: Result<()>| drop(assert_kind(result, ErrorKind::Invalid));
             invalid(tx.kv().put("c", 1));

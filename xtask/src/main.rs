@@ -5,6 +5,7 @@ mod crashes;
 mod flagged;
 mod fuzz;
 mod miri;
+mod msrv;
 mod npm;
 mod pages;
 mod schedules;

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{crashes, npm, report, schedules, sim, tidy, web};
+use crate::{crashes, msrv, npm, report, schedules, sim, tidy, web};
 
 /// The targets that core is built for: one that has no std at all, the browser, and the one that Node runs by itself.
 const TARGETS: [&str; 3] = ["wasm32v1-none", "wasm32-unknown-unknown", sim::TARGET];
@@ -82,6 +82,13 @@ const STEPS: &[Step] = &[
         seconds: 18,
         needs: Some("install"),
         work: Work::Cargo("clippy -p foldb-core --no-default-features --target wasm32v1-none -- -D warnings"),
+    },
+    Step {
+        name: "msrv",
+        why: "what programs add compiles with the oldest Rust that the manifests promise",
+        seconds: 60,
+        needs: None,
+        work: Work::Call(msrv::check),
     },
     Step {
         name: "web-lint",

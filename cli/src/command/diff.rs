@@ -2,9 +2,9 @@
 
 use clap::Args;
 use foldb::{
+    Diff, DocumentChange, EntryChange,
     json::{Change, PathChange},
     primitive::{Cell, Event, TraceEntry},
-    replay::{Diff, DocumentChange, EntryChange},
     value::Value,
 };
 use serde_json::{Value as Json, json};

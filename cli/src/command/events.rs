@@ -4,9 +4,8 @@ use std::ops::Bound;
 
 use clap::{Args, Subcommand};
 use foldb::{
-    ErrorKind, Store,
+    Direction, ErrorKind, Store,
     primitive::{Event, ScanOptions},
-    tree::Direction,
 };
 use serde_json::json;
 

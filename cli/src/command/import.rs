@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use foldb::{
-    Durability, FsStorage, OsHost, Run, RunId, RunOptions, RunStatus, Store, TransactionOptions, limits::KEY_BYTES_MAX,
+    Durability, OsHost, Run, RunId, RunOptions, RunStatus, Store, TransactionOptions, limits::KEY_BYTES_MAX,
     primitive::EventBatch,
 };
 use serde::{Deserialize, Serialize};
@@ -148,7 +148,7 @@ fn import(args: &ImportArgs, store: &Store, lines: &mut Lines) -> Result<Importe
 }
 
 /// Begins the run, with a position at the start of the input.
-fn begin<'a>(args: &ImportArgs, store: &'a Store) -> Result<(Run<'a, FsStorage>, Position)> {
+fn begin<'a>(args: &ImportArgs, store: &'a Store) -> Result<(Run<'a>, Position)> {
     let stem = || args.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let from_file = || if args.file == Path::new("-") { None } else { stem() };
     let name = args.name.clone().or_else(from_file).unwrap_or_else(|| String::from("import"));
@@ -171,7 +171,7 @@ fn begin<'a>(args: &ImportArgs, store: &'a Store) -> Result<(Run<'a, FsStorage>,
 }
 
 /// Finds the run and its position, and reads over the lines that it has already.
-fn resume<'a>(run: &str, store: &'a Store, lines: &mut Lines) -> Result<(Run<'a, FsStorage>, Position)> {
+fn resume<'a>(run: &str, store: &'a Store, lines: &mut Lines) -> Result<(Run<'a>, Position)> {
     let info = store::find_run(store, run)?;
     if info.status == RunStatus::Completed {
         let message = format!("the import of run {} is complete: there is nothing to resume", info.id);
@@ -201,7 +201,7 @@ fn resume<'a>(run: &str, store: &'a Store, lines: &mut Lines) -> Result<(Run<'a,
 }
 
 /// The run gets to know why its import has stopped; what was imported stays.
-fn stopped(run: &Run<'_, FsStorage>, line: u64, failure: Failure) -> Failure {
+fn stopped(run: &Run<'_>, line: u64, failure: Failure) -> Failure {
     let message = failure.message().unwrap_or("the import was interrupted");
     // The store may be what has failed. Then the run stays open, and shows as orphaned.
     let _ = run.fail(message);

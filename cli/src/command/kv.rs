@@ -4,8 +4,8 @@ use std::ops::Bound;
 
 use clap::Args;
 use foldb::{
+    Direction, KeyRange,
     primitive::{Pair, ScanOptions},
-    tree::{Direction, KeyRange},
     value::Value,
 };
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! `runs`: what runs there are, and their life: begin, end, fail, cancel, resume.
 
 use clap::{Args, Subcommand, ValueEnum};
-use foldb::{FsStorage, Run, RunFilter, RunInfo, RunOptions, RunStatus};
+use foldb::{Run, RunFilter, RunInfo, RunOptions, RunStatus};
 use serde_json::json;
 
 use crate::{
@@ -206,11 +206,7 @@ fn show(run: &str, context: &mut Context) -> Result<()> {
 }
 
 /// Changes how a run stands, and shows how it stands then.
-fn change(
-    run: &str,
-    context: &mut Context,
-    change: impl FnOnce(&Run<'_, FsStorage>) -> foldb::Result<()>,
-) -> Result<()> {
+fn change(run: &str, context: &mut Context, change: impl FnOnce(&Run<'_>) -> foldb::Result<()>) -> Result<()> {
     let store = context.store.open_existing()?;
     let id = store::find_run(&store, run)?.id;
     let run = store.runs().get(id)?;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use clap::Args;
-use foldb::{FsStorage, Store, Verification, VerifyReport};
+use foldb::{Store, Verification, VerifyReport};
 use serde_json::json;
 
 use crate::{
@@ -66,7 +66,7 @@ pub(crate) fn run(_: &VerifyArgs, context: &mut Context) -> Result<()> {
     if report.is_ok() { Ok(()) } else { Err(Failure::Negative) }
 }
 
-fn verify(store: &Store, verification: &mut Verification<FsStorage>) -> Result<()> {
+fn verify(store: &Store, verification: &mut Verification) -> Result<()> {
     let bar = Progress::new("verifying", Some(0));
     while verification.next_step().is_some() {
         store.verify_step(verification, &mut |progress| {

@@ -1,6 +1,6 @@
 //! How much a space holds, live or replayed.
 
-use foldb::{FsStorage, SpaceView, primitive::ScanOptions, tree::KeyRange};
+use foldb::{AnyStorage, KeyRange, SpaceView, primitive::ScanOptions};
 use serde::Serialize;
 
 use crate::{failure::Result, text};
@@ -18,14 +18,14 @@ pub(crate) struct Contents {
 
 impl Contents {
     /// Counts what a space holds.
-    pub(crate) fn of(space: &SpaceView<'_, '_, FsStorage>) -> Result<Self> {
+    pub(crate) fn of(space: &SpaceView<'_, '_, AnyStorage>) -> Result<Self> {
         let streams = space.events().streams(&ScanOptions::all())?;
         Ok(Self {
-            pairs: space.kv().count(&KeyRange::all())?,
-            documents: space.json().count(&KeyRange::all())?,
+            pairs: space.kv().count(KeyRange::all())?,
+            documents: space.json().count(KeyRange::all())?,
             streams: u64::try_from(streams.len()).unwrap_or(u64::MAX),
             events: streams.iter().map(|stream| stream.events).sum(),
-            cells: space.state().count(&KeyRange::all())?,
+            cells: space.state().count(KeyRange::all())?,
             trace_entries: space.trace().count()?,
         })
     }

@@ -1,6 +1,6 @@
 //! How many entries of two runs differ, by primitive.
 
-use foldb::replay::{Diff, DocumentChange, EntryChange};
+use foldb::{Diff, DocumentChange, EntryChange};
 use serde::Serialize;
 
 use crate::text;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foldb::{RecoveryReport, recovery::Damage};
+use foldb::{Damage, RecoveryReport};
 use serde_json::{Value, json};
 
 use crate::text;

@@ -8,7 +8,7 @@ use super::{
     Db, Receipt, Transaction, TransactionOptions,
     turns::{Turn, Turns},
 };
-use crate::{ErrorKind, Result, state::Appended, storage::Storage, sync::Ordering};
+use crate::{Error, ErrorKind, Result, state::Appended, storage::Storage, sync::Ordering};
 
 /// How often a closure has run, and whether it has the turn now.
 pub(crate) struct Attempts<'t> {
@@ -55,11 +55,14 @@ impl<'t> Attempts<'t> {
 
 impl<S: Storage> Db<S> {
     /// One attempt after the other, until one is committed.
-    pub(super) fn run<T>(
+    ///
+    /// Whether there is another one is decided by the store's own error, before the caller's type is made of it: a type that
+    /// forgets what a conflict is must not cost the retry.
+    pub(super) fn run<T, E: From<Error>>(
         &self,
         options: &TransactionOptions,
-        mut work: impl FnMut(&Transaction<'_, S>) -> Result<T>,
-    ) -> Result<(T, Receipt, Vec<Appended>)> {
+        mut work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
+    ) -> Result<(T, Receipt, Vec<Appended>), E> {
         let retries = options.retries_or(self.shared.options.retries);
         let mut attempts = Attempts::first(retries);
         loop {
@@ -79,7 +82,7 @@ impl<S: Storage> Db<S> {
                     self.shared.metrics.retries.fetch_add(1, Ordering::Relaxed);
                     attempts.next(&self.shared.turns);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
     }

@@ -88,7 +88,8 @@ impl<S: Storage> Db<S> {
     /// Cost: a sync, and a look at the length of each file. Copying is the caller's.
     ///
     /// ```
-    /// let db = foldb_core::Db::memory();
+    /// # extern crate foldb_core as foldb;
+    /// let db = foldb::Db::memory();
     /// db.kv().put("key", "value")?;
     /// let checkpoint = db.checkpoint()?;
     /// assert_eq!(checkpoint.seq(), 1);
@@ -255,6 +256,9 @@ impl<S: Storage> Shared<S> {
         let mut core = self.lock();
         loop {
             core.engine.check_usable()?;
+            if core.closed {
+                return Err(super::closed("a checkpoint"));
+            }
             if core.flushing || core.exclusive {
                 core = self.wait(core);
             } else if core.engine.is_dirty() || core.engine.pending_bytes() > 0 {

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What a commit is answered with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Receipt {
     /// Seq of the commit: its place in the order of all commits of the store.
@@ -73,7 +73,7 @@ impl<S: Storage> Shared<S> {
             Prepared { base: request.base, reads: request.reads, writes: request.writes, strict, deferred };
         let outcome = loop {
             if core.closed {
-                return Err(super::closed());
+                return Err(super::closed("a write"));
             }
             if core.exclusive || (deferred && core.flushing) {
                 core = self.wait(core);
@@ -108,7 +108,7 @@ impl<S: Storage> Shared<S> {
                 return Ok((self.receipt(&core, seq, false), Vec::new()));
             }
             Outcome::Deferred { seq } => return self.commit_deferred(core, seq),
-            Outcome::Needs(_) => return Err(super::closed()),
+            Outcome::Needs(_) => return Err(super::closed("a write")),
         };
         if !deduplicated {
             self.metrics.commits.fetch_add(1, Ordering::Relaxed);
@@ -178,7 +178,7 @@ impl<S: Storage> Shared<S> {
                 false => self.sync_segment(batch.segment),
                 true => Ok(()),
             }),
-            None => Err(super::closed()),
+            None => Err(super::closed("a write")),
         };
 
         let mut core = self.lock();
@@ -190,7 +190,7 @@ impl<S: Storage> Shared<S> {
         self.wake_all();
         let unknown = |error: Error| Error::OutcomeUnknown { seq, cause: error.to_string() };
         written.map_err(unknown)?;
-        let Some(batch) = batch else { return Err(super::closed()) };
+        let Some(batch) = batch else { return Err(super::closed("a write")) };
         // Nobody has asked for the state since, or somebody has: then the nodes that are shared are copied.
         self.before_commit(&core, false);
         let appended = core.engine.apply_deferred(&batch, self).map_err(unknown)?;

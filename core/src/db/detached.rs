@@ -44,12 +44,13 @@ impl<S: Storage> Db<S> {
     /// Lets go of the borrow and keeps the version. Fails with [`Error::Invalid`] for a view of another store.
     ///
     /// ```
-    /// let db = foldb_core::Db::memory();
+    /// # extern crate foldb_core as foldb;
+    /// let db = foldb::Db::memory();
     /// db.kv().put("answer", 41)?;
     /// let kept = db.detach_view(db.view())?;
     /// db.kv().put("answer", 42)?;
     /// assert_eq!(db.attach_view(&kept)?.kv().get::<i64>("answer")?, Some(41));
-    /// assert!(foldb_core::Db::memory().attach_view(&kept).is_err(), "another store");
+    /// assert!(foldb::Db::memory().attach_view(&kept).is_err(), "another store");
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
     pub fn detach_view(&self, view: View<'_, S>) -> Result<DetachedView<S>> {
@@ -80,7 +81,8 @@ impl<S: Storage> Db<S> {
     /// transaction of another store.
     ///
     /// ```
-    /// let db = foldb_core::Db::memory();
+    /// # extern crate foldb_core as foldb;
+    /// let db = foldb::Db::memory();
     /// let transaction = db.begin_transaction()?;
     /// transaction.kv().put("a", 1)?;
     /// let kept = db.detach_transaction(transaction)?;

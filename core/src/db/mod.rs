@@ -2,11 +2,13 @@
 //!
 //! Invariant: this is the only place where the engine meets a storage. It decides *when* bytes are written and synced,
 //! never *which*.
+#![warn(missing_debug_implementations)]
 
 mod anchors;
 mod attempts;
 mod checkpoint;
 mod commit;
+mod debug;
 mod detached;
 mod hand_over;
 mod handed_over;
@@ -17,6 +19,7 @@ pub mod models;
 mod once;
 mod open;
 mod open_files;
+mod opening;
 mod options;
 mod ownership;
 mod published;
@@ -37,10 +40,9 @@ mod verify;
 mod view;
 
 use alloc::sync::Arc;
-use core::any::Any;
-use std::boxed::Box;
 
-use self::{attempts::Attempts, shared::Shared, view::StateReads};
+pub(crate) use self::opening::closed;
+use self::{attempts::Attempts, opening::Opening, shared::Shared, view::StateReads};
 pub use self::{
     checkpoint::{Checkpoint, CheckpointFile},
     commit::Receipt,
@@ -110,11 +112,13 @@ pub(crate) use primitive_handles;
 
 /// An open store.
 ///
-/// All methods take `&self`; a `Db` is `Send` and `Sync` when its storage is, so threads can share one by reference or
-/// in an `Arc`. A store is opened by one `Db` at a time: the storage's lock sees to that.
+/// All methods take `&self`; a `Db` is `Send` and `Sync` when its storage is, so threads can share one by reference, or have a
+/// clone each: a clone is another handle of the same store, which is closed when the last of them is dropped. A store is
+/// opened once at a time: the storage's lock sees to that.
 ///
 /// ```
-/// let db = foldb_core::Db::memory();
+/// # extern crate foldb_core as foldb;
+/// let db = foldb::Db::memory();
 /// db.kv().put("greeting", "hello")?;
 /// assert_eq!(db.kv().get::<String>("greeting")?.as_deref(), Some("hello"));
 ///
@@ -122,16 +126,13 @@ pub(crate) use primitive_handles;
 /// db.transaction(|tx| {
 ///     tx.kv().add_i64("orders", 1)?;
 ///     tx.json().set("order/1", &serde_json::json!({"item": "tea", "count": 2}))?;
-///     tx.events().append("orders", "created", "order/1")?;
-///     Ok(())
+///     tx.events().append("orders", "created", "order/1")
 /// })?;
 /// # Ok::<(), foldb_core::Error>(())
 /// ```
 pub struct Db<S: Storage> {
     shared: Arc<Shared<S>>,
-    recovery: RecoveryReport,
-    /// Dropped before the store: whatever calls [`Ticker::tick`].
-    timer: Option<Box<dyn Any + Send + Sync>>,
+    opening: Arc<Opening<S>>,
 }
 
 /// Lets a timer keep a store's promises about time without keeping the store open: see [`Db::ticker`].
@@ -160,13 +161,6 @@ impl<S: Storage> Db<S> {
         Ticker { shared: Arc::downgrade(&self.shared) }
     }
 
-    /// Keeps a timer as long as the store is open, and drops it first.
-    #[must_use]
-    pub fn with_timer(mut self, timer: impl Any + Send + Sync) -> Self {
-        self.timer = Some(Box::new(timer));
-        self
-    }
-
     /// The newest version that is visible, to read from as often as needed: it does not change.
     pub fn view(&self) -> View<'_, S> {
         View::new(&self.shared, self.shared.state())
@@ -181,8 +175,48 @@ impl<S: Storage> Db<S> {
     /// its result nor its error is given back before they are.
     ///
     /// Fails with whatever `work` fails with (then nothing is committed), and with the errors of
-    /// [`Transaction::commit`].
-    pub fn transaction<T>(&self, work: impl FnMut(&Transaction<'_, S>) -> Result<T>) -> Result<T> {
+    /// [`Transaction::commit`]. Errors may be of any type that an [`Error`] can be made into: an enum of the program's own, or
+    /// `Box<dyn std::error::Error>`. A transaction meets its conflicts when it is committed, so what `work` makes of an error never
+    /// keeps it from running again. Where nothing else says what type the errors have (`work` uses `?` and ends with `Ok(())`), say it
+    /// at its end:
+    ///
+    /// ```
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{Db, Error};
+    ///
+    /// #[derive(Debug)]
+    /// enum TransferError {
+    ///     NotEnough { missing: i64 },
+    ///     Store(Error),
+    /// }
+    ///
+    /// impl From<Error> for TransferError {
+    ///     fn from(error: Error) -> Self {
+    ///         TransferError::Store(error)
+    ///     }
+    /// }
+    ///
+    /// let db = Db::memory();
+    /// let transferred = db.transaction(|tx| {
+    ///     let left = tx.kv().get::<i64>("balance")?.unwrap_or(0) - 80;
+    ///     if left < 0 {
+    ///         return Err(TransferError::NotEnough { missing: -left });
+    ///     }
+    ///     tx.kv().put("balance", left)?;
+    ///     Ok(left)
+    /// });
+    /// assert!(matches!(transferred, Err(TransferError::NotEnough { missing: 80 })));
+    ///
+    /// db.transaction(|tx| {
+    ///     tx.kv().put("balance", 100)?;
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn transaction<T, E: From<Error>>(
+        &self,
+        work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.transaction_with(&TransactionOptions::new(), work).map(|(value, _)| value)
     }
 
@@ -190,16 +224,16 @@ impl<S: Storage> Db<S> {
     ///
     /// With an [idempotency key](TransactionOptions::idempotency_key) that a commit has carried, `work` does not run:
     /// [`Error::AlreadyDone`] names the commit. [`Db::once_with`] gives back what it came to.
-    pub fn transaction_with<T>(
+    pub fn transaction_with<T, E: From<Error>>(
         &self,
         options: &TransactionOptions,
-        work: impl FnMut(&Transaction<'_, S>) -> Result<T>,
-    ) -> Result<(T, Receipt)> {
+        work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
+    ) -> Result<(T, Receipt), E> {
         self.check_not_done(options)?;
         let (value, receipt, _) = self.run(options, work)?;
         if receipt.deduplicated {
             // Somebody else did it between the two looks. The value is that of a transaction which was thrown away.
-            return Err(Error::AlreadyDone { key: options.readable_key(), seq: receipt.seq });
+            return Err(Error::AlreadyDone { key: options.readable_key(), seq: receipt.seq }.into());
         }
         Ok((value, receipt))
     }
@@ -252,7 +286,7 @@ impl<S: Storage> Db<S> {
 
     /// What opening this store found and did.
     pub fn recovery_report(&self) -> &RecoveryReport {
-        &self.recovery
+        &self.opening.recovery
     }
 
     /// The runs of this store.
@@ -260,44 +294,11 @@ impl<S: Storage> Db<S> {
         Runs::new(self)
     }
 
-    /// Closes the store: everything is synced, a snapshot is written where it pays, the log and both anchors say how far
-    /// everything is on stable media, and what was reserved is given back. So damage to any file is noticed at the next
-    /// opening, and that one goes on where this one ended.
-    ///
-    /// Fails with [`Error::Poisoned`] after a write or sync that failed, with [`Error::OutcomeUnknown`] where one fails
-    /// now, and with what kept the closing snapshot from being written; in the last case everything else was done. After
-    /// an error the store may be opened again like after a crash. Fails with [`ErrorKind::Poisoned`](crate::ErrorKind::Poisoned) where somebody removed or
-    /// moved what the store was opened by; and, with nothing done, with [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) in a process that got this
-    /// handle by `fork`.
-    ///
-    /// Cost: up to six syncs for a store that was written to, and none for one that was not.
-    pub fn close(mut self) -> Result<()> {
-        self.timer = None;
-        self.shared.close(true)
-    }
-
     pub(crate) fn shared(&self) -> &Shared<S> {
         &self.shared
     }
 
     primitive_handles!(&Self, |db| db, |_db| DEFAULT_SPACE);
-}
-
-impl<S: Storage> Drop for Db<S> {
-    /// What [`Db::close`] does, without the snapshot and without a word about failures: whoever wants to know calls
-    /// `close`.
-    fn drop(&mut self) {
-        self.timer = None;
-        if !std::thread::panicking() {
-            let _ = self.shared.close(false);
-        }
-    }
-}
-
-impl<S: Storage> core::fmt::Debug for Db<S> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Db").field("options", &self.shared.options).finish_non_exhaustive()
-    }
 }
 
 impl<S: Storage> Access for &Db<S> {
@@ -373,8 +374,4 @@ impl<S: Storage> Shared<S> {
         }
         snapshot
     }
-}
-
-pub(crate) fn closed() -> Error {
-    Error::Unsupported { what: "a write", why: "the store was closed".into() }
 }

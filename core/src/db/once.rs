@@ -73,8 +73,9 @@ impl<S: Storage> Db<S> {
     /// told otherwise: see [`Db::set_idempotency_window`].
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::{Error, Result};
+    /// use foldb::{Error, Result};
     /// db.kv().put("balance", 100)?;
     /// let pay = || -> Result<i64> {
     ///     db.once("payment 4711", |tx| {
@@ -94,11 +95,11 @@ impl<S: Storage> Db<S> {
     /// # Errors
     /// As [`Db::transaction`]; [`Error::KeyReused`] where the key was used without a result, and [`Error::Type`] where its
     /// result is of another type.
-    pub fn once<T: Serialize + DeserializeOwned>(
+    pub fn once<T: Serialize + DeserializeOwned, E: From<Error>>(
         &self,
         key: impl AsRef<[u8]>,
-        work: impl FnMut(&Transaction<'_, S>) -> Result<T>,
-    ) -> Result<T> {
+        work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let options = TransactionOptions::new().idempotency_key(key);
         self.once_with(&options, work).map(|(value, _)| value)
     }
@@ -108,16 +109,16 @@ impl<S: Storage> Db<S> {
     /// # Errors
     /// As [`Db::once`]; [`Error::Invalid`] where the options have no key; [`Error::KeyReused`] where the key was used with
     /// another [fingerprint](TransactionOptions::fingerprint).
-    pub fn once_with<T: Serialize + DeserializeOwned>(
+    pub fn once_with<T: Serialize + DeserializeOwned, E: From<Error>>(
         &self,
         options: &TransactionOptions,
-        mut work: impl FnMut(&Transaction<'_, S>) -> Result<T>,
-    ) -> Result<(T, Receipt)> {
+        mut work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
+    ) -> Result<(T, Receipt), E> {
         let once = options.once().ok_or_else(no_key)?;
         if let Some((kept, receipt)) = self.shared().kept(&once, options)? {
             return Ok((result_of(&kept, &once)?, receipt));
         }
-        let recorded = |transaction: &Transaction<'_, S>| {
+        let recorded = |transaction: &Transaction<'_, S>| -> Result<T, E> {
             let value = work(transaction)?;
             transaction.set_result(&Serde(&value))?;
             Ok(value)
@@ -129,7 +130,7 @@ impl<S: Storage> Db<S> {
         // Somebody else was faster. The window may have gone on since, but not by so many keys.
         match self.shared().kept(&once, options)? {
             Some((kept, receipt)) => Ok((result_of(&kept, &once)?, receipt)),
-            None => Err(Error::AlreadyDone { key: readable(once.key), seq: receipt.seq }),
+            None => Err(Error::AlreadyDone { key: readable(once.key), seq: receipt.seq }.into()),
         }
     }
 
@@ -138,8 +139,9 @@ impl<S: Storage> Db<S> {
     /// result by [`Transaction::set_result`] and commit; where its receipt says `deduplicated`, ask again.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::TransactionOptions;
+    /// use foldb::TransactionOptions;
     /// let options = TransactionOptions::new().idempotency_key("payment 4711");
     /// assert!(db.recall(&options)?.is_none());
     /// let tx = db.begin_transaction_with(&options)?;
@@ -165,8 +167,9 @@ impl<S: Storage> Db<S> {
     /// way has not. Cost: a lookup.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::Seen;
+    /// use foldb::Seen;
     /// assert_eq!(db.seen("payment 4711"), Seen::Unknown { since: 1 });
     /// db.once("payment 4711", |tx| tx.kv().put("paid", true))?;
     /// assert!(matches!(db.seen("payment 4711"), Seen::Committed { seq: 1, .. }));

@@ -85,7 +85,8 @@ impl<S: Storage> Db<S> {
         } else if !in_memory {
             shared.complete_recovery(&tail)?;
         }
-        Ok(Db { recovery: report.finish(&shared), shared: Arc::new(shared), timer: None })
+        let report = report.finish(&shared);
+        Ok(Db::opened(shared, report))
     }
 }
 

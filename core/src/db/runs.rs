@@ -3,12 +3,12 @@
 //! Invariant: every change of a run's life is an operation in a transaction like any other, validated and logged; so a
 //! run's life is as durable as its data, and a run can begin, get its first data and end in one commit.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use core::ops::Bound;
 
 use super::{Db, Receipt, Transaction, TransactionOptions, TransactionRun};
 use crate::{
-    Result, RunId,
+    Error, Result, RunId,
     error::check_limit,
     limits::{LABEL_BYTES_MAX, LABELS_MAX},
     log::OpCode,
@@ -128,7 +128,8 @@ impl RunFilter {
     /// place: the run may have been deleted meanwhile.
     ///
     /// ```
-    /// use foldb_core::{Db, RunFilter, RunOptions};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{Db, RunFilter, RunOptions};
     /// let db = Db::memory();
     /// let first = db.runs().begin(RunOptions::named("first"))?;
     /// db.runs().begin(RunOptions::named("second"))?;
@@ -181,7 +182,8 @@ impl<'db, S: Storage> Runs<'db, S> {
     /// chosen id does, and [`Error::Limit`](crate::Error::Limit) for names and labels that are too long.
     ///
     /// ```
-    /// use foldb_core::{Db, RunOptions};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{Db, RunOptions};
     /// let db = Db::memory();
     /// let run = db.runs().begin(RunOptions::named("import").label("source", "orders.jsonl"))?;
     /// run.kv().put("position", 0)?;
@@ -193,6 +195,58 @@ impl<'db, S: Storage> Runs<'db, S> {
         let options = options.id(id);
         self.db.transaction(|transaction| transaction.runs().begin(options.clone()).map(|_| ()))?;
         self.get(id)
+    }
+
+    /// The run of a key: begun now where the store has none, and else the one that there is, whatever has become of it. So a program
+    /// that is started again finds its work as it left it, also where it was finished:
+    ///
+    /// ```
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{Db, Result, RunOptions, RunStatus};
+    ///
+    /// fn import(db: &Db<foldb::storage::MemStorage>) -> Result<()> {
+    ///     let run = db.runs().begin_or_get("import of 2026-11-29", RunOptions::named("import"))?;
+    ///     match run.info()?.status {
+    ///         RunStatus::Active => {}
+    ///         RunStatus::Orphaned => drop(run.resume()?), // a process died at it
+    ///         _ => return Ok(()),                         // it is done
+    ///     }
+    ///     run.kv().add_i64("imported", 1)?;
+    ///     run.end().map(drop)
+    /// }
+    ///
+    /// let db = Db::memory();
+    /// import(&db)?;
+    /// import(&db)?;
+    /// let run = db.runs().begin_or_get("import of 2026-11-29", RunOptions::named("import"))?;
+    /// assert_eq!(run.kv().get::<i64>("imported")?, Some(1), "once");
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    ///
+    /// Of several callers at a time one begins it, and all get it; the options count for that one. The key is any bytes. It is part of
+    /// the run's id and costs nothing beyond that: unlike an idempotency key it is never forgotten. A run that was
+    /// [deleted](Runs::delete) is begun anew. Cost where it exists: a lookup.
+    ///
+    /// # Errors
+    /// As [`Runs::begin`], and [`Error::Invalid`] where the options have an id: the key gives one.
+    pub fn begin_or_get(&self, key: impl AsRef<[u8]>, options: RunOptions) -> Result<Run<'db, S>> {
+        if let Some(id) = options.id {
+            let why =
+                format!("it has the id {id}, and the key gives it another; begin it by `begin`, or leave the id out");
+            return Err(Error::Invalid { what: "run of a key", why });
+        }
+        let id = RunId::of_key(self.db.id(), key.as_ref());
+        if let Ok(run) = self.get(id) {
+            return Ok(run);
+        }
+        match self.begin(options.id(id)) {
+            Err(Error::Precondition { .. }) => {
+                // Somebody else was faster, and that commit may be on its way to stable media: before it can be read, nobody is told.
+                self.db.shared().wait_until_shown(u64::MAX)?;
+                self.get(id)
+            }
+            begun => begun,
+        }
     }
 
     /// A run that exists. Fails with [`Error::UnknownRun`](crate::Error::UnknownRun).

@@ -115,6 +115,9 @@ impl<S: Storage> Shared<S> {
         self.check_process()?;
         self.with_snapshot_turn(|core| {
             core.engine.check_usable()?;
+            if core.closed {
+                return Err(super::closed("a snapshot"));
+            }
             self.write_snapshot(core, progress)
         })
     }

@@ -130,7 +130,8 @@ impl<'db, S: Storage> Transaction<'db, S> {
     /// overwritten later is kept as long as somebody holds the savepoint.
     ///
     /// ```
-    /// let db = foldb_core::Db::memory();
+    /// # extern crate foldb_core as foldb;
+    /// let db = foldb::Db::memory();
     /// db.transaction(|tx| {
     ///     tx.kv().put("kept", 1)?;
     ///     let savepoint = tx.savepoint();

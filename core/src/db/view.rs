@@ -21,7 +21,8 @@ use crate::{
 /// One version of a whole store, read-only. Cheap to take: no data is copied.
 ///
 /// ```
-/// let db = foldb_core::Db::memory();
+/// # extern crate foldb_core as foldb;
+/// let db = foldb::Db::memory();
 /// db.kv().put("answer", 41)?;
 /// let before = db.view();
 /// db.kv().put("answer", 42)?;
@@ -130,7 +131,8 @@ impl<'view, 'db, S: Storage> SpaceView<'view, 'db, S> {
     /// cannot be read.
     ///
     /// ```
-    /// use foldb_core::{Db, RunOptions};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{Db, RunOptions};
     /// let db = Db::memory();
     /// let first = db.runs().begin(RunOptions::named("first"))?;
     /// let second = db.runs().begin(RunOptions::named("second"))?;

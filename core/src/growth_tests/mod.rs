@@ -73,7 +73,7 @@ fn prepared(storage: &MemStorage, row: &Row, amount: u64) -> (Db<MemStorage>, Ru
     } else {
         db.transaction(|tx| {
             (row.prepare)(&Space(Place::Transaction(tx, run)), amount);
-            Ok(())
+            Ok::<_, crate::Error>(())
         })
         .unwrap();
     }
@@ -150,8 +150,22 @@ fn check(rows: Vec<Row>) {
 }
 
 /// What is another word for one of the others, or looks nothing up.
-const ALIASES: &[&str] =
-    &["filter", "get_as", "is_empty", "list_as", "new", "number", "range_as", "remove_label", "scan_as", "set_as"];
+const ALIASES: &[&str] = &[
+    "begin_or_get",
+    "filter",
+    "get_as",
+    "is_empty",
+    "list_as",
+    "new",
+    "number",
+    "range_as",
+    "remove_label",
+    "scan_as",
+    "set_as",
+    "try_update",
+    "update_as",
+    "upsert_as",
+];
 
 /// An operation that is not in the table could go over all there is, and nobody would see it.
 #[test]
@@ -160,6 +174,7 @@ fn every_operation_of_every_primitive_is_in_the_table() {
         include_str!("../primitive/kv.rs"),
         include_str!("../primitive/documents.rs"),
         include_str!("../primitive/documents/paths.rs"),
+        include_str!("../primitive/documents/updates.rs"),
         include_str!("../primitive/events.rs"),
         include_str!("../primitive/cells.rs"),
         include_str!("../primitive/trace.rs"),

@@ -185,14 +185,24 @@ pub(super) fn pairs_table() -> Vec<Row> {
         }),
         read("kv.get_with", pairs, |s, n, i| s.kv().get_with(some(n, i), |_| ()).map(|_| ())),
         read("kv.for_each, the first", pairs, |s, _, _| {
-            s.kv().for_each(&KeyRange::all(), Direction::Forward, |_, _| ControlFlow::Break(()))
+            s.kv().for_each(KeyRange::all(), Direction::Forward, |_, _| ControlFlow::Break(()))
         }),
         read("kv.exists", pairs, |s, n, i| s.kv().exists(some(n, i)).map(|_| ())),
+        read("kv.exists_many of 4", pairs, |s, n, i| s.kv().exists_many((0..4).map(|at| some(n, i + at))).map(|_| ())),
+        read("kv.iter, from both ends", pairs, |s, _, _| {
+            let mut entries = s.kv().iter::<u64>(&ScanOptions::all());
+            entries.next().transpose()?;
+            entries.next_back().transpose().map(|_| ())
+        }),
+        write("kv.delete_range of one", pairs, |s, n, i| {
+            let only = some(n, i);
+            s.kv().delete_range(only..=only).map(|_| ())
+        }),
         read("kv.scan, a page", pairs, |s, _, _| s.kv().scan(&page()).map(|_| ())),
         read("kv.scan, a page of ascending", ascending, |s, _, _| s.kv().scan(&page()).map(|_| ())),
         read("kv.scan, the last page", pairs, |s, _, _| s.kv().scan(&newest()).map(|_| ())),
         read("kv.keys from the middle", pairs, |s, _, _| s.kv().keys(&middle()).map(|_| ())),
-        all(read("kv.count, for each", pairs, |s, _, _| s.kv().count(&KeyRange::all()).map(|_| ()))),
+        all(read("kv.count, for each", pairs, |s, _, _| s.kv().count(KeyRange::all()).map(|_| ()))),
     ]
 }
 
@@ -229,7 +239,23 @@ pub(super) fn documents_table() -> Vec<Row> {
             s.json().keys_at(some(n, i), "").map(|_| ())
         }),
         read("json.keys, the last page", documents, |s, _, _| s.json().keys(&newest()).map(|_| ())),
-        all(read("json.count, for each", documents, |s, _, _| s.json().count(&KeyRange::all()).map(|_| ()))),
+        all(read("json.count, for each", documents, |s, _, _| s.json().count(KeyRange::all()).map(|_| ()))),
+        read("json.exists_many of 4", documents, |s, n, i| {
+            s.json().exists_many((0..4).map(|at| some(n, i + at))).map(|_| ())
+        }),
+        read("json.iter, from both ends", documents, |s, _, _| {
+            let mut entries = s.json().iter(&ScanOptions::all());
+            entries.next().transpose()?;
+            entries.next_back().transpose().map(|_| ())
+        }),
+        write("json.delete_range of one", documents, |s, n, i| {
+            let only = some(n, i);
+            s.json().delete_range(only..=only).map(|_| ())
+        }),
+        write("json.upsert and update", documents, |s, n, i| {
+            s.json().upsert(key(n + i), &json!({ "m": i }))?;
+            s.json().update(some(n, i), |document| document.unwrap_or_default()).map(|_| ())
+        }),
         read("json.get", documents, |s, n, i| s.json().get(some(n, i)).map(|_| ())),
         read("json.get_at", documents, |s, n, i| s.json().get_at(some(n, i), "/n").map(|_| ())),
         read("json.list, a page", documents, |s, _, _| s.json().list(&page()).map(|_| ())),
@@ -314,9 +340,24 @@ pub(super) fn cells_table() -> Vec<Row> {
         }),
         read("state.exists", cells, |s, n, i| s.state().exists(some(n, i)).map(|_| ())),
         read("state.keys, the last page", cells, |s, _, _| s.state().keys(&newest()).map(|_| ())),
+        read("state.exists_many of 4", cells, |s, n, i| {
+            s.state().exists_many((0..4).map(|at| some(n, i + at))).map(|_| ())
+        }),
+        read("state.iter, from both ends", cells, |s, _, _| {
+            let mut entries = s.state().iter::<u64>(&ScanOptions::all());
+            entries.next().transpose()?;
+            entries.next_back().transpose().map(|_| ())
+        }),
+        write("state.delete_range of one", cells, |s, n, i| {
+            let only = some(n, i);
+            s.state().delete_range(only..=only).map(|_| ())
+        }),
+        write("state.update", cells, |s, n, i| {
+            s.state().update(some(n, i), |value: Option<u64>| value.unwrap_or(0) + 1).map(|_| ())
+        }),
         read("state.get", cells, |s, n, i| s.state().get::<u64>(some(n, i)).map(|_| ())),
         read("state.list, a page", cells, |s, _, _| s.state().list(&page()).map(|_| ())),
-        all(read("state.count, for each", cells, |s, _, _| s.state().count(&KeyRange::all()).map(|_| ()))),
+        all(read("state.count, for each", cells, |s, _, _| s.state().count(KeyRange::all()).map(|_| ()))),
     ]
 }
 

@@ -22,7 +22,8 @@ use crate::{
 /// keeps, which there is with serde_json's feature `arbitrary_precision` only. `out` is then as it was.
 ///
 /// ```
-/// use foldb_core::json::{decode_document, encode_document};
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::{decode_document, encode_document};
 /// use serde_json::json;
 ///
 /// let document = json!({"title": "plan", "steps": [1, 2.5]});
@@ -90,7 +91,8 @@ fn write_number(number: &Number, out: &mut Vec<u8>) -> Result<()> {
 /// [`Error::Limit`] if it is too large or too deep.
 ///
 /// ```
-/// use foldb_core::json::decode_document;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::decode_document;
 /// assert_eq!(decode_document(&[0xa1, 0x61, b'a', 0x01])?, serde_json::json!({"a": 1}));
 /// assert!(decode_document(&[0x41, 0x00]).is_err(), "a byte string");
 /// # Ok::<(), foldb_core::Error>(())

@@ -12,7 +12,8 @@ use crate::limits::VALUE_DEPTH_MAX;
 /// A place where two documents differ, and how.
 ///
 /// ```
-/// use foldb_core::json::{Change, diff};
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::{Change, diff};
 /// use serde_json::json;
 ///
 /// let changes = diff(&json!({"a": [1, 2]}), &json!({"a": [1, 3], "b": null}));
@@ -22,7 +23,7 @@ use crate::limits::VALUE_DEPTH_MAX;
 /// assert_eq!(changes[1].path, "/b");
 /// assert_eq!(changes[1].change, Change::Added(json!(null)));
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct PathChange {
     /// The place, as a JSON Pointer.
     pub path: String,
@@ -33,11 +34,13 @@ pub struct PathChange {
 /// How a place differs between an older and a newer document.
 ///
 /// ```
-/// use foldb_core::json::{Change, diff};
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::{Change, diff};
 /// use serde_json::json;
 /// assert_eq!(diff(&json!({"a": 1}), &json!({}))[0].change, Change::Removed(json!(1)));
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Only the newer document has a value there.
     Added(Json),
@@ -57,7 +60,8 @@ pub enum Change {
 /// and `1.0`, or `0.0` and `-0.0`. Linear in the size of both documents.
 ///
 /// ```
-/// use foldb_core::json::diff;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::diff;
 /// use serde_json::json;
 /// assert!(diff(&json!([1, {"a": 2}]), &json!([1, {"a": 2}])).is_empty());
 /// ```

@@ -21,7 +21,8 @@ use crate::{Error, Result, value::cbor};
 /// The value at `path`, if there is one.
 ///
 /// ```
-/// use foldb_core::json::get_at;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::get_at;
 /// use serde_json::json;
 ///
 /// let document = json!({"steps": [{"name": "fetch"}]});
@@ -42,7 +43,8 @@ pub fn get_at<'d>(document: &'d Json, path: &Path) -> Option<&'d Json> {
 /// nested too deeply.
 ///
 /// ```
-/// use foldb_core::json::set_at;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::set_at;
 /// use serde_json::json;
 ///
 /// let mut document = json!({"steps": []});
@@ -78,7 +80,8 @@ pub fn set_at(document: &mut Json, path: &Path, value: Json) -> Result<Option<Js
 /// [`Error::Invalid`] for the whole document, which is not a place in itself.
 ///
 /// ```
-/// use foldb_core::json::delete_at;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::delete_at;
 /// use serde_json::json;
 ///
 /// let mut document = json!({"a": [1, 2]});
@@ -108,7 +111,8 @@ pub fn delete_at(document: &mut Json, path: &Path) -> Result<Option<Json>> {
 /// As [`set_at`].
 ///
 /// ```
-/// use foldb_core::json::{Path, merge_at};
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::{Path, merge_at};
 /// use serde_json::json;
 ///
 /// let mut document = json!({"a": 1, "b": {"c": 2, "d": 3}});
@@ -153,7 +157,8 @@ fn merge(target: &mut Json, patch: &Json) {
 /// be nested too deeply.
 ///
 /// ```
-/// use foldb_core::json::push_at;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::push_at;
 /// use serde_json::json;
 ///
 /// let mut document = json!({"log": ["a"]});
@@ -173,7 +178,8 @@ pub fn push_at(document: &mut Json, path: &Path, value: Json) -> Result<u64> {
 /// [`Error::NotFound`] if nothing is there, [`Error::Type`] if it is no array.
 ///
 /// ```
-/// use foldb_core::json::pop_at;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::pop_at;
 /// use serde_json::json;
 ///
 /// let mut document = json!({"log": ["a"]});
@@ -193,7 +199,8 @@ pub fn pop_at(document: &mut Json, path: &Path) -> Result<Option<Json>> {
 /// to a float.
 ///
 /// ```
-/// use foldb_core::json::increment_at;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::increment_at;
 /// use serde_json::json;
 ///
 /// let mut document = json!({"count": 1});
@@ -219,7 +226,8 @@ pub fn increment_at(document: &mut Json, path: &Path, by: &Number) -> Result<Num
 /// [`Error::NotFound`] if nothing is there, [`Error::Type`] for null, booleans and numbers.
 ///
 /// ```
-/// use foldb_core::json::{Path, length_at};
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::{Path, length_at};
 /// assert_eq!(length_at(&serde_json::json!("naïve"), &Path::root())?, 5);
 /// # Ok::<(), foldb_core::Error>(())
 /// ```
@@ -235,7 +243,8 @@ pub fn length_at(document: &Json, path: &Path) -> Result<u64> {
 /// The type of the value at `path`, as [`type_name`]; `None` if nothing is there.
 ///
 /// ```
-/// use foldb_core::json::type_at;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::type_at;
 /// let document = serde_json::json!({"a": [1]});
 /// assert_eq!(type_at(&document, &"/a".parse()?), Some("array"));
 /// assert_eq!(type_at(&document, &"/b".parse()?), None);
@@ -251,7 +260,8 @@ pub fn type_at(document: &Json, path: &Path) -> Option<&'static str> {
 /// [`Error::NotFound`] if nothing is there, [`Error::Type`] if it is no object.
 ///
 /// ```
-/// use foldb_core::json::{Path, keys_at};
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::{Path, keys_at};
 /// assert_eq!(keys_at(&serde_json::json!({"b": 1, "a": 2}), &Path::root())?, ["a", "b"]);
 /// # Ok::<(), foldb_core::Error>(())
 /// ```
@@ -266,7 +276,8 @@ pub fn keys_at(document: &Json, path: &Path) -> Result<Vec<String>> {
 /// numerical values are, so `1` matches `1.0`; a missing field matches nothing, not even null.
 ///
 /// ```
-/// use foldb_core::json::matches_at;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::matches_at;
 /// use serde_json::json;
 ///
 /// let document = json!({"status": "open", "tries": 1});
@@ -282,7 +293,8 @@ pub fn matches_at(document: &Json, path: &Path, value: &Json) -> bool {
 /// The name of a value's type in JSON: `null`, `boolean`, `number`, `string`, `array` or `object`.
 ///
 /// ```
-/// use foldb_core::json::type_name;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::type_name;
 /// assert_eq!(type_name(&serde_json::json!(1.5)), "number");
 /// ```
 pub fn type_name(value: &Json) -> &'static str {

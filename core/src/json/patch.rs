@@ -14,7 +14,8 @@ use crate::{Error, Result, error::check_limit, limits::VALUE_BYTES_MAX};
 /// A list of operations on one document, as RFC 6902 defines them.
 ///
 /// ```
-/// use foldb_core::json::Patch;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::Patch;
 /// use serde_json::json;
 ///
 /// let patch = Patch::parse(&json!([
@@ -35,7 +36,8 @@ pub struct Patch {
 /// One operation of a [`Patch`].
 ///
 /// ```
-/// use foldb_core::json::{Operation, Patch};
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::{Operation, Patch};
 /// let patch = Patch::new(vec![Operation::Remove { path: "/a".parse()? }]);
 /// let mut document = serde_json::json!({"a": 1, "b": 2});
 /// patch.apply(&mut document)?;
@@ -170,7 +172,8 @@ impl Patch {
     /// document may be. The document is then unchanged.
     ///
     /// ```
-    /// use foldb_core::{ErrorKind, json::Patch};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{ErrorKind, json::Patch};
     /// use serde_json::json;
     ///
     /// let patch = Patch::parse(&json!([

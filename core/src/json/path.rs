@@ -14,7 +14,8 @@ use crate::{Error, Result};
 /// an index and `-` is the place behind the last item.
 ///
 /// ```
-/// use foldb_core::json::Path;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::Path;
 ///
 /// let path: Path = "$.steps[0]['a/b']".parse()?;
 /// assert_eq!(path.to_string(), "/steps/0/a~1b");

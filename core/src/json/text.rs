@@ -23,7 +23,8 @@ use crate::{
 /// Why a text is refused, and where.
 ///
 /// ```
-/// use foldb_core::json::parse;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::parse;
 ///
 /// let error = parse("{\"wei\": [1, 12345678901234567890123]}").unwrap_err();
 /// assert_eq!((error.line(), error.column(), error.path()), (1, 13, "/wei/1"));
@@ -89,7 +90,8 @@ impl From<TextError> for Error {
 /// comes twice, and nesting beyond [`VALUE_DEPTH_MAX`].
 ///
 /// ```
-/// use foldb_core::json::parse;
+/// # extern crate foldb_core as foldb;
+/// use foldb::json::parse;
 ///
 /// assert_eq!(parse(r#"{"id": 18446744073709551615, "price": 0.1}"#)?["id"], u64::MAX);
 /// assert!(parse("18446744073709551616").is_err(), "one more than 64 bits hold");

@@ -8,7 +8,7 @@
 //! Invariant: an operation may be run more than once (a conflict is retried), so it has no effects of its own.
 
 use alloc::borrow::Cow;
-use core::ops::ControlFlow;
+use core::{fmt, ops::ControlFlow};
 
 use super::EventBatch;
 use crate::{
@@ -28,6 +28,12 @@ pub struct Item<'a> {
     /// What of it may be logged in its place, where the reading transaction has changed a document.
     edit: Option<DocumentEdit<'a>>,
     source: &'a dyn Source,
+}
+
+impl fmt::Debug for Item<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Item").field("seq", &self.seq).field("bytes", &self.entry.value.len()).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Item<'a> {

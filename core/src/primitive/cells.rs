@@ -5,18 +5,25 @@
 
 use alloc::{format, string::String, vec::Vec};
 
+use serde::Serialize;
+
 use super::{
+    Deleted,
     access::{Access, AccessMut, Item, Reads, Writes},
+    closures,
     entry::{described, exists, lookup, missing, named, unmet},
     kv::{Version, Versioned},
+    pages::Pages,
+    ranges,
     scan::{ScanOptions, count, keys, scan},
 };
 use crate::{
-    Result,
+    Error, Result,
     log::{
         OpCode,
         varint::{self, Reader},
     },
+    shown::debug_by_key,
     state::{Family, SpaceNumber},
     tree::KeyRange,
     value::{Decode, Encode, Value},
@@ -41,7 +48,7 @@ pub struct Cells<A> {
 }
 
 /// A cell: how often it has changed, and its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Cell<T = Value> {
     /// 1 for a new cell, and one more after every change.
     pub counter: u64,
@@ -50,15 +57,18 @@ pub struct Cell<T = Value> {
 }
 
 /// A cell and its key, as a scan finds them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct CellEntry<T = Value> {
     /// The key.
+    #[serde(serialize_with = "crate::shown::serialize_key")]
     pub key: Vec<u8>,
     /// The cell.
     pub cell: Cell<T>,
     /// Which commit changed it last.
     pub version: Version,
 }
+
+debug_by_key!(CellEntry<T>, key, cell);
 
 impl<A> Cells<A> {
     /// The cells of a space, through an access of one's own: for a host that wraps those of this crate. The handles of
@@ -117,24 +127,40 @@ impl<A: Access> Cells<A> {
         self.access.read(|reads| exists(reads, self.space, Family::State, key.as_ref()))
     }
 
-    /// How many cells a range of keys has. The cost is linear in that number.
+    /// Which of several keys have cells, in the order of the keys, all of one version.
     ///
     /// ```
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::tree::KeyRange;
-    /// db.state().init("job/1", "waiting")?;
-    /// assert_eq!(db.state().count(&KeyRange::prefix(b"job/"))?, 1);
+    /// db.state().set("job", "waiting")?;
+    /// assert_eq!(db.state().exists_many(["job", "other"])?, [true, false]);
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
-    pub fn count(&self, range: &KeyRange) -> Result<u64> {
-        self.access.read(|reads| count(reads, self.space, Family::State, range))
+    pub fn exists_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<bool>> {
+        let there = |reads: &dyn Reads, key: K| exists(reads, self.space, Family::State, key.as_ref());
+        self.access.read(|reads| keys.into_iter().map(|key| there(reads, key)).collect())
+    }
+
+    /// How many cells a range of keys has. The cost is linear in that number.
+    ///
+    /// ```
+    /// # extern crate foldb_core as foldb;
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb::KeyRange;
+    /// db.state().init("job/1", "waiting")?;
+    /// assert_eq!(db.state().count(KeyRange::prefix(b"job/"))?, 1);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    pub fn count(&self, range: impl Into<KeyRange>) -> Result<u64> {
+        let range = range.into();
+        self.access.read(|reads| count(reads, self.space, Family::State, &range))
     }
 
     /// The keys that the options choose.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::ScanOptions;
+    /// use foldb::primitive::ScanOptions;
     /// db.state().init("job/1", "waiting")?;
     /// assert_eq!(db.state().keys(&ScanOptions::prefix("job/"))?, [b"job/1"]);
     /// # Ok::<(), foldb_core::Error>(())
@@ -146,8 +172,9 @@ impl<A: Access> Cells<A> {
     /// The cells that the options choose, whatever their types are.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::ScanOptions;
+    /// use foldb::primitive::ScanOptions;
     /// db.state().init("job/1", "waiting")?;
     /// let cells = db.state().list(&ScanOptions::all())?;
     /// assert_eq!(cells[0].cell.value, "waiting".into());
@@ -157,14 +184,41 @@ impl<A: Access> Cells<A> {
         self.list_as(options)
     }
 
+    /// The cells that the options choose, one after the other, from either end, as [`Kv::iter`](super::Kv::iter) gives pairs.
+    ///
+    /// ```
+    /// # extern crate foldb_core as foldb;
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb::primitive::ScanOptions;
+    /// db.state().set("job/1", "waiting")?;
+    /// db.state().set("job/2", "running")?;
+    /// let last = db.state().iter::<String>(&ScanOptions::prefix("job/")).next_back().transpose()?;
+    /// assert_eq!(last.map(|entry| entry.cell.value).as_deref(), Some("running"));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Cells::list_as`], as the last item.
+    pub fn iter<T: Decode>(
+        &self,
+        options: &ScanOptions,
+    ) -> impl DoubleEndedIterator<Item = Result<CellEntry<T>>> + use<A, T>
+    where
+        A: Clone,
+    {
+        let cells = self.clone();
+        Pages::new(options, move |page| cells.list_as(page))
+    }
+
     /// The cells that the options choose, all of one type.
     ///
     /// # Errors
     /// [`Error::Type`](crate::Error::Type), naming the key, if one of them is not a `T`.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::ScanOptions;
+    /// use foldb::primitive::ScanOptions;
     /// db.state().init("cursor", 17)?;
     /// assert_eq!(db.state().list_as::<u64>(&ScanOptions::all())?[0].cell.value, 17);
     /// # Ok::<(), foldb_core::Error>(())
@@ -244,6 +298,78 @@ impl<A: AccessMut> Cells<A> {
         })
     }
 
+    /// Deletes the cells of a range, in one commit, at most [`DELETED_KEYS_MAX`](crate::limits::DELETED_KEYS_MAX) of them, the first
+    /// ones: where the answer says that it is not complete, call again. So others commit between two calls, and the whole range is not
+    /// deleted at one moment; [`Deleted`] has the loop. Each key is logged.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.state().set("job/1", "done")?;
+    /// assert_eq!(db.state().delete_range("job/".."job0")?.keys, 1);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    pub fn delete_range(&self, range: impl Into<KeyRange>) -> Result<Deleted> {
+        let range = range.into();
+        self.access.write(|writes| ranges::delete(writes, self.space, (Family::State, OpCode::StateDelete), &range))
+    }
+
+    /// Replaces a cell's value by what `change` makes of it (of `None`, if there is no cell), and returns the new cell: 1 is its
+    /// counter where it was made.
+    ///
+    /// `change` runs again if somebody else changes the cell at the same time, so it must have no effects of its own.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// let cell = db.state().update("cursor", |at: Option<u64>| at.unwrap_or(0) + 10)?;
+    /// assert_eq!((cell.counter, cell.value), (1, 10));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Cells::get`] and [`Cells::set`].
+    pub fn update<T: Decode + Encode>(
+        &self,
+        key: impl AsRef<[u8]>,
+        mut change: impl FnMut(Option<T>) -> T,
+    ) -> Result<Cell<T>> {
+        self.try_update(key, |value| Ok::<_, Error>(change(value)))
+    }
+
+    /// As [`Cells::update`], for a `change` that can fail, with any error that the store's can be made into: then the cell stays as
+    /// it is, and the error is returned.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// let next = |state: Option<String>| match state.as_deref() {
+    ///     None => Ok(String::from("waiting")),
+    ///     Some("waiting") => Ok(String::from("running")),
+    ///     Some(other) => Err(Box::<dyn std::error::Error>::from(format!("a job that is {other} cannot start"))),
+    /// };
+    /// db.state().try_update("job", next)?;
+    /// assert_eq!(db.state().try_update("job", next)?.value, "running");
+    /// assert!(db.state().try_update("job", next).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `change` returns, and as [`Cells::update`].
+    pub fn try_update<T: Decode + Encode, E: From<Error>>(
+        &self,
+        key: impl AsRef<[u8]>,
+        mut change: impl FnMut(Option<T>) -> Result<T, E>,
+    ) -> Result<Cell<T>, E> {
+        let key = key.as_ref();
+        closures::write(&self.access, |writes| {
+            let (counter, before) = match get(writes, self.space, key)? {
+                Some(cell) => (advanced(cell.counter), Some(cell.value)),
+                None => (FIRST, None),
+            };
+            let cell = Cell { counter, value: change(before)? };
+            put(writes, self.space, key, counter, &cell.value)?;
+            Ok(cell)
+        })
+    }
+
     /// Sets a cell if its counter is `expected`, and returns its new counter.
     ///
     /// # Errors
@@ -281,8 +407,9 @@ impl<A: AccessMut> Cells<A> {
     /// [`Error::NotFound`](crate::Error::NotFound) if there is no cell, what `change` returns, and as [`Cells::get`].
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::{Error, Result};
+    /// use foldb::{Error, Result};
     /// db.state().init("job", "waiting")?;
     /// let start = |state: String| match state.as_str() {
     ///     "waiting" => Ok(String::from("running")),

@@ -8,6 +8,7 @@ use alloc::{format, string::String, vec::Vec};
 mod edits;
 mod finite;
 mod paths;
+mod updates;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value as Json;
@@ -16,11 +17,13 @@ use super::{
     access::{Access, AccessMut, Reads, Writes},
     entry::{EncodedPairs, decoded, encoded, exists, lookup, unmet},
     kv::{Version, Versioned},
+    pages::Pages,
     scan::{ScanOptions, count, keys, scan},
 };
 use crate::{
     Error, Result,
     log::OpCode,
+    shown::debug_by_key,
     state::{Family, SpaceNumber, readable},
     tree::KeyRange,
     value::{Whole, nested_too_deeply},
@@ -40,15 +43,18 @@ pub struct Documents<A> {
 }
 
 /// A document, its key and its version, as a scan finds them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct DocumentEntry {
     /// The key.
+    #[serde(serialize_with = "crate::shown::serialize_key")]
     pub key: Vec<u8>,
     /// The document.
     pub document: Json,
     /// Which write of the key it is.
     pub version: Version,
 }
+
+debug_by_key!(DocumentEntry, key, document, version);
 
 impl<A> Documents<A> {
     /// The documents of a space, through an access of one's own: for a host that wraps those of this crate. The handles of
@@ -109,13 +115,7 @@ impl<A: Access> Documents<A> {
     /// ```
     pub fn get_as<T: DeserializeOwned>(&self, key: impl AsRef<[u8]>) -> Result<Option<T>> {
         let key = key.as_ref();
-        let refused = |error| {
-            let message = format!("{error}");
-            let invalid = || Error::Invalid { what: "document", why: format!("{}: {message}", readable(key)) };
-            nested_too_deeply(&message).unwrap_or_else(invalid)
-        };
-        let described = |document| serde_json::from_value(document).map(|Whole(value)| value).map_err(refused);
-        self.get(key)?.map(described).transpose()
+        self.get(key)?.map(|document| as_type(key, document)).transpose()
     }
 
     /// The documents of several keys, in the order of the keys, all of one version.
@@ -142,26 +142,43 @@ impl<A: Access> Documents<A> {
         self.access.read(|reads| exists(reads, self.space, Family::Json, key.as_ref()))
     }
 
-    /// How many documents a range of keys has. The cost is linear in that number.
+    /// Which of several keys have documents, in the order of the keys, all of one version.
     ///
     /// ```
     /// # let db = foldb_core::Db::memory();
     /// use serde_json::json;
-    /// use foldb_core::tree::KeyRange;
     /// db.json().set("order/1", &json!({}))?;
-    /// assert_eq!(db.json().count(&KeyRange::prefix(b"order/"))?, 1);
+    /// assert_eq!(db.json().exists_many(["order/1", "order/2"])?, [true, false]);
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
-    pub fn count(&self, range: &KeyRange) -> Result<u64> {
-        self.access.read(|reads| count(reads, self.space, Family::Json, range))
+    pub fn exists_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<bool>> {
+        let there = |reads: &dyn Reads, key: K| exists(reads, self.space, Family::Json, key.as_ref());
+        self.access.read(|reads| keys.into_iter().map(|key| there(reads, key)).collect())
+    }
+
+    /// How many documents a range of keys has. The cost is linear in that number.
+    ///
+    /// ```
+    /// # extern crate foldb_core as foldb;
+    /// # let db = foldb_core::Db::memory();
+    /// use serde_json::json;
+    /// use foldb::KeyRange;
+    /// db.json().set("order/1", &json!({}))?;
+    /// assert_eq!(db.json().count(KeyRange::prefix(b"order/"))?, 1);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    pub fn count(&self, range: impl Into<KeyRange>) -> Result<u64> {
+        let range = range.into();
+        self.access.read(|reads| count(reads, self.space, Family::Json, &range))
     }
 
     /// The keys that the options choose.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
     /// use serde_json::json;
-    /// use foldb_core::primitive::ScanOptions;
+    /// use foldb::primitive::ScanOptions;
     /// db.json().set("order/1", &json!({}))?;
     /// assert_eq!(db.json().keys(&ScanOptions::prefix("order/"))?, [b"order/1"]);
     /// # Ok::<(), foldb_core::Error>(())
@@ -173,9 +190,10 @@ impl<A: Access> Documents<A> {
     /// The documents that the options choose.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
     /// use serde_json::json;
-    /// use foldb_core::primitive::ScanOptions;
+    /// use foldb::primitive::ScanOptions;
     /// db.json().set("order/1", &json!({"item": "tea"}))?;
     /// let orders = db.json().list(&ScanOptions::prefix("order/").limit(10))?;
     /// assert_eq!(orders[0].document["item"], "tea");
@@ -185,12 +203,36 @@ impl<A: Access> Documents<A> {
         self.filter(options, |_| true)
     }
 
+    /// The documents that the options choose, one after the other, from either end, as [`Kv::iter`](super::Kv::iter) gives pairs.
+    ///
+    /// ```
+    /// # extern crate foldb_core as foldb;
+    /// # let db = foldb_core::Db::memory();
+    /// use serde_json::json;
+    /// use foldb::primitive::ScanOptions;
+    /// db.json().set_many([("order/1", json!({"item": "tea"})), ("order/2", json!({"item": "salt"}))])?;
+    /// let newest = db.json().iter(&ScanOptions::prefix("order/")).next_back().transpose()?;
+    /// assert_eq!(newest.map(|entry| entry.document["item"].clone()), Some(json!("salt")));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Documents::list`], as the last item.
+    pub fn iter(&self, options: &ScanOptions) -> impl DoubleEndedIterator<Item = Result<DocumentEntry>> + use<A>
+    where
+        A: Clone,
+    {
+        let documents = self.clone();
+        Pages::new(options, move |page| documents.list(page))
+    }
+
     /// The documents that the options choose and that `wanted` accepts; a limit counts accepted documents only.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
     /// use serde_json::json;
-    /// use foldb_core::primitive::ScanOptions;
+    /// use foldb::primitive::ScanOptions;
     /// db.json().set("order/1", &json!({"count": 2}))?;
     /// let large = db.json().filter(&ScanOptions::all(), |order| order["count"].as_u64() >= Some(2))?;
     /// assert_eq!(large.len(), 1);
@@ -328,6 +370,15 @@ impl<A: AccessMut> Documents<A> {
             Ok(deleted)
         })
     }
+}
+
+/// The type that a document describes.
+fn as_type<T: DeserializeOwned>(key: &[u8], document: Json) -> Result<T> {
+    serde_json::from_value(document).map(|Whole(value)| value).map_err(|error| {
+        let message = format!("{error}");
+        let invalid = || Error::Invalid { what: "document", why: format!("{}: {message}", readable(key)) };
+        nested_too_deeply(&message).unwrap_or_else(invalid)
+    })
 }
 
 /// The document that a type describes.

@@ -12,6 +12,8 @@ mod order;
 mod walk;
 
 pub(crate) use self::walk::StoredEvent;
+use serde::Serialize;
+
 use self::walk::{Commit, StreamState, Wanted, walk};
 pub use self::{
     batch::{EventBatch, NewEvent},
@@ -27,6 +29,7 @@ use super::{
 use crate::{
     Error, Result,
     log::{OpCode, varint},
+    shown::Shown,
     state::{Family, Link, SpaceNumber, StreamInfo},
     tree::Direction,
     value::{Decode, Encode, Value, ValueRef},
@@ -48,7 +51,7 @@ pub struct Events<A> {
 }
 
 /// An event of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event<T = Value> {
     /// Its place in the stream; the first event of a stream has 1.
     pub seq: u64,
@@ -78,9 +81,10 @@ pub struct EventRef<'a> {
 }
 
 /// What is known of a stream without reading its events.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct StreamSummary {
     /// The name.
+    #[serde(serialize_with = "crate::shown::serialize_key")]
     pub stream: Vec<u8>,
     /// Seq of the newest event.
     pub head: u64,
@@ -95,7 +99,17 @@ pub struct StreamSummary {
     /// When it got its newest committed event, in microseconds since 1970; 0 where there is none.
     pub appended_micros: u64,
     /// The newest link of its chain of hashes: two streams with the same link have the same history.
+    #[serde(serialize_with = "crate::shown::serialize_hash")]
     pub link: Link,
+}
+
+impl core::fmt::Debug for StreamSummary {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut shown = f.debug_struct("StreamSummary");
+        shown.field("stream", &Shown(&self.stream)).field("head", &self.head).field("first", &self.first);
+        shown.field("events", &self.events).field("bytes", &self.bytes).field("created_micros", &self.created_micros);
+        shown.field("appended_micros", &self.appended_micros).finish_non_exhaustive()
+    }
 }
 
 impl StreamSummary {
@@ -157,8 +171,9 @@ impl<A: Access> Events<A> {
     /// The events of a range of seqs, at most `limit` of them, beginning with the oldest or with the newest.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::tree::Direction;
+    /// use foldb::Direction;
     /// for number in 1..=5 {
     ///     db.events().append("log", "tick", number)?;
     /// }
@@ -183,8 +198,9 @@ impl<A: Access> Events<A> {
     /// [`Error::Type`] if one of the payloads is not a `T`.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::tree::Direction;
+    /// use foldb::Direction;
     /// db.events().append("log", "tick", 7)?;
     /// assert_eq!(db.events().range_as::<i64>("log", .., None, Direction::Forward)?[0].payload, 7);
     /// # Ok::<(), foldb_core::Error>(())
@@ -210,9 +226,10 @@ impl<A: Access> Events<A> {
     /// bounded however many there are.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
     /// use core::ops::ControlFlow;
-    /// use foldb_core::tree::Direction;
+    /// use foldb::Direction;
     /// db.events().append("log", "tick", 7)?;
     /// let mut ticks = 0;
     /// db.events().for_each("log", 1.., Direction::Forward, |event| {
@@ -330,8 +347,9 @@ impl<A: Access> Events<A> {
     /// The streams that the options choose by their names.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::ScanOptions;
+    /// use foldb::primitive::ScanOptions;
     /// db.events().append("log/1", "tick", 7)?;
     /// assert_eq!(db.events().streams(&ScanOptions::prefix("log/"))?[0].stream, b"log/1");
     /// # Ok::<(), foldb_core::Error>(())
@@ -385,8 +403,9 @@ impl<A: AccessMut> Events<A> {
     /// As [`Events::append`]; nothing is appended then.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::NewEvent;
+    /// use foldb::primitive::NewEvent;
     /// let ticks = (0..1000).map(|number| NewEvent::new("tick", number));
     /// assert_eq!(db.events().append_batch("log", ticks)?, Some(1));
     /// assert_eq!(db.events().head("log")?, 1000);
@@ -410,8 +429,9 @@ impl<A: AccessMut> Events<A> {
     /// As [`Events::append`].
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::EventBatch;
+    /// use foldb::primitive::EventBatch;
     /// let mut batch = EventBatch::new();
     /// for round in 0..3 {
     ///     batch.clear();
@@ -435,8 +455,9 @@ impl<A: AccessMut> Events<A> {
     /// so never conflicts. A transaction that appends to a stream after it has trimmed it keeps all that it appended.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::NewEvent;
+    /// use foldb::primitive::NewEvent;
     /// db.events().append_batch("log", (1..=10).map(|number| NewEvent::new("tick", number)))?;
     /// db.events().trim("log", 8)?;
     /// assert_eq!(db.events().first("log")?, Some(8));

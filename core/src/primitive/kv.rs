@@ -14,10 +14,12 @@ use serde::Serialize;
 use super::{
     access::{Access, Item, Reads},
     entry::{decoded, exists, lookup},
+    pages::Pages,
     scan::{ScanOptions, count, keys, scan},
 };
 use crate::{
     Result,
+    shown::debug_by_key,
     state::{Family, SpaceNumber},
     tree::{Direction, KeyRange},
     value::{Decode, Value, ValueRef},
@@ -43,6 +45,7 @@ pub struct Kv<A> {
 /// Versions of a key only ever grow, so an equal version is an untouched value. What a transaction has written itself
 /// and not committed yet has [`Version::UNCOMMITTED`]. Serialized it is the seq, and 0 for that one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct Version(u64);
 
 impl Version {
@@ -53,7 +56,8 @@ impl Version {
     /// The version that the commit of this seq made. No commit has seq 0: that gives [`Version::UNCOMMITTED`].
     ///
     /// ```
-    /// use foldb_core::primitive::Version;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::Version;
     /// assert_eq!(Version::from_seq(17).seq(), Some(17));
     /// ```
     pub const fn from_seq(seq: u64) -> Self {
@@ -88,7 +92,7 @@ impl fmt::Display for Version {
 }
 
 /// A value and its version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Versioned<T> {
     /// The value.
     pub value: T,
@@ -97,15 +101,18 @@ pub struct Versioned<T> {
 }
 
 /// A key, its value and the value's version, as a scan finds them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Pair<T = Value> {
     /// The key.
+    #[serde(serialize_with = "crate::shown::serialize_key")]
     pub key: Vec<u8>,
     /// The value.
     pub value: T,
     /// Which write of the key it is.
     pub version: Version,
 }
+
+debug_by_key!(Pair<T>, key, value, version);
 
 impl<A> Kv<A> {
     /// The pairs of a space, through an access of one's own: for a host that wraps those of this crate. The handles of
@@ -137,8 +144,9 @@ impl<A: Access> Kv<A> {
     /// What `look` makes of a key's value, without copying it: text and bytes are borrowed from where they are stored.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::value::ValueRef;
+    /// use foldb::value::ValueRef;
     /// db.kv().put("name", "Ada")?;
     /// let length = db.kv().get_with("name", |value| match value {
     ///     ValueRef::Text(text) => text.len(),
@@ -216,24 +224,40 @@ impl<A: Access> Kv<A> {
         self.access.read(|reads| exists(reads, self.space, Family::Kv, key.as_ref()))
     }
 
-    /// How many keys of a range have values. The cost is linear in that number.
+    /// Which of several keys have values, in the order of the keys, all of one version.
     ///
     /// ```
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::tree::KeyRange;
-    /// db.kv().put_many([("user/1", "Ada"), ("user/2", "Alan"), ("x", "")])?;
-    /// assert_eq!(db.kv().count(&KeyRange::prefix(b"user/"))?, 2);
+    /// db.kv().put("a", 1)?;
+    /// assert_eq!(db.kv().exists_many(["a", "b"])?, [true, false]);
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
-    pub fn count(&self, range: &KeyRange) -> Result<u64> {
-        self.access.read(|reads| count(reads, self.space, Family::Kv, range))
+    pub fn exists_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<bool>> {
+        let there = |reads: &dyn Reads, key: K| exists(reads, self.space, Family::Kv, key.as_ref());
+        self.access.read(|reads| keys.into_iter().map(|key| there(reads, key)).collect())
+    }
+
+    /// How many keys of a range have values. The cost is linear in that number.
+    ///
+    /// ```
+    /// # extern crate foldb_core as foldb;
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb::KeyRange;
+    /// db.kv().put_many([("user/1", "Ada"), ("user/2", "Alan"), ("x", "")])?;
+    /// assert_eq!(db.kv().count(KeyRange::prefix(b"user/"))?, 2);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    pub fn count(&self, range: impl Into<KeyRange>) -> Result<u64> {
+        let range = range.into();
+        self.access.read(|reads| count(reads, self.space, Family::Kv, &range))
     }
 
     /// The keys that the options choose.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::ScanOptions;
+    /// use foldb::primitive::ScanOptions;
     /// db.kv().put_many([("a", 1), ("b", 2), ("c", 3)])?;
     /// assert_eq!(db.kv().keys(&ScanOptions::all().reverse().limit(2))?, [b"c", b"b"]);
     /// # Ok::<(), foldb_core::Error>(())
@@ -245,8 +269,9 @@ impl<A: Access> Kv<A> {
     /// The pairs that the options choose, whatever their types are.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::ScanOptions;
+    /// use foldb::primitive::ScanOptions;
     /// db.kv().put_many([("a", 1), ("b", 2), ("c", 3)])?;
     /// let first = db.kv().scan(&ScanOptions::all().limit(2))?;
     /// // The last key of a page is the cursor of the next one.
@@ -265,8 +290,9 @@ impl<A: Access> Kv<A> {
     /// [`Error::Type`](crate::Error::Type), naming the key, if one of them is not a `T`.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::ScanOptions;
+    /// use foldb::primitive::ScanOptions;
     /// db.kv().put_many([("a", 1), ("b", 2)])?;
     /// let sum: i64 = db.kv().scan_as::<i64>(&ScanOptions::all())?.iter().map(|pair| pair.value).sum();
     /// assert_eq!(sum, 3);
@@ -284,15 +310,43 @@ impl<A: Access> Kv<A> {
         Ok(pairs)
     }
 
+    /// The pairs that the options choose, one after the other, from either end: read in pages, so whoever stops has not read the rest. A
+    /// limit counts what is given, from whichever end. A view and a transaction give one version; a handle of a store goes on in a
+    /// newer one where there is one. In a transaction it counts as read as far as it was read: a page at a time.
+    ///
+    /// ```
+    /// # extern crate foldb_core as foldb;
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb::primitive::ScanOptions;
+    /// db.kv().put_many([("a", 1), ("b", 2), ("c", 3)])?;
+    /// let mut pairs = db.kv().iter::<i64>(&ScanOptions::all());
+    /// assert_eq!(pairs.next().transpose()?.map(|pair| pair.value), Some(1));
+    /// assert_eq!(pairs.next_back().transpose()?.map(|pair| pair.value), Some(3));
+    /// let first_even = db.kv().iter::<i64>(&ScanOptions::all()).find(|pair| pair.as_ref().is_ok_and(|pair| pair.value % 2 == 0));
+    /// assert_eq!(first_even.transpose()?.map(|pair| pair.key), Some(b"b".to_vec()));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Kv::scan_as`], as the last item.
+    pub fn iter<T: Decode>(&self, options: &ScanOptions) -> impl DoubleEndedIterator<Item = Result<Pair<T>>> + use<A, T>
+    where
+        A: Clone,
+    {
+        let kv = self.clone();
+        Pages::new(options, move |page| kv.scan_as(page))
+    }
+
     /// Calls `each` for the pairs of a range, in order, until it breaks, without copying them.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
     /// use core::ops::ControlFlow;
-    /// use foldb_core::tree::{Direction, KeyRange};
+    /// use foldb::Direction;
     /// db.kv().put_many([("a", 1), ("b", 2)])?;
     /// let mut keys = 0;
-    /// db.kv().for_each(&KeyRange::all(), Direction::Forward, |_key, _value| {
+    /// db.kv().for_each(.., Direction::Forward, |_key, _value| {
     ///     keys += 1;
     ///     ControlFlow::Continue(())
     /// })?;
@@ -301,12 +355,12 @@ impl<A: Access> Kv<A> {
     /// ```
     pub fn for_each(
         &self,
-        range: &KeyRange,
+        range: impl Into<KeyRange>,
         direction: Direction,
         mut each: impl FnMut(&[u8], ValueRef<'_>) -> ControlFlow<()>,
     ) -> Result<()> {
         self.access.read(|reads| {
-            reads.visit(self.space, Family::Kv, range, direction, &mut |key, item| {
+            reads.visit(self.space, Family::Kv, &range.into(), direction, &mut |key, item| {
                 Ok(each(key, ValueRef::decode(&item.bytes()?)?))
             })
         })

@@ -2,13 +2,17 @@
 //!
 //! A primitive turns its operations into reads and writes of tree keys and knows how its values are encoded. It does
 //! not know where the data is, how it is committed or whether it is inside a transaction: see [`access`].
+#![warn(missing_debug_implementations)]
 
 pub mod access;
 mod cells;
+mod closures;
 mod documents;
 mod entry;
 mod events;
 mod kv;
+mod pages;
+mod ranges;
 mod scan;
 mod trace;
 mod verify;
@@ -21,6 +25,7 @@ pub use self::{
     documents::{DocumentEntry, Documents},
     events::{ChainReport, Event, EventBatch, EventPlace, EventRef, Events, NewEvent, StreamEvent, StreamSummary},
     kv::{Kv, Pair, Version, Versioned},
+    ranges::Deleted,
     scan::ScanOptions,
     trace::{Trace, TraceEntry, TraceId, TraceKind, TraceRecord},
 };

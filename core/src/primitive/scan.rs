@@ -4,11 +4,15 @@
 //! whole time, whatever happened in between: the cursor is a key, not a position.
 
 use alloc::vec::Vec;
-use core::ops::{Bound, ControlFlow};
+use core::{
+    fmt,
+    ops::{Bound, ControlFlow},
+};
 
 use super::access::{Item, Reads};
 use crate::{
     Result,
+    shown::Shown,
     state::{Family, SpaceNumber},
     tree::{Direction, KeyRange},
 };
@@ -18,13 +22,14 @@ use crate::{
 /// The fields are public, and the methods of the same names set them one after the other:
 ///
 /// ```
-/// use foldb_core::primitive::ScanOptions;
+/// # extern crate foldb_core as foldb;
+/// use foldb::primitive::ScanOptions;
 ///
 /// let first_page = ScanOptions::prefix("user/").limit(50);
 /// let next_page = first_page.clone().after("user/0049");
 /// assert_eq!(next_page.limit, Some(50));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ScanOptions {
     /// The keys to choose from.
     pub range: KeyRange,
@@ -35,6 +40,14 @@ pub struct ScanOptions {
     /// The cursor: begin behind this key, in the chosen direction. It is the last key of the page before; whether that
     /// key still exists does not matter.
     pub after: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for ScanOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ScanOptions");
+        shown.field("range", &self.range).field("limit", &self.limit).field("direction", &self.direction);
+        shown.field("after", &self.after.as_deref().map(Shown)).finish()
+    }
 }
 
 impl Default for ScanOptions {
@@ -53,7 +66,8 @@ impl ScanOptions {
     /// Every key, ascending.
     ///
     /// ```
-    /// use foldb_core::primitive::ScanOptions;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::ScanOptions;
     /// assert_eq!(ScanOptions::all(), ScanOptions::default());
     /// ```
     pub const fn all() -> Self {
@@ -63,27 +77,71 @@ impl ScanOptions {
     /// The keys of a range, ascending.
     ///
     /// ```
-    /// use foldb_core::{primitive::ScanOptions, tree::KeyRange};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{primitive::ScanOptions, KeyRange};
     /// assert_eq!(ScanOptions::range(KeyRange::prefix(b"a")), ScanOptions::prefix("a"));
+    /// assert!(ScanOptions::range("a".."c").range.contains(b"b"));
     /// ```
-    pub const fn range(range: KeyRange) -> Self {
-        ScanOptions { range, limit: None, direction: Direction::Forward, after: None }
+    pub fn range(range: impl Into<KeyRange>) -> Self {
+        ScanOptions { range: range.into(), limit: None, direction: Direction::Forward, after: None }
     }
 
     /// The keys that begin with `prefix`, ascending.
     ///
     /// ```
-    /// use foldb_core::primitive::ScanOptions;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::ScanOptions;
     /// assert!(ScanOptions::prefix("user/").range.contains(b"user/7"));
     /// ```
     pub fn prefix(prefix: impl AsRef<[u8]>) -> Self {
         Self::range(KeyRange::prefix(prefix.as_ref()))
     }
 
+    /// Only the keys behind this one. Like [`gte`](Self::gte), [`lt`](Self::lt) and [`lte`](Self::lte) it takes keys away from what
+    /// there is: a prefix stays one.
+    ///
+    /// ```
+    /// # extern crate foldb_core as foldb;
+    /// # let db = foldb_core::Db::memory();
+    /// use foldb::primitive::ScanOptions;
+    /// db.kv().put_many([("a/1", 1), ("a/2", 2), ("a/3", 3), ("b/1", 4)])?;
+    /// assert_eq!(db.kv().keys(&ScanOptions::prefix("a/").gt("a/1"))?, [b"a/2", b"a/3"]);
+    /// assert_eq!(db.kv().keys(&ScanOptions::prefix("a/").gte("a/2").lt("a/3"))?, [b"a/2"]);
+    /// assert_eq!(db.kv().keys(&ScanOptions::all().lte("a/2").reverse())?, [b"a/2", b"a/1"]);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn gt(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.range = self.range.gt(key);
+        self
+    }
+
+    /// Only this key and those behind it: see [`gt`](Self::gt).
+    #[must_use]
+    pub fn gte(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.range = self.range.gte(key);
+        self
+    }
+
+    /// Only the keys before this one: see [`gt`](Self::gt).
+    #[must_use]
+    pub fn lt(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.range = self.range.lt(key);
+        self
+    }
+
+    /// Only this key and those before it: see [`gt`](Self::gt).
+    #[must_use]
+    pub fn lte(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.range = self.range.lte(key);
+        self
+    }
+
     /// At most this many keys.
     ///
     /// ```
-    /// use foldb_core::primitive::ScanOptions;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::ScanOptions;
     /// assert_eq!(ScanOptions::all().limit(10).limit, Some(10));
     /// ```
     #[must_use]
@@ -95,7 +153,8 @@ impl ScanOptions {
     /// In this order.
     ///
     /// ```
-    /// use foldb_core::{primitive::ScanOptions, tree::Direction};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{primitive::ScanOptions, Direction};
     /// assert_eq!(ScanOptions::all().direction(Direction::Backward), ScanOptions::all().reverse());
     /// ```
     #[must_use]
@@ -107,7 +166,8 @@ impl ScanOptions {
     /// Descending.
     ///
     /// ```
-    /// use foldb_core::{primitive::ScanOptions, tree::Direction};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{primitive::ScanOptions, Direction};
     /// assert_eq!(ScanOptions::all().reverse().direction, Direction::Backward);
     /// ```
     #[must_use]
@@ -118,8 +178,9 @@ impl ScanOptions {
     /// Begin behind `key`, in the chosen direction.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::ScanOptions;
+    /// use foldb::primitive::ScanOptions;
     /// db.kv().put_many([("a", 1), ("b", 2), ("c", 3)])?;
     /// assert_eq!(db.kv().keys(&ScanOptions::all().after("b"))?, [b"c"]);
     /// assert_eq!(db.kv().keys(&ScanOptions::all().reverse().after("b"))?, [b"a"]);

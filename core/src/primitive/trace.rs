@@ -59,8 +59,9 @@ impl<A: Access> Trace<A> {
     /// The entry of this id, if there is one.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::{TraceKind, TraceRecord};
+    /// use foldb::primitive::{TraceKind, TraceRecord};
     /// let id = db.trace().record(TraceRecord::new(TraceKind::Decision, "which model").data("the small one"))?;
     /// let entry = db.trace().get(id)?.expect("it was just recorded");
     /// assert_eq!(entry.kind, TraceKind::Decision);
@@ -73,8 +74,9 @@ impl<A: Access> Trace<A> {
     /// Whether there is an entry of this id.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::TraceId;
+    /// use foldb::primitive::TraceId;
     /// assert!(!db.trace().exists(TraceId::from_bytes([7; 16]))?);
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
@@ -96,8 +98,9 @@ impl<A: Access> Trace<A> {
     /// The entries, oldest first unless the options say otherwise. Keys and cursor of the options are the bytes of ids.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::{ScanOptions, TraceKind, TraceRecord};
+    /// use foldb::primitive::{ScanOptions, TraceKind, TraceRecord};
     /// db.trace().record(TraceRecord::new(TraceKind::Thought, "plan"))?;
     /// let newest = db.trace().list(&ScanOptions::all().reverse().limit(1))?;
     /// assert_eq!(newest[0].name, "plan");
@@ -111,8 +114,9 @@ impl<A: Access> Trace<A> {
     /// bytes of ids.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::{ScanOptions, TraceKind, TraceRecord};
+    /// use foldb::primitive::{ScanOptions, TraceKind, TraceRecord};
     /// let plan = db.trace().record(TraceRecord::new(TraceKind::Thought, "plan"))?;
     /// db.trace().record(TraceRecord::new(TraceKind::ToolCall, "search").parent(plan))?;
     /// assert_eq!(db.trace().children(plan, &ScanOptions::all())?[0].name, "search");
@@ -125,8 +129,9 @@ impl<A: Access> Trace<A> {
     /// The entries that are part of no other one, as [`Trace::children`] lists parts.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::{ScanOptions, TraceKind, TraceRecord};
+    /// use foldb::primitive::{ScanOptions, TraceKind, TraceRecord};
     /// db.trace().record(TraceRecord::new(TraceKind::Thought, "plan"))?;
     /// assert_eq!(db.trace().roots(&ScanOptions::all())?.len(), 1);
     /// # Ok::<(), foldb_core::Error>(())
@@ -139,8 +144,9 @@ impl<A: Access> Trace<A> {
     /// bytes of ids.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::{ScanOptions, TraceKind, TraceRecord};
+    /// use foldb::primitive::{ScanOptions, TraceKind, TraceRecord};
     /// db.trace().record(TraceRecord::new(TraceKind::Error, "timeout"))?;
     /// assert_eq!(db.trace().by_kind(&TraceKind::Error, &ScanOptions::all())?[0].name, "timeout");
     /// # Ok::<(), foldb_core::Error>(())
@@ -154,8 +160,9 @@ impl<A: Access> Trace<A> {
     /// [`Trace::list`] lists them.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::{ScanOptions, TraceKind, TraceRecord};
+    /// use foldb::primitive::{ScanOptions, TraceKind, TraceRecord};
     /// db.trace().record(TraceRecord::new(TraceKind::Thought, "early").time_micros(1_000))?;
     /// db.trace().record(TraceRecord::new(TraceKind::Thought, "late").time_micros(2_000))?;
     /// assert_eq!(db.trace().by_time(0, 2_000, &ScanOptions::all())?.len(), 1);
@@ -184,8 +191,9 @@ impl<A: AccessMut> Trace<A> {
     /// 10000; [`Error::Limit`] if the entry is too large.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::{primitive::{TraceKind, TraceRecord}, value::Value};
+    /// use foldb::{primitive::{TraceKind, TraceRecord}, value::Value};
     /// let query = Value::try_from(serde_json::json!({"query": "tea"}))?;
     /// let call = TraceRecord::new(TraceKind::ToolCall, "search").data(query);
     /// let id = db.trace().record(call)?;
@@ -222,8 +230,9 @@ impl<A: AccessMut> Trace<A> {
     /// [`Error::NotFound`] if there is no such entry, [`Error::Limit`] if it is too large.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::{TraceKind, TraceRecord};
+    /// use foldb::primitive::{TraceKind, TraceRecord};
     /// let id = db.trace().record(TraceRecord::new(TraceKind::ToolCall, "search").data("tea"))?;
     /// let entry = db.trace().finish(id, Some("3 hits".into()), None)?;
     /// assert!(entry.duration_micros.is_some());

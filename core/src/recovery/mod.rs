@@ -22,7 +22,8 @@ pub use self::store::{LogVerified, Recovered, RecoveryReport, RecoverySettings, 
 pub(crate) use self::store::{catch_up, verify_log_with, with_tail};
 
 /// How careful to be with what is wrong in the files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RecoveryMode {
     /// A torn tail is what a crash leaves behind and is cut; anything else that is wrong is an error, and nothing is
     /// changed.
@@ -36,7 +37,7 @@ pub enum RecoveryMode {
 }
 
 /// How far long work has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Progress {
     /// What is being done, as in "log".
     pub phase: &'static str,
@@ -50,7 +51,7 @@ pub struct Progress {
 pub type ProgressCallback<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// Something wrong in the files that did not end recovery.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Damage {
     /// The file.
     pub file: String,

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What opening a store found and did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct RecoveryReport {
     /// Whether the store was created: there was nothing before. An evicted store must not look like a first visit.
     pub created: bool,

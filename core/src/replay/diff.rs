@@ -24,13 +24,15 @@ use crate::{
         Cell, Event, Events, TraceEntry,
         access::{Reads, Through},
     },
+    shown::debug_by_key,
     state::{Family, Source, Space, SpaceNumber, entry_bytes, parse_batch_key},
     tree::{EntryRef, KeyRange},
     value::Value,
 };
 
 /// How something differs between an older and a newer space.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EntryChange<T> {
     /// Only the newer has it.
     Added(T),
@@ -46,16 +48,20 @@ pub enum EntryChange<T> {
 }
 
 /// A key whose entry differs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq, serde::Serialize)]
 pub struct EntryDiff<T> {
     /// The key.
+    #[serde(serialize_with = "crate::shown::serialize_key")]
     pub key: Vec<u8>,
     /// How it differs.
     pub change: EntryChange<T>,
 }
 
+debug_by_key!(EntryDiff<T>, key, change);
+
 /// How a document differs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DocumentChange {
     /// Only the newer space has it.
     Added(serde_json::Value),
@@ -66,26 +72,32 @@ pub enum DocumentChange {
 }
 
 /// A document that differs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq, serde::Serialize)]
 pub struct DocumentDiff {
     /// Its key.
+    #[serde(serialize_with = "crate::shown::serialize_key")]
     pub key: Vec<u8>,
     /// How it differs.
     pub change: DocumentChange,
 }
 
+debug_by_key!(DocumentDiff, key, change);
+
 /// A stream that differs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq, serde::Serialize)]
 pub struct StreamDiff {
     /// Its name.
+    #[serde(serialize_with = "crate::shown::serialize_key")]
     pub stream: Vec<u8>,
     /// The events that differ, aligned: one that was inserted makes one difference, and those behind it none. The seq is that in
     /// the newer stream, or in the older one where only that has the event.
     pub events: Vec<(u64, EntryChange<Event>)>,
 }
 
+debug_by_key!(StreamDiff, stream, events);
+
 /// What differs between two spaces. Everything is sorted by key, stream or place, so equal inputs give equal diffs.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Diff {
     /// Key-value pairs.
     pub kv: Vec<EntryDiff<Value>>,

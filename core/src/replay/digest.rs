@@ -37,6 +37,13 @@ impl fmt::Display for Digest {
     }
 }
 
+/// As text, as it is shown.
+impl serde::Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> core::result::Result<S::Ok, S::Error> {
+        crate::shown::serialize_hash(&self.0, serializer)
+    }
+}
+
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

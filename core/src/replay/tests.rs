@@ -269,7 +269,7 @@ fn a_transaction_over_many_runs_is_read_once_when_the_store_is_verified() {
                 tx.run(run.id())?.kv().put([number], vec![number; 200])?;
             }
         }
-        Ok(())
+        Ok::<_, Error>(())
     })
     .unwrap();
     let mut asked = BTreeMap::new();

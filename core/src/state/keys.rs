@@ -106,22 +106,6 @@ pub fn parse_batch_key(key: &[u8]) -> Option<(&[u8], u64)> {
     Some((stream, u64::from_be_bytes(seq.try_into().ok()?)))
 }
 
-/// A key as people read it: text where it is text, hexadecimal digits otherwise.
-pub fn readable(key: &[u8]) -> String {
-    match core::str::from_utf8(key) {
-        Ok(text) if !text.chars().any(char::is_control) => String::from(text),
-        _ => {
-            let mut out = String::from("0x");
-            for byte in key {
-                let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('?');
-                out.push(digit(byte >> 4));
-                out.push(digit(byte & 15));
-            }
-            out
-        }
-    }
-}
-
 /// A tree key as people read it: the primitive and the user's key.
 pub fn readable_tree_key(key: &[u8]) -> String {
     let Some((first, rest)) = key.split_first() else { return String::from("(empty key)") };
@@ -134,5 +118,5 @@ pub fn readable_tree_key(key: &[u8]) -> String {
         Some(Family::Trace | Family::TraceByParent | Family::TraceByType) => ("trace ", rest),
         None => ("key ", key),
     };
-    String::from(name) + &readable(rest)
+    String::from(name) + &crate::shown::readable(rest)
 }

@@ -24,7 +24,7 @@ use core::ops::Bound;
 pub use self::{
     apply::LoggedTransaction,
     edited::EditBody,
-    keys::{Family, batch_key, batch_prefix, parse_batch_key, readable, readable_tree_key},
+    keys::{Family, batch_key, batch_prefix, parse_batch_key, readable_tree_key},
     run::{DEFAULT_SPACE, RunInfo, RunStatus, SpaceNumber},
     stream::{BatchIndex, Block, EventBytes, Link, StreamInfo},
 };
@@ -38,6 +38,7 @@ pub(crate) use self::{
     stored_runs::{ReadRun, StoredRuns, Unended},
     stream::{next_link, read_event},
 };
+pub use crate::shown::readable;
 use crate::{
     Error, Result, RunId,
     log::{LogPointer, LogPosition},

@@ -22,7 +22,8 @@ const _: () = assert!(CHUNK_BYTES as u64 == CHUNK_BYTES_WIDE);
 /// consequences.
 ///
 /// ```
-/// use foldb_core::storage::{MemStorage, Storage, StorageFile};
+/// # extern crate foldb_core as foldb;
+/// use foldb::storage::{MemStorage, Storage, StorageFile};
 ///
 /// let storage = MemStorage::new();
 /// storage.create("anchor-a")?.write_at(2, b"ab")?;

@@ -16,7 +16,8 @@ const RESERVED: [&str; 5] = ["lock", "con", "prn", "aux", "nul"];
 /// with a letter, and not reserved by a backend or an operating system. Otherwise [`StorageError::Name`].
 ///
 /// ```
-/// use foldb_core::storage::check_name;
+/// # extern crate foldb_core as foldb;
+/// use foldb::storage::check_name;
 /// assert!(check_name("log-00000000000000000001").is_ok());
 /// assert!(check_name("../passwd").is_err());
 /// ```

@@ -22,6 +22,7 @@ use alloc::sync::Arc;
 
 use crate::{Result, limits};
 
+mod bounds;
 mod builder;
 mod bulk;
 #[cfg(test)]

@@ -1,17 +1,22 @@
 //! Ranges of keys and the direction of a walk.
 
 use alloc::vec::Vec;
-use core::ops::Bound;
+use core::{fmt, ops::Bound};
 
-/// An interval of keys in byte order.
+use crate::shown::Shown;
+
+/// An interval of keys in byte order: a prefix, a range of text or bytes, or both, with further bounds.
 ///
 /// ```
-/// use foldb_core::tree::KeyRange;
+/// # extern crate foldb_core as foldb;
+/// use foldb::KeyRange;
 /// let users = KeyRange::prefix(b"user/");
 /// assert!(users.contains(b"user/7"));
 /// assert!(!users.contains(b"users"));
+/// assert!(KeyRange::from("a".."c").contains(b"bee"));
+/// assert_eq!(format!("{:?}", users.gte("user/5")), r#""user/5".."user0""#);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeyRange {
     /// Where the range begins.
     pub start: Bound<Vec<u8>>,
@@ -26,6 +31,22 @@ pub enum Direction {
     Forward,
     /// Descending.
     Backward,
+}
+
+/// As Rust writes ranges, with `>` before a key that is left out at the beginning.
+impl fmt::Debug for KeyRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.start {
+            Bound::Included(key) => write!(f, "{:?}..", Shown(key))?,
+            Bound::Excluded(key) => write!(f, ">{:?}..", Shown(key))?,
+            Bound::Unbounded => f.write_str("..")?,
+        }
+        match &self.end {
+            Bound::Included(key) => write!(f, "={:?}", Shown(key)),
+            Bound::Excluded(key) => write!(f, "{:?}", Shown(key)),
+            Bound::Unbounded => Ok(()),
+        }
+    }
 }
 
 impl KeyRange {
@@ -58,7 +79,8 @@ impl KeyRange {
     /// The keys that lie in both ranges.
     ///
     /// ```
-    /// use foldb_core::tree::KeyRange;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::KeyRange;
     /// let both = KeyRange::prefix(b"a").intersection(KeyRange::prefix(b"ab"));
     /// assert_eq!(both, KeyRange::prefix(b"ab"));
     /// ```

@@ -117,7 +117,8 @@ impl Value {
 /// A value that borrows text and bytes from its encoded form, and leaves compound values encoded.
 ///
 /// ```
-/// use foldb_core::value::{Value, ValueRef};
+/// # extern crate foldb_core as foldb;
+/// use foldb::value::{Value, ValueRef};
 ///
 /// let mut bytes = Vec::new();
 /// Value::from("no copy").encode(&mut bytes)?;

@@ -15,7 +15,8 @@ use crate::{Error, Result};
 /// The type of a counter. The numbers are part of the log format.
 ///
 /// ```
-/// use foldb_core::value::{CounterKind, Delta};
+/// # extern crate foldb_core as foldb;
+/// use foldb::value::{CounterKind, Delta};
 /// assert_eq!(Delta::U64(1).kind(), CounterKind::U64);
 /// assert_eq!(CounterKind::U256.name(), "u256");
 /// ```
@@ -90,7 +91,8 @@ impl fmt::Display for CounterKind {
 /// What is added to a counter.
 ///
 /// ```
-/// use foldb_core::value::Delta;
+/// # extern crate foldb_core as foldb;
+/// use foldb::value::Delta;
 ///
 /// let mut body = Vec::new();
 /// Delta::I64(-1).encode(&mut body);
@@ -180,7 +182,8 @@ impl Delta {
 /// not of that kind: an integer is no `f64` counter, and a negative one no `u64` counter.
 ///
 /// ```
-/// use foldb_core::{Error, value::{Decode, Delta, apply_delta}};
+/// # extern crate foldb_core as foldb;
+/// use foldb::{Error, value::{Decode, Delta, apply_delta}};
 ///
 /// let one = apply_delta(b"visits", None, &Delta::U64(1))?;
 /// let three = apply_delta(b"visits", Some(&one), &Delta::U64(2))?;

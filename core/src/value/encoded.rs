@@ -11,8 +11,9 @@ use crate::Result;
 /// or is over a limit ([`Error::Limit`](crate::Error::Limit)) goes neither in nor out.
 ///
 /// ```
-/// use foldb_core::value::Encoded;
-/// let db = foldb_core::Db::memory();
+/// # extern crate foldb_core as foldb;
+/// use foldb::value::Encoded;
+/// let db = foldb::Db::memory();
 /// db.kv().put("greeting", Encoded(b"\x62hi"))?;
 /// assert_eq!(db.kv().get::<String>("greeting")?.as_deref(), Some("hi"));
 /// assert_eq!(db.kv().get::<Encoded<Vec<u8>>>("greeting")?, Some(Encoded(b"\x62hi".to_vec())));

@@ -9,7 +9,8 @@ use crate::{Error, Result};
 /// It is kept the way CBOR writes it, so every bit pattern is a valid integer and no integer has two.
 ///
 /// ```
-/// use foldb_core::value::Integer;
+/// # extern crate foldb_core as foldb;
+/// use foldb::value::Integer;
 ///
 /// let big = Integer::from(u64::MAX);
 /// assert_eq!(big.as_u64(), Some(u64::MAX));

@@ -18,7 +18,8 @@ use crate::{Error, Result};
 /// such numbers before anybody could see them: [`json::parse`](crate::json::parse) reads JSON text and rounds nothing.
 ///
 /// ```
-/// use foldb_core::value::Value;
+/// # extern crate foldb_core as foldb;
+/// use foldb::value::Value;
 /// let value = Value::try_from(serde_json::json!({"a": [1, 2.5, null]}))?;
 /// assert_eq!(value.to_string(), r#"{"a": [1, 2.5, null]}"#);
 /// # Ok::<(), foldb_core::Error>(())
@@ -65,7 +66,8 @@ fn no_json(what: impl core::fmt::Display) -> Error {
 /// infinities, integers below -2^63 and duplicate keys: JSON has none of these, or not reliably.
 ///
 /// ```
-/// use foldb_core::value::Value;
+/// # extern crate foldb_core as foldb;
+/// use foldb::value::Value;
 /// let json = serde_json::Value::try_from(Value::from(vec![Value::from("a"), Value::from(1)]))?;
 /// assert_eq!(json, serde_json::json!(["a", 1]));
 /// assert!(serde_json::Value::try_from(Value::Bytes(vec![1])).is_err());
@@ -115,7 +117,8 @@ impl Value {
     /// that are not text are their notation, and of duplicate keys the last remains.
     ///
     /// ```
-    /// use foldb_core::value::Value;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::value::Value;
     /// let value = Value::Map(vec![(1.into(), Value::Bytes(vec![0, 255]))]);
     /// assert_eq!(value.to_json_lossy(), serde_json::json!({"1": "h'00ff'"}));
     /// ```

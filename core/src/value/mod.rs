@@ -52,7 +52,8 @@ pub const BIGNUM_TAG: u64 = 2;
 /// ordered, first by type in the order of the variants, then by content.
 ///
 /// ```
-/// use foldb_core::value::Value;
+/// # extern crate foldb_core as foldb;
+/// use foldb::value::Value;
 ///
 /// let value = Value::Map(vec![("step".into(), 17.into()), ("input".into(), Value::Bytes(vec![1, 2]))]);
 /// let mut bytes = Vec::new();

@@ -28,7 +28,8 @@ use crate::{
 /// know are passed over.
 ///
 /// ```
-/// use foldb_core::value::{Decode, Encode, Serde, Value};
+/// # extern crate foldb_core as foldb;
+/// use foldb::value::{Decode, Encode, Serde, Value};
 ///
 /// #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 /// struct Step { name: String, attempts: u32 }

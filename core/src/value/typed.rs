@@ -22,7 +22,8 @@ use crate::{Error, Result};
 /// `u8` slices, vectors and arrays are byte strings; a list is a [`Value::List`] or a `Serde<Vec<T>>`.
 ///
 /// ```
-/// use foldb_core::value::{Decode, Encode};
+/// # extern crate foldb_core as foldb;
+/// use foldb::value::{Decode, Encode};
 ///
 /// let mut bytes = Vec::new();
 /// 1_000_u32.encode(&mut bytes)?;
@@ -30,6 +31,12 @@ use crate::{Error, Result};
 /// assert_eq!(u16::decode(&bytes)?, 1_000);
 /// # Ok::<(), foldb_core::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` is not a value that a store keeps by itself",
+    label = "neither a number, text, bytes, a `Value` nor `Serde(..)`",
+    note = "a type that serde serializes is stored inside of `Serde`: `kv().put(key, Serde(value))`, and read by `kv().get::<Serde<T>>(key)`",
+    note = "as a JSON document it is stored by `json().set_as(key, &value)`, and read by `json().get_as::<T>(key)`"
+)]
 pub trait Encode {
     /// Appends the only encoding of this value to `out`.
     ///
@@ -51,13 +58,20 @@ pub trait Encode {
 /// What can be read from a stored value. The opposite of [`Encode`], and just as strict.
 ///
 /// ```
-/// use foldb_core::{Error, value::Decode};
+/// # extern crate foldb_core as foldb;
+/// use foldb::{Error, value::Decode};
 ///
 /// assert_eq!(String::decode(b"\x62hi")?, "hi");
 /// assert!(matches!(u8::decode(b"\x62hi"), Err(Error::Type { expected: "integer", found: "text", .. })));
 /// assert!(matches!(u8::decode(&[0x19, 0x01, 0x2c]), Err(Error::Invalid { .. })), "300 is too much");
 /// # Ok::<(), foldb_core::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` is not read from a stored value by itself",
+    label = "neither a number, text, bytes, a `Value` nor `Serde<..>`",
+    note = "a type that serde deserializes is read inside of `Serde`: `kv().get::<Serde<T>>(key)`",
+    note = "a JSON document is read as a type of serde by `json().get_as::<T>(key)`"
+)]
 pub trait Decode: Sized {
     /// Reads the value that fills `bytes`.
     ///

@@ -149,7 +149,7 @@ impl Glance {
         events: &Events<A>,
     ) -> Result<()> {
         let all = ScanOptions::all();
-        kv.for_each(&KeyRange::all(), Direction::Forward, |key, value| {
+        kv.for_each(KeyRange::all(), Direction::Forward, |key, value| {
             self.part(b'k', key);
             self.value(&value);
             ControlFlow::Continue(())

@@ -157,7 +157,7 @@ fn do_once_again<S: Storage>(execution: &Execution, db: &Db<S>, seq: u64) -> Res
         let options = TransactionOptions::new().idempotency_key(key);
         let (found, receipt) = db.once_with(&options, |tx| {
             tx.kv().put("done twice", key.as_str())?;
-            Ok(0)
+            Ok::<_, foldb_core::Error>(0)
         })?;
         if !receipt.deduplicated {
             return Err(wrong(format!("{key} is done twice, again after the crash")));

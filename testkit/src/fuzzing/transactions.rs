@@ -274,7 +274,7 @@ fn keyed(db: &Db<MemStorage>, model: &mut Model, key: u8, operation: &Operation)
         assert_eq!(before, None, "what was done before is not begun again");
         expected = draft.default.apply(operation);
         operate((tx.kv(), tx.json(), tx.events(), tx.state()), operation)?;
-        Ok(next)
+        Ok::<_, foldb_core::Error>(next)
     });
     let Ok((result, receipt)) = done else {
         return assert!(!expected && before.is_none(), "{operation:?} {done:?}");

@@ -273,7 +273,7 @@ impl<A: Access> Handles<A> {
             }
             Operation::GetMany(keys) => kv.get_many(keys).map(Answer::Values),
             Operation::Exists(key) => kv.exists(key).map(Answer::Bool),
-            Operation::Count(scan) => kv.count(&scan.range()).map(Answer::Number),
+            Operation::Count(scan) => kv.count(scan.range()).map(Answer::Number),
             Operation::Keys(scan) => kv.keys(&scan.options()).map(Answer::Keys),
             Operation::Pairs(scan) => {
                 let pairs = kv.scan(&scan.options())?;
@@ -301,7 +301,7 @@ impl<A: Access> Handles<A> {
             }
             Operation::KeysAt(key, place) => json.keys_at(key, &place.text()).map(Answer::Texts),
             Operation::Documents(scan) => json.list(&scan.options()).map(list),
-            Operation::CountDocuments(scan) => json.count(&scan.range()).map(Answer::Number),
+            Operation::CountDocuments(scan) => json.count(scan.range()).map(Answer::Number),
             Operation::Select(scan, place, value) => json.select(&scan.options(), &place.text(), value).map(list),
             _ => Ok(Answer::Unit),
         }
@@ -335,7 +335,7 @@ impl<A: Access> Handles<A> {
                 let facts = |found: foldb_core::primitive::CellEntry| (found.key, found.cell.counter, found.cell.value);
                 Ok(Answer::Cells(found.into_iter().map(facts).collect()))
             }
-            Operation::CountCells(scan) => self.state.count(&scan.range()).map(Answer::Number),
+            Operation::CountCells(scan) => self.state.count(scan.range()).map(Answer::Number),
             _ => Ok(Answer::Unit),
         }
     }

@@ -28,11 +28,12 @@ const DOCUMENT: &str = "docs/architecture.md";
 /// accesses of `primitive` ask.
 const CORE: House = House {
     folder: "core/src/",
-    common: &["error", "id", "limits", "order", "planted", "work"],
+    common: &["error", "id", "limits", "order", "planted", "shown", "work"],
     rooms: &[
         ("limits", &[]),
         ("order", &[]),
         ("planted", &[]),
+        ("shown", &[]),
         ("work", &[]),
         ("checksum", &[]),
         ("host", &[]),

@@ -7,9 +7,9 @@ use std::{
 };
 
 use foldb::{
-    Durability, FsStorage, Options, Store as Database, View,
+    Durability, Options, Store as Database, View,
     primitive::EventBatch,
-    tree::{Direction, KeyRange},
+    Direction, KeyRange,
     value::ValueRef,
 };
 
@@ -87,7 +87,7 @@ impl Store for Foldb {
     }
 }
 
-struct FoldbReader<'a>(View<'a, FsStorage>);
+struct FoldbReader<'a>(View<'a>);
 
 impl Reader for FoldbReader<'_> {
     fn get(&mut self, key: &[u8], out: &mut Vec<u8>) -> anyhow::Result<bool> {

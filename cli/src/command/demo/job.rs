@@ -6,7 +6,7 @@
 use std::{thread, time::Duration};
 
 use foldb::{
-    FsStorage, RunId, Store, TransactionRun,
+    RunId, Store, TransactionRun,
     primitive::{EventBatch, TraceKind, TraceRecord},
 };
 use serde_json::{Value, json};
@@ -85,7 +85,7 @@ impl Job<'_> {
     }
 }
 
-type InTransaction<'a, 'b> = TransactionRun<'a, 'b, FsStorage>;
+type InTransaction<'a, 'b> = TransactionRun<'a, 'b>;
 
 /// Counters never conflict, so any number of writers could do this at once.
 fn count(run: &InTransaction<'_, '_>, strike: &Strike) -> foldb::Result<()> {

@@ -12,11 +12,7 @@ use std::{
 };
 
 use clap::Args;
-use foldb::{
-    Durability, RecoveryMode, RunId, RunOptions, Store,
-    json::Change,
-    replay::{Diff, DocumentChange},
-};
+use foldb::{Diff, DocumentChange, Durability, RecoveryMode, RunId, RunOptions, Store, json::Change};
 use serde_json::json;
 
 use self::{

@@ -13,8 +13,10 @@ use std::{
 use clap::Args;
 use foldb::{
     RunInfo,
-    log::{ANCHOR_NAMES, Anchor, Op, parse_segment_name, parse_snapshot_name},
-    state::DEFAULT_SPACE,
+    internal::{
+        log::{ANCHOR_NAMES, Anchor, Op, parse_segment_name, parse_snapshot_name},
+        state::DEFAULT_SPACE,
+    },
 };
 use serde_json::json;
 

@@ -3,9 +3,9 @@
 
 use foldb::{
     RunId,
+    internal::log::{Op, OpCode, varint::Reader},
+    internal::state::EditBody,
     json::Splices,
-    log::{Op, OpCode, varint::Reader},
-    state::EditBody,
     value::{Delta, Value},
 };
 use serde_json::{Value as Json, json};

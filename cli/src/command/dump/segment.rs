@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use foldb::log::{
+use foldb::internal::log::{
     Frame, FrameOutcome, FrameSeal, FrameType, GroupView, LogPosition, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader,
     peek_seq_and_mark, read_frame, read_opening, resync,
 };

@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 
 use foldb::{
-    snapshot,
-    state::{DEFAULT_SPACE, State, entry_kind, readable_tree_key},
+    internal::snapshot,
+    internal::state::{DEFAULT_SPACE, State, entry_kind, readable_tree_key},
+    internal::tree::{Direction, KeyRange, NoPages},
     storage::{StorageError, StorageFile},
-    tree::{Direction, KeyRange, NoPages},
 };
 use serde_json::json;
 

@@ -5,12 +5,7 @@
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
-use foldb::{
-    FsStorage, RunInfo, SpaceView, Store,
-    primitive::ScanOptions,
-    tree::{Direction, KeyRange},
-    value::ValueRef,
-};
+use foldb::{AnyStorage, Direction, KeyRange, RunInfo, SpaceView, Store, primitive::ScanOptions, value::ValueRef};
 use serde_json::json;
 
 use crate::{
@@ -95,7 +90,7 @@ fn record(run: Option<&RunInfo>, rest: serde_json::Value) -> serde_json::Value {
     record
 }
 
-type Space<'v, 'db> = SpaceView<'v, 'db, FsStorage>;
+type Space<'v, 'db> = SpaceView<'v, 'db, AnyStorage>;
 
 fn contents(run: Option<&RunInfo>, space: &Space<'_, '_>, listing: &mut Listing, context: &mut Context) -> Result<()> {
     let contents = Contents::of(space)?;

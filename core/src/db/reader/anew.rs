@@ -147,7 +147,8 @@ impl<S: Storage> Db<S> {
         shared.set_epoch(stand.shown_epoch(&shared.storage));
         shared.lock().engine.follow(shown, stand.proven_seq);
         shared.reader = Some(Reader::new(stand));
-        Ok(Db { recovery: report.finish(&shared), shared: Arc::new(shared), timer: None })
+        let report = report.finish(&shared);
+        Ok(Db::opened(shared, report))
     }
 }
 

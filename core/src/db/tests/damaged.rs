@@ -47,7 +47,7 @@ fn with_a_snapshot(seed: u64, behind: u8) -> Files {
         tx.state().set("cell", 1)?;
         tx.events().append("stream", "kind", 1)?;
         tx.trace().record(TraceRecord::new(TraceKind::Error, "name").time_micros(7))?;
-        Ok(())
+        Ok::<_, Error>(())
     })
     .unwrap();
     db.snapshot().unwrap();
@@ -228,7 +228,7 @@ fn a_key_without_writes_is_a_commit_of_its_own() {
     let storage = MemStorage::new();
     let db = open_as(&storage, RecoveryMode::Default, 1).unwrap();
     let options = TransactionOptions::new().idempotency_key("once");
-    let ((), first) = db.transaction_with(&options, |_| Ok(())).unwrap();
+    let ((), first) = db.transaction_with(&options, |_| Ok::<_, Error>(())).unwrap();
     let again = db.begin_transaction_with(&options).unwrap().commit().unwrap();
     assert_eq!((first.seq, again.seq, again.deduplicated), (1, 1, true));
 }

@@ -14,7 +14,7 @@ use ruint::aliases::U256;
 use serde_json::json;
 
 use crate::{
-    Db, Options, RunOptions, TransactionOptions,
+    Db, Options, RunId, RunOptions, StoreId, TransactionOptions,
     host::SteppedHost,
     primitive::{NewEvent, TraceKind, TraceRecord},
     storage::MemStorage,
@@ -90,4 +90,11 @@ fn a_small_store_reads_the_same_on_every_machine() {
     assert_eq!(digests, ["1edf764642bb3f0fd50a0d289f528dbf6e772e428c3ec00ecbb3d356e9a59dc3"]);
     let report = db.verify(&mut |_| core::ops::ControlFlow::Continue(())).unwrap();
     assert!(report.is_ok(), "{report:?}");
+}
+
+/// Computed by another implementation of BLAKE3. With another id the run would not be found, and all of its work done again.
+#[test]
+fn the_id_of_a_run_under_a_key_is_the_same_for_ever() {
+    let id = RunId::of_key(StoreId::from_bytes([7; 16]), b"import");
+    assert_eq!(id.to_string(), "9aa198a8-0774-8cbb-9910-5110d299fadc");
 }

@@ -97,9 +97,10 @@ impl<A: Access> Documents<A> {
     /// [`Error::Invalid`] if the path is malformed.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
     /// use serde_json::json;
-    /// use foldb_core::primitive::ScanOptions;
+    /// use foldb::primitive::ScanOptions;
     /// db.json().set("order/1", &json!({"status": "open"}))?;
     /// db.json().set("order/2", &json!({"status": "paid"}))?;
     /// let open = db.json().select(&ScanOptions::prefix("order/"), "/status", &json!("open"))?;

@@ -17,7 +17,8 @@ impl<'a, P> NewEvent<'a, P> {
     /// An event of this kind with this payload.
     ///
     /// ```
-    /// use foldb_core::primitive::NewEvent;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::NewEvent;
     /// assert_eq!(NewEvent::new("tick", 7).kind, "tick");
     /// ```
     pub const fn new(kind: &'a str, payload: P) -> Self {
@@ -31,7 +32,8 @@ impl<'a, P> NewEvent<'a, P> {
 /// there are. Cleared and filled again it allocates nothing.
 ///
 /// ```
-/// use foldb_core::primitive::EventBatch;
+/// # extern crate foldb_core as foldb;
+/// use foldb::primitive::EventBatch;
 ///
 /// let mut batch = EventBatch::new();
 /// batch.push("opened", "door 7")?;
@@ -54,7 +56,8 @@ impl EventBatch {
     /// An empty batch.
     ///
     /// ```
-    /// use foldb_core::primitive::EventBatch;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::EventBatch;
     /// assert!(EventBatch::new().is_empty());
     /// ```
     pub const fn new() -> Self {
@@ -64,7 +67,8 @@ impl EventBatch {
     /// An empty batch with room for this many encoded bytes.
     ///
     /// ```
-    /// use foldb_core::primitive::EventBatch;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::EventBatch;
     /// assert_eq!(EventBatch::with_capacity(64 << 10).len(), 0);
     /// ```
     pub fn with_capacity(bytes: usize) -> Self {
@@ -74,7 +78,8 @@ impl EventBatch {
     /// How many events there are.
     ///
     /// ```
-    /// use foldb_core::primitive::EventBatch;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::EventBatch;
     /// let mut batch = EventBatch::new();
     /// batch.push("tick", 7)?;
     /// assert_eq!(batch.len(), 1);
@@ -87,7 +92,8 @@ impl EventBatch {
     /// Whether there are none.
     ///
     /// ```
-    /// use foldb_core::primitive::EventBatch;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::EventBatch;
     /// assert!(EventBatch::new().is_empty());
     /// ```
     pub const fn is_empty(&self) -> bool {
@@ -102,7 +108,8 @@ impl EventBatch {
     /// How many bytes the events take in the log.
     ///
     /// ```
-    /// use foldb_core::primitive::EventBatch;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::EventBatch;
     /// let mut batch = EventBatch::new();
     /// batch.push("tick", 7)?;
     /// // Two lengths of one byte, four letters, and a small integer of one byte.
@@ -116,7 +123,8 @@ impl EventBatch {
     /// Removes the events and keeps the memory.
     ///
     /// ```
-    /// use foldb_core::primitive::EventBatch;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::EventBatch;
     /// let mut batch = EventBatch::new();
     /// batch.push("tick", 7)?;
     /// batch.clear();
@@ -135,7 +143,8 @@ impl EventBatch {
     /// [`Error::Invalid`](crate::Error::Invalid) if the payload cannot be encoded. The batch is then as it was.
     ///
     /// ```
-    /// use foldb_core::primitive::EventBatch;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::EventBatch;
     /// let mut batch = EventBatch::new();
     /// batch.push("measured", 21.5)?;
     /// batch.push("named", "kitchen")?;

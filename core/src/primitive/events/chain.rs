@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What [`Events::verify_chain`](super::Events::verify_chain) has proved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ChainReport {
     /// How many batches were read and fit the links before and after them.
     pub batches: u64,

@@ -6,13 +6,17 @@ use ruint::aliases::U256;
 
 use super::{Kv, Version, get};
 use crate::{
-    Result,
+    Error, Result,
     log::OpCode,
     primitive::{
+        Deleted,
         access::{AccessMut, Writes},
+        closures,
         entry::{EncodedPairs, described, encoded, exists, lookup, missing, named, unmet},
+        ranges,
     },
     state::{Family, SpaceNumber},
+    tree::KeyRange,
     value::{Decode, Delta, Encode},
 };
 
@@ -103,6 +107,22 @@ impl<A: AccessMut> Kv<A> {
         })
     }
 
+    /// Deletes the pairs of a range, in one commit, at most [`DELETED_KEYS_MAX`](crate::limits::DELETED_KEYS_MAX) of them, the first
+    /// ones: where the answer says that it is not complete, call again. So others commit between two calls, and the whole range is not
+    /// deleted at one moment; [`Deleted`] has the loop. Each key is logged.
+    ///
+    /// ```
+    /// # let db = foldb_core::Db::memory();
+    /// db.kv().put_many([("a", 1), ("b", 2), ("c", 3)])?;
+    /// let deleted = db.kv().delete_range("a"..="b")?;
+    /// assert!(deleted.keys == 2 && deleted.is_complete);
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    pub fn delete_range(&self, range: impl Into<KeyRange>) -> Result<Deleted> {
+        let range = range.into();
+        self.access.write(|writes| ranges::delete(writes, self.space, (Family::Kv, OpCode::KvDelete), &range))
+    }
+
     /// Replaces a key's value by what `change` makes of it (of `None`, if it has none), and returns the new value.
     ///
     /// `change` runs again if somebody else changes the key at the same time, so it must have no effects of its own.
@@ -121,17 +141,19 @@ impl<A: AccessMut> Kv<A> {
         key: impl AsRef<[u8]>,
         mut change: impl FnMut(Option<T>) -> T,
     ) -> Result<T> {
-        self.try_update(key, |value| Ok(change(value)))
+        self.try_update(key, |value| Ok::<_, Error>(change(value)))
     }
 
-    /// As [`Kv::update`], for a `change` that can fail: then nothing is written, and its error is returned.
+    /// As [`Kv::update`], for a `change` that can fail, with any error that the store's can be made into: then nothing is written, and
+    /// its error is returned.
     ///
     /// # Errors
     /// As [`Kv::get`] and [`Kv::put`], and what `change` returns.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::{Error, Result};
+    /// use foldb::{Error, Result};
     /// db.kv().put("stock", 1)?;
     /// let take_one = |stock: Option<i64>| -> Result<i64> {
     ///     let left = stock.unwrap_or(0) - 1;
@@ -141,13 +163,13 @@ impl<A: AccessMut> Kv<A> {
     /// assert!(db.kv().try_update("stock", take_one).is_err());
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
-    pub fn try_update<T: Decode + Encode>(
+    pub fn try_update<T: Decode + Encode, E: From<Error>>(
         &self,
         key: impl AsRef<[u8]>,
-        mut change: impl FnMut(Option<T>) -> Result<T>,
-    ) -> Result<T> {
+        mut change: impl FnMut(Option<T>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let key = key.as_ref();
-        self.access.write(|writes| {
+        closures::write(&self.access, |writes| {
             let value = change(get(writes, self.space, key)?)?;
             writes.write(self.space, OpCode::KvPut, key, &encoded(&value)?)?;
             Ok(value)
@@ -160,8 +182,9 @@ impl<A: AccessMut> Kv<A> {
     /// [`Error::Precondition`](crate::Error::Precondition), naming what is there, if it has one; and as [`Kv::put`].
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::ErrorKind;
+    /// use foldb::ErrorKind;
     /// db.kv().put_if_absent("leader", "node 1")?;
     /// let error = db.kv().put_if_absent("leader", "node 2").unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::Precondition);

@@ -87,7 +87,7 @@ fn cells_are_listed_by_key() {
     assert_eq!(cells.iter().map(|entry| entry.cell.counter).collect::<vec::Vec<_>>(), [2, 1]);
     assert_eq!(cells[0].cell.value.as_bytes().map(<[u8]>::len), Some(4000));
     assert_eq!(texts(&db.state().keys(&ScanOptions::all().reverse()).unwrap()), ["other", "lease/b", "lease/a"]);
-    assert_eq!(db.state().count(&KeyRange::all()).unwrap(), 3);
+    assert_eq!(db.state().count(KeyRange::all()).unwrap(), 3);
     assert!(
         matches!(db.state().list_as::<String>(&ScanOptions::all()), Err(Error::Type { what, .. }) if what == "lease/a")
     );
@@ -109,7 +109,7 @@ fn a_transaction_sees_the_counters_that_it_made() {
         tx.state().init("job", 1)?;
         assert_eq!(tx.state().set("job", 2)?, 2);
         assert_eq!(tx.state().cas("job", 2, 3)?, 3);
-        Ok(())
+        Ok::<_, Error>(())
     })
     .unwrap();
     assert_eq!(db.state().get::<i64>("job").unwrap(), Some(Cell { counter: 3, value: 3 }));

@@ -97,7 +97,7 @@ fn many_documents_are_one_commit() {
     db.json().set_many([("a", json!(1)), ("b", json!({"x": 2})), ("a", json!(3))]).unwrap();
     assert_eq!(db.view().seq(), before + 1);
     assert_eq!(db.json().get_many(["b", "x", "a"]).unwrap(), [Some(json!({"x": 2})), None, Some(json!(3))]);
-    assert_eq!(db.json().count(&KeyRange::all()).unwrap(), 2);
+    assert_eq!(db.json().count(KeyRange::all()).unwrap(), 2);
     assert_eq!(db.json().delete_many(["a", "x", "b"]).unwrap(), 2);
     assert_eq!(kind_of(db.json().set_many([("a", 1.0), ("b", f64::NAN)])), ErrorKind::Invalid);
     assert!(!db.json().exists("a").unwrap());
@@ -222,7 +222,7 @@ fn a_transaction_changes_a_document_step_by_step() {
         tx.json().set_at("a", "/m", &json!([]))?;
         tx.json().push_at("a", "/m", &json!(1))?;
         assert_eq!(tx.json().list(&ScanOptions::all())?.len(), 1);
-        Ok(())
+        Ok::<_, Error>(())
     })
     .unwrap();
     assert_eq!(db.json().get("a").unwrap(), Some(json!({"n": 2, "m": [1]})));

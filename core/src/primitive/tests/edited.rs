@@ -154,7 +154,7 @@ fn an_edited_document_is_bit_for_bit_what_it_would_be_whole() {
                         change(&tx.json(), &mut draft, &mut dice);
                     }
                     assert_eq!(tx.json().get("doc")?, Some(draft.clone()), "a transaction sees what it writes");
-                    Ok(())
+                    Ok::<_, crate::Error>(())
                 })
                 .unwrap();
                 expected = draft;
@@ -200,7 +200,7 @@ fn several_changes_in_one_transaction_are_one_edit() {
         for id in 0..10 {
             tx.json().push_at("doc", "/items", &json!(id))?;
         }
-        Ok(())
+        Ok::<_, crate::Error>(())
     })
     .unwrap();
     let document = edits(&db).unwrap();
@@ -217,7 +217,7 @@ fn a_document_that_a_transaction_sets_or_deletes_itself_is_logged_whole() {
         tx.json().push_at("doc", "/items", &json!("lost"))?;
         tx.json().set("doc", &large())?;
         tx.json().push_at("doc", "/items", &json!("kept"))?;
-        Ok(())
+        Ok::<_, crate::Error>(())
     })
     .unwrap();
     assert_eq!(edits(&db), None);
@@ -226,7 +226,7 @@ fn a_document_that_a_transaction_sets_or_deletes_itself_is_logged_whole() {
         tx.json().push_at("doc", "/items", &json!("lost"))?;
         tx.json().delete("doc")?;
         assert_eq!(kind_of(tx.json().push_at("doc", "/items", &json!(1))), ErrorKind::NotFound);
-        Ok(())
+        Ok::<_, crate::Error>(())
     })
     .unwrap();
     assert_eq!(db.json().get("doc").unwrap(), None);
@@ -333,7 +333,7 @@ fn edits_in_a_transaction_in_parts_and_in_a_large_strict_one_are_folded() {
         for name in &names {
             tx.json().push_at(name, "/items", &json!("x".repeat(100)))?;
         }
-        Ok(())
+        Ok::<_, crate::Error>(())
     })
     .unwrap();
     let check = |db: &Db<MemStorage>| {
@@ -365,4 +365,21 @@ fn an_edited_document_of_a_run_is_found_by_its_replay() {
         let replay = db.replay_at(run.id(), seq).unwrap();
         assert_eq!(replay.json().length_at("doc", "/items").unwrap(), pushed);
     }
+}
+
+#[test]
+fn of_a_large_document_that_is_upserted_or_updated_the_change_is_logged_too() {
+    let db = store();
+    db.json().set("doc", &large()).unwrap();
+    db.json().upsert("doc", &json!({"count": 1})).unwrap();
+    assert_eq!(edits(&db).unwrap().edits.len(), 1);
+    let retitle = |document: Option<Json>| {
+        let mut document = document.unwrap();
+        document["title"] = json!("another plan");
+        document
+    };
+    db.json().update("doc", retitle).unwrap();
+    assert_eq!(edits(&db).unwrap().edits.len(), 2);
+    assert_eq!(db.json().get_at("doc", "/count").unwrap(), Some(json!(1)));
+    assert!(violations(&db).is_empty());
 }

@@ -282,7 +282,7 @@ fn a_transaction_that_trims_and_deletes_sees_the_result() {
         assert_eq!(tx.events().streams(&ScanOptions::all())?.len(), 1);
         tx.events().append("gone", "odd", 1_u64)?;
         assert_eq!(tx.events().range("gone", .., None, Direction::Forward)?.len(), 1);
-        Ok(())
+        Ok::<_, Error>(())
     })
     .unwrap();
     assert_eq!(db.events().len("log").unwrap(), 1);

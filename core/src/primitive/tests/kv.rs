@@ -174,7 +174,7 @@ fn many_pairs_are_one_commit() {
     assert_eq!(db.view().seq(), before + 1);
     assert_eq!(db.kv().get_many::<i64, _>(["b", "x", "a"]).unwrap(), [Some(2), None, Some(3)]);
     assert_eq!(db.kv().delete_many(["a", "x", "b"]).unwrap(), 2);
-    assert_eq!(db.kv().count(&KeyRange::all()).unwrap(), 0);
+    assert_eq!(db.kv().count(KeyRange::all()).unwrap(), 0);
     db.kv().put_many::<&str, i64>([]).unwrap();
 }
 
@@ -227,7 +227,7 @@ fn a_counter_is_right_inside_the_transaction_that_adds_to_it() {
         tx.kv().add_i64("b", 1)?;
         tx.kv().delete("a")?;
         tx.kv().add_i64("a", 1)?;
-        Ok(())
+        Ok::<_, Error>(())
     })
     .unwrap();
     assert_eq!(db.kv().get_many::<i64, _>(["a", "b"]).unwrap(), [Some(1), Some(2)]);
@@ -262,7 +262,7 @@ fn a_scan_goes_both_ways_and_stops_at_its_limit() {
     assert_eq!(texts(&keys(ScanOptions::prefix("b/").after("a"))), ["b/1", "b/2", "b/3"]);
     assert_eq!(texts(&keys(ScanOptions::prefix("b/").after("c"))), Vec::<&str>::new());
     assert_eq!(texts(&keys(ScanOptions::prefix("b/").after("c").reverse())), ["b/3", "b/2", "b/1"]);
-    assert_eq!(db.kv().count(&KeyRange::prefix(b"b/")).unwrap(), 3);
+    assert_eq!(db.kv().count(KeyRange::prefix(b"b/")).unwrap(), 3);
     let pairs = db.kv().scan(&ScanOptions::prefix("b/").limit(1)).unwrap();
     assert_eq!((pairs[0].key.as_slice(), &pairs[0].value), (b"b/1".as_slice(), &Value::from("b/1")));
     assert_eq!(db.kv().get_versioned::<String>("b/1").unwrap().unwrap().version, pairs[0].version);
@@ -295,7 +295,7 @@ fn for_each_borrows_and_stops_when_told() {
     db.kv().put_many((0..10).map(|number| (format!("{number}"), number))).unwrap();
     let mut sum = 0;
     db.kv()
-        .for_each(&KeyRange::all(), Direction::Backward, |_, value| {
+        .for_each(KeyRange::all(), Direction::Backward, |_, value| {
             let ValueRef::Integer(number) = value else { panic!("all are integers") };
             sum += number.as_i64().unwrap_or_default();
             if sum > 20 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

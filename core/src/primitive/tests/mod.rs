@@ -10,7 +10,9 @@ mod documents;
 mod edited;
 mod events;
 mod kv;
+mod many;
 mod trace;
+mod updates;
 mod versions;
 
 fn store() -> Db<MemStorage> {

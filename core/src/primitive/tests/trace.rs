@@ -132,7 +132,7 @@ fn a_transaction_finds_its_own_entries() {
         assert_eq!(names(&tx.trace().children(root, &ScanOptions::all())?), ["part"]);
         assert_eq!(tx.trace().by_kind(&TraceKind::Thought, &ScanOptions::all())?.len(), 2);
         tx.trace().finish(part, None, Some(5))?;
-        Ok(())
+        Ok::<_, crate::Error>(())
     })
     .unwrap();
     assert_eq!(db.trace().children(root, &ScanOptions::all()).unwrap()[0].duration_micros, Some(5));

@@ -167,7 +167,7 @@ fn what_a_transaction_has_appended_itself_comes_behind_all_that_is_committed() {
         let first = all[expected.len()].place();
         assert_eq!(tx.events().all(first.clone(), None, Direction::Forward)?.len(), 1);
         assert_eq!(tx.events().all(first, None, Direction::Backward)?.len(), expected.len());
-        Ok(())
+        Ok::<_, crate::Error>(())
     })
     .unwrap();
 }

@@ -23,7 +23,8 @@ impl TraceId {
     /// The id with these 16 bytes.
     ///
     /// ```
-    /// use foldb_core::primitive::TraceId;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::TraceId;
     /// assert_eq!(TraceId::from_bytes([7; 16]).to_bytes(), [7; 16]);
     /// ```
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -33,7 +34,8 @@ impl TraceId {
     /// The 16 bytes of the id, in the order in which they are stored and sorted.
     ///
     /// ```
-    /// use foldb_core::primitive::{ScanOptions, TraceId};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::{ScanOptions, TraceId};
     /// let id: TraceId = "01890a5d-ac96-774b-bcce-b302099a8057".parse()?;
     /// let behind_it = ScanOptions::all().after(id.to_bytes());
     /// # Ok::<(), foldb_core::Error>(())

@@ -29,7 +29,8 @@ impl TraceKind {
     /// The name that the kind is stored and found under.
     ///
     /// ```
-    /// use foldb_core::primitive::TraceKind;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::TraceKind;
     /// assert_eq!(TraceKind::ToolCall.name(), "tool_call");
     /// ```
     pub fn name(&self) -> &str {
@@ -46,7 +47,8 @@ impl TraceKind {
     /// The kind of this name: one of the five, or a custom one.
     ///
     /// ```
-    /// use foldb_core::primitive::TraceKind;
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::TraceKind;
     /// assert_eq!(TraceKind::from_name("decision"), TraceKind::Decision);
     /// assert_eq!(TraceKind::from_name("retry"), TraceKind::Custom("retry".into()));
     /// ```
@@ -112,7 +114,8 @@ impl TraceRecord {
     /// An entry without data, of now.
     ///
     /// ```
-    /// use foldb_core::primitive::{TraceKind, TraceRecord};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::{TraceKind, TraceRecord};
     /// let record = TraceRecord::new(TraceKind::Thought, "plan").data("first the tests");
     /// assert_eq!(record.time_micros, None);
     /// ```
@@ -130,7 +133,8 @@ impl TraceRecord {
     /// With this data.
     ///
     /// ```
-    /// use foldb_core::{primitive::{TraceKind, TraceRecord}, value::Value};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{primitive::{TraceKind, TraceRecord}, value::Value};
     /// let limits = Value::try_from(serde_json::json!({"limit": 10}))?;
     /// let record = TraceRecord::new(TraceKind::Query, "users").data(limits);
     /// assert_eq!(record.data.get("limit"), Some(&10.into()));
@@ -145,8 +149,9 @@ impl TraceRecord {
     /// As a part of this entry.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::primitive::{TraceKind, TraceRecord};
+    /// use foldb::primitive::{TraceKind, TraceRecord};
     /// let plan = db.trace().record(TraceRecord::new(TraceKind::Thought, "plan"))?;
     /// db.trace().record(TraceRecord::new(TraceKind::ToolCall, "search").parent(plan))?;
     /// # Ok::<(), foldb_core::Error>(())
@@ -160,7 +165,8 @@ impl TraceRecord {
     /// With this duration, in microseconds.
     ///
     /// ```
-    /// use foldb_core::primitive::{TraceKind, TraceRecord};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::{TraceKind, TraceRecord};
     /// let record = TraceRecord::new(TraceKind::ToolCall, "search").duration_micros(1_500);
     /// assert_eq!(record.duration_micros, Some(1_500));
     /// ```
@@ -173,7 +179,8 @@ impl TraceRecord {
     /// With this beginning, in microseconds since 1970.
     ///
     /// ```
-    /// use foldb_core::primitive::{TraceKind, TraceRecord};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::{TraceKind, TraceRecord};
     /// let record = TraceRecord::new(TraceKind::ToolCall, "search").time_micros(1_700_000_000_000_000);
     /// assert_eq!(record.time_micros, Some(1_700_000_000_000_000));
     /// ```

@@ -48,7 +48,7 @@ pub struct LogRecord<'a> {
 }
 
 /// What was read and what was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct LogReport {
     /// Segments that were read.
     pub segments: u64,

@@ -49,7 +49,7 @@ impl TailFrame {
 }
 
 /// Where and why the log was cut behind its last whole transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Cut {
     /// The file.
     pub file: String,

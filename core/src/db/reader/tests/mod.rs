@@ -48,7 +48,7 @@ fn commit<S: Storage>(db: &Db<S>) {
         // Larger than what the tree holds itself.
         tx.kv().put("large", vec![number.to_string(); 300].join("."))?;
         tx.events().append("numbers", "n", number)?;
-        Ok(())
+        Ok::<_, crate::Error>(())
     })
     .unwrap();
 }
@@ -57,7 +57,7 @@ fn commit<S: Storage>(db: &Db<S>) {
 fn number<S: Storage>(db: &Db<S>) -> i64 {
     let view = db.view();
     let count = view.kv().get::<i64>("count").unwrap().unwrap_or(0);
-    let pairs = view.kv().count(&KeyRange::prefix(b"n/")).unwrap();
+    let pairs = view.kv().count(KeyRange::prefix(b"n/")).unwrap();
     assert_eq!(pairs, count.unsigned_abs(), "a pair for each commit");
     assert_eq!(view.events().len("numbers").unwrap(), count.unsigned_abs(), "an event for each commit");
     if count > 0 {

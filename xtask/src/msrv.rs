@@ -1,0 +1,52 @@
+//! The oldest Rust that the crates which programs use are built with: what their manifests promise, tried.
+//!
+//! Invariant: the version stands in one place, `rust-version` of the workspace. Clippy warns by it of what came into the standard library
+//! later, and this step builds with that very version and the locked dependencies: a promise that nobody tries is broken by the next
+//! `cargo update`.
+
+use std::{fs, path::Path, process::Command};
+
+/// What a program adds or installs. What tests and tools need may be newer.
+const CHECK: &str =
+    "check --locked --target-dir target/msrv -p foldb-core -p foldb-fs -p foldb-archive -p foldb -p foldb-cli";
+
+/// Builds with the oldest version, after rustup has got it.
+pub(crate) fn check(root: &Path) -> Result<(), String> {
+    let manifest = root.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).map_err(|error| format!("reading {}: {error}", manifest.display()))?;
+    let version = promised(&text).ok_or("Cargo.toml of the workspace has no rust-version")?;
+    let toolchain = if version.matches('.').count() == 1 { format!("{version}.0") } else { version.into() };
+    if run(root, &["run", &toolchain, "rustc", "--version"]).is_err() {
+        run(root, &["toolchain", "install", &toolchain, "--profile", "minimal"])?;
+    }
+    let mut arguments = vec!["run", &toolchain, "cargo"];
+    arguments.extend(CHECK.split(' '));
+    run(root, &arguments)
+}
+
+fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
+    let line = format!("rustup {}", arguments.join(" "));
+    println!("$ {line}");
+    match Command::new("rustup").args(arguments).current_dir(root).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(line),
+        Err(error) => Err(format!("{line} (it cannot be started: {error})")),
+    }
+}
+
+/// The version that the manifest of the workspace names.
+fn promised(manifest: &str) -> Option<&str> {
+    let line = manifest.lines().find(|line| line.trim_start().starts_with("rust-version"))?;
+    line.split('"').nth(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::promised;
+
+    #[test]
+    fn the_version_is_the_one_of_the_manifest() {
+        assert_eq!(promised("[workspace.package]\nedition = \"2024\"\nrust-version = \"1.90\"\n"), Some("1.90"));
+        assert_eq!(promised("[package]\nname = \"x\"\n"), None);
+    }
+}
