@@ -27,6 +27,7 @@ fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::Unsupported => "Unsupported",
         ErrorKind::NotAStore => "NotAStore",
         ErrorKind::Cancelled => "Cancelled",
+        ErrorKind::Lagged => "Lagged",
         // What a later version adds is of the device until it is named here.
         _ => "Io",
     }

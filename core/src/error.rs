@@ -48,6 +48,8 @@ pub enum ErrorKind {
     NotAStore,
     /// The caller cancelled long work.
     Cancelled,
+    /// A subscriber was too slow for what it was to be told. Read again what it wants to know; it goes on from there.
+    Lagged,
 }
 
 /// Everything that can go wrong, with the place and the values that show why.
@@ -219,6 +221,16 @@ pub enum Error {
         /// The work that was stopped.
         what: &'static str,
     },
+    /// A subscriber did not take what was announced, and the oldest of it was forgotten.
+    #[error(
+        "the commits behind seq {after} up to seq {to} were not announced, because this subscriber was too slow; look again at what has changed since seq {after}"
+    )]
+    Lagged {
+        /// Everything up to this seq was announced. From here on the subscriber has to look again.
+        after: u64,
+        /// Everything behind this seq will be announced; it can be read already.
+        to: u64,
+    },
 }
 
 impl Error {
@@ -246,6 +258,7 @@ impl Error {
             Error::Poisoned { .. } => ErrorKind::Poisoned,
             Error::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,
             Error::Cancelled { .. } => ErrorKind::Cancelled,
+            Error::Lagged { .. } => ErrorKind::Lagged,
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod host;
 pub mod id;
 pub mod json;
 pub mod limits;
+pub(crate) mod live;
 pub mod log;
 mod order;
 #[cfg(any(foldb_planted, foldb_shuttle, foldb_loom))]
@@ -52,13 +53,14 @@ mod work;
 pub use db::models;
 #[cfg(feature = "std")]
 pub use db::{
-    Checkpoint, CheckpointFile, Db, DetachedReplay, DetachedTransaction, DetachedView, Durability, IdempotencyWindow,
-    Options, Recalled, Receipt, Replay, Run, RunFilter, RunOptions, Runs, Savepoint, Seen, SnapshotFailures,
-    SnapshotInfo, SpaceView, Stats, Ticker, Transaction, TransactionOptions, TransactionRun, Verification,
-    VerifyReport, View,
+    Callback, Checkpoint, CheckpointFile, Db, DetachedReplay, DetachedTransaction, DetachedView, Durability,
+    IdempotencyWindow, Options, Recalled, Receipt, Replay, Run, RunFilter, RunOptions, Runs, Savepoint, Seen,
+    SnapshotFailures, SnapshotInfo, SpaceView, Stats, Subscription, Tail, Ticker, Transaction, TransactionOptions,
+    TransactionRun, Verification, VerifyReport, View,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use id::{RunId, StoreId};
+pub use live::{Announcement, Change, ChangeFilter, Primitive};
 pub use recovery::{Progress, RecoveryMode, RecoveryReport};
 pub use replay::{Diff, Digest};
 pub use state::{RunInfo, RunStatus};

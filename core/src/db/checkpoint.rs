@@ -104,6 +104,7 @@ impl<S: Storage> Checkpoint<S> {
                 why: "the store was opened in memory and has no log; open it buffered or strict".into(),
             });
         }
+        let _delivering = shared.feed.delivering();
         let core = shared.settle()?;
         // Held while files are listed and pinned: whoever removes old snapshots holds it too.
         let mut pinned = shared.pinned();

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result,
     engine::{Batch, Outcome, Prepared},
+    live::Announced,
     planted::{self, Planted},
     state::{Appended, State},
     storage::{Storage, StorageFile},
@@ -59,6 +60,7 @@ impl<S: Storage> Shared<S> {
     /// Commits, and waits for stable media where the durability asks for it.
     pub(crate) fn commit(&self, request: Request<'_, '_>) -> Result<(Receipt, Vec<Appended>)> {
         self.check_process()?;
+        let _delivering = self.feed.delivering();
         let strict = request.durability == Durability::Strict && !self.is_in_memory();
         let now = self.host.now_micros();
         let deferred = strict && request.writes.len() >= DEFERRED_WRITES_MIN;
@@ -69,7 +71,7 @@ impl<S: Storage> Shared<S> {
         let mut core = self.lock();
         let mut prepared =
             Prepared { base: request.base, reads: request.reads, writes: request.writes, strict, deferred };
-        let outcome = loop {
+        let (outcome, announced) = loop {
             if core.closed {
                 return Err(super::closed());
             }
@@ -78,10 +80,12 @@ impl<S: Storage> Shared<S> {
                 continue;
             }
             self.before_commit(&core, strict && !deferred && !planted::active(Planted::ShownBeforeDurable));
+            let announced = self.to_be_announced(&core, request.writes);
             match core.engine.commit(&mut prepared, now, self) {
                 Ok(Outcome::Needs(needed)) => core = self.make_space(core, &needed)?,
-                Ok(outcome) => break outcome,
+                Ok(outcome) => break (outcome, announced),
                 Err(error) => {
+                    self.end_if_poisoned(&core);
                     self.metrics.failed_commit(&error);
                     let runs_again = attempts.is_some_and(|attempts| attempts.has_next());
                     if error.kind() == ErrorKind::Conflict && !runs_again {
@@ -101,11 +105,12 @@ impl<S: Storage> Shared<S> {
                 let core = self.wait_until_shown_locked(core, seq)?;
                 return Ok((self.receipt(&core, seq, false), Vec::new()));
             }
-            Outcome::Deferred { seq } => return self.commit_deferred(core, seq),
+            Outcome::Deferred { seq } => return self.commit_deferred(core, seq, (request.writes, now)),
             Outcome::Needs(_) => return Err(super::closed()),
         };
         if !deduplicated {
             self.metrics.commits.fetch_add(1, Ordering::Relaxed);
+            self.announce(announced, seq, now);
             self.after_commit(&core);
         }
         let core = if strict {
@@ -129,10 +134,15 @@ impl<S: Storage> Shared<S> {
 
     /// Waits until readers may see a version, which a closure that has run again may have seen before.
     pub(crate) fn wait_until_shown(&self, seq: u64) -> Result<()> {
+        let _delivering = self.feed.delivering();
         self.wait_until_shown_locked(self.lock(), seq).map(drop)
     }
 
-    fn wait_until_shown_locked<'a>(&'a self, core: MutexGuard<'a, Core>, seq: u64) -> Result<MutexGuard<'a, Core>> {
+    pub(crate) fn wait_until_shown_locked<'a>(
+        &'a self,
+        core: MutexGuard<'a, Core>,
+        seq: u64,
+    ) -> Result<MutexGuard<'a, Core>> {
         // Everything up to the last strict commit shows when that is durable.
         let hidden = core.engine.strict_seq().min(seq);
         if planted::active(Planted::AnsweredBeforeItShows) {
@@ -148,7 +158,12 @@ impl<S: Storage> Shared<S> {
     /// Writes and syncs a large strict transaction first and applies it afterwards. Applied before, it would have to
     /// leave alone every node that readers may still see, and copy it; applied after, it changes them in place. Nobody
     /// else commits meanwhile: they would not see it.
-    fn commit_deferred(&self, mut core: MutexGuard<'_, Core>, seq: u64) -> Result<(Receipt, Vec<Appended>)> {
+    fn commit_deferred(
+        &self,
+        mut core: MutexGuard<'_, Core>,
+        seq: u64,
+        (writes, now): (&WriteSet, u64),
+    ) -> Result<(Receipt, Vec<Appended>)> {
         core.exclusive = !planted::active(Planted::NotExclusive);
         core.flushing = true;
         core.sync_due = None;
@@ -164,16 +179,20 @@ impl<S: Storage> Shared<S> {
         let mut core = self.lock();
         core.exclusive = false;
         core.flushing = false;
-        if let Err(error) = &written {
-            core.engine.poison(error);
+        match &written {
+            Ok(()) => self.wake_all(),
+            Err(error) => self.poison(&mut core, error),
         }
-        self.wake_all();
         let unknown = |error: Error| Error::OutcomeUnknown { seq, cause: error.to_string() };
         written.map_err(unknown)?;
         let Some(batch) = batch else { return Err(super::closed()) };
         // Nobody has asked for the state since, or somebody has: then the nodes that are shared are copied.
         self.before_commit(&core, false);
-        let appended = core.engine.apply_deferred(&batch, self).map_err(unknown)?;
+        // Not earlier: who began to listen meanwhile hears of it.
+        let announced = self.to_be_announced(&core, writes);
+        let applied = core.engine.apply_deferred(&batch, self);
+        let appended = applied.inspect_err(|_| self.end_if_poisoned(&core)).map_err(unknown)?;
+        self.announce(announced, seq, now);
         core.log_bytes += batch.bytes.len() as u64;
         core.engine.wrote(batch);
         core.engine.synced(seq, end);
@@ -182,12 +201,25 @@ impl<S: Storage> Shared<S> {
         Ok((self.answer(core, seq, false), appended))
     }
 
+    /// What a transaction is going to change, where anybody listens.
+    fn to_be_announced(&self, core: &Core, writes: &WriteSet) -> Option<Announced> {
+        self.feed.is_heard().then(|| Announced::of(writes, core.engine.working_state()))
+    }
+
+    fn announce(&self, announced: Option<Announced>, seq: u64, now: u64) {
+        if let Some(announced) = announced {
+            self.feed.announce(announced.committed(seq, now));
+        }
+    }
+
     /// The receipt of a commit that is done, after the snapshot that it may have brought about.
     fn answer(&self, core: MutexGuard<'_, Core>, seq: u64, deduplicated: bool) -> Receipt {
         let receipt = self.receipt(&core, seq, deduplicated);
         let snapshot_due = !core.snapshotting && self.is_snapshot_due(&core);
         drop(core);
         if snapshot_due {
+            // A snapshot takes a while.
+            self.feed.deliver();
             self.snapshot_in_passing();
         }
         receipt
@@ -304,7 +336,7 @@ impl<S: Storage> Shared<S> {
                     self.after_sync(&core, state);
                 }
             }
-            Err(error) => core.engine.poison(error),
+            Err(error) => self.poison(&mut core, error),
         }
         self.wake_all();
         result.map(|()| core)
@@ -341,6 +373,7 @@ impl<S: Storage> Shared<S> {
     /// A barrier: everything committed so far is on stable media when it returns.
     pub(crate) fn sync(&self) -> Result<u64> {
         self.check_process()?;
+        let _delivering = self.feed.delivering();
         let core = self.lock();
         let seq = core.engine.working_state().seq();
         core.engine.check_usable()?;
@@ -354,6 +387,7 @@ impl<S: Storage> Shared<S> {
     /// call, says so in the log and in the anchors. Returns whether there was anything to do.
     pub(crate) fn tick(&self) -> Result<bool> {
         self.check_process()?;
+        let _delivering = self.feed.delivering();
         let is_over = |core: &Core| core.closed || core.engine.check_usable().is_err();
         if self.is_in_memory() || is_over(&self.lock()) {
             return Ok(false);

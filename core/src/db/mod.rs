@@ -26,6 +26,7 @@ mod shared;
 mod snapshots;
 mod stats;
 mod still;
+mod subscriptions;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transaction;
@@ -38,7 +39,12 @@ use alloc::sync::Arc;
 use core::any::Any;
 use std::boxed::Box;
 
-use self::{attempts::Attempts, shared::Shared, view::StateReads};
+use self::{
+    attempts::Attempts,
+    shared::{Core, Shared},
+    subscriptions::End,
+    view::StateReads,
+};
 pub use self::{
     checkpoint::{Checkpoint, CheckpointFile},
     commit::Receipt,
@@ -50,6 +56,7 @@ pub use self::{
     runs::{Run, RunFilter, RunOptions, Runs, TransactionRuns},
     snapshots::SnapshotInfo,
     stats::{SegmentStats, Stats},
+    subscriptions::{Callback, Subscription, Tail},
     transaction::{Savepoint, Transaction, TransactionRun},
     transaction_options::TransactionOptions,
     verify::{Verification, VerifyReport, Violation},
@@ -221,6 +228,7 @@ impl<S: Storage> Db<S> {
     /// sync failed before that, and with [`Error::Invalid`] for a seq that nobody has committed yet.
     pub fn wait_durable(&self, seq: u64) -> Result<()> {
         self.shared.check_process()?;
+        let _delivering = self.shared.feed.delivering();
         let core = self.shared.lock();
         let newest = core.engine.working_state().seq();
         if seq > newest {
@@ -317,6 +325,7 @@ impl<S: Storage> Shared<S> {
     /// See [`Db::close`].
     fn close(&self, with_snapshot: bool) -> Result<()> {
         self.check_process()?;
+        let _delivering = self.feed.delivering();
         let mut core = self.lock();
         let (mut with_snapshot, mut snapshot) = (with_snapshot, Ok(()));
         // Each step lets go of the lock, and what was true before it need not be true behind it.
@@ -330,12 +339,12 @@ impl<S: Storage> Shared<S> {
                 return Ok(());
             }
             if self.is_in_memory() || self.options.recovery == RecoveryMode::Salvage {
-                core.closed = true;
+                self.closed(&mut core);
                 return Ok(());
             }
             core.engine.check_usable()?;
             if core.engine.log_end().is_none() || planted::active(Planted::CloseWithoutSync) {
-                core.closed = true;
+                self.closed(&mut core);
                 return Ok(());
             }
             self.check_place_locked(&mut core)?;
@@ -359,11 +368,16 @@ impl<S: Storage> Shared<S> {
         if !planted::active(Planted::CloseWithoutWitness) {
             self.settle_anchors(&mut core)?;
         }
-        core.closed = true;
+        self.closed(&mut core);
         if let Some((_, end)) = core.engine.active_segment() {
             self.release_unused(&core, end);
         }
         snapshot
+    }
+
+    fn closed(&self, core: &mut Core) {
+        core.closed = true;
+        self.feed.end(End::Closed);
     }
 }
 

@@ -241,6 +241,7 @@ impl<S: Storage> Db<S> {
 impl<S: Storage> Shared<S> {
     /// What is remembered of a key, once its commit is as durable as the asking transaction wants to be.
     fn kept(&self, once: &OnceKey<'_>, options: &TransactionOptions) -> Result<Option<(Arc<KeptKey>, Receipt)>> {
+        let _delivering = self.feed.delivering();
         let core = self.lock();
         let Some(kept) = core.engine.working_state().idempotency.get(once.key).cloned() else { return Ok(None) };
         kept.check_contents(once)?;

@@ -13,6 +13,7 @@ use super::{
     metrics::Metrics,
     open_files::OpenFiles,
     published::{Published, Version},
+    subscriptions::{Callbacks, End, Feed, OwnFeed},
     turns::Turns,
 };
 use crate::{
@@ -48,6 +49,9 @@ pub(crate) struct Shared<S: Storage> {
     pub(crate) syncs: AtomicU64,
     /// Who goes next among transactions that were lost.
     pub(crate) turns: Turns,
+    /// Who hears of commits. Before the callbacks, which are told of its end.
+    pub(crate) feed: OwnFeed,
+    pub(crate) callbacks: Callbacks,
 }
 
 /// What only the holder of the lock may touch.
@@ -173,7 +177,9 @@ impl<S: Storage> Shared<S> {
         files: Files<S>,
         loaded_generation: Option<u64>,
     ) -> Self {
-        let published = Published::new(core.engine.working_state().seq());
+        let seq = core.engine.working_state().seq();
+        let published = Published::new(seq);
+        let feed = OwnFeed(Feed::new(seq, options.durability == Durability::InMemory));
         Shared {
             storage,
             host,
@@ -188,6 +194,8 @@ impl<S: Storage> Shared<S> {
             metrics: Metrics::default(),
             syncs: AtomicU64::new(0),
             turns: Turns::new(),
+            feed,
+            callbacks: Callbacks::default(),
         }
     }
 
@@ -256,6 +264,25 @@ impl<S: Storage> Shared<S> {
         if core.engine.strict_seq() <= core.engine.durable_seq() || early {
             self.published.show(core.engine.working_state());
         }
+        self.show_to_subscribers(core);
+    }
+
+    fn show_to_subscribers(&self, core: &Core) {
+        self.feed.show(self.published.visible(), core.engine.durable_seq());
+    }
+
+    /// From now on nothing is accepted; who waits for anything is told.
+    pub(crate) fn poison(&self, core: &mut Core, cause: &Error) {
+        core.engine.poison(cause);
+        self.end_if_poisoned(core);
+        self.wake_all();
+    }
+
+    /// The engine may have poisoned itself.
+    pub(crate) fn end_if_poisoned(&self, core: &Core) {
+        if let Err(Error::Poisoned { cause }) = core.engine.check_usable() {
+            self.feed.end(End::Poisoned(cause));
+        }
     }
 
     /// After a sync: what is durable shows. `state` is the state as of the synced seq.
@@ -270,6 +297,7 @@ impl<S: Storage> Shared<S> {
         } else if let Some(state) = state {
             self.published.show_version(state);
         }
+        self.show_to_subscribers(core);
     }
 }
 
