@@ -116,4 +116,5 @@ pub fn memory() -> Db<storage::MemStorage> {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../core/README.md")]
+#[doc = include_str!("../docs/async.md")]
 pub struct ReadmePrograms;

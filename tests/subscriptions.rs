@@ -4,6 +4,8 @@
 
 #[path = "subscriptions/announced.rs"]
 mod announced;
+#[path = "subscriptions/awaited.rs"]
+mod awaited;
 #[path = "subscriptions/callbacks.rs"]
 mod callbacks;
 #[path = "subscriptions/endings.rs"]

@@ -2,7 +2,10 @@
 //!
 //! Invariant: what the test does then runs on the thread that syncs, in the middle of its sync; nothing else is changed.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use foldb::storage::{MemFile, MemStorage, Storage, StorageError, StorageFile};
 
@@ -12,11 +15,13 @@ type Look = Box<dyn FnMut() -> Result<(), StorageError> + Send>;
 pub(crate) struct Watched {
     inner: MemStorage,
     look: Arc<Mutex<Option<Look>>>,
+    syncs: Arc<AtomicUsize>,
 }
 
 pub(crate) struct WatchedFile {
     inner: MemFile,
     look: Arc<Mutex<Option<Look>>>,
+    syncs: Arc<AtomicUsize>,
 }
 
 impl Watched {
@@ -26,7 +31,12 @@ impl Watched {
     }
 
     fn file(&self, inner: MemFile) -> WatchedFile {
-        WatchedFile { inner, look: Arc::clone(&self.look) }
+        WatchedFile { inner, look: Arc::clone(&self.look), syncs: Arc::clone(&self.syncs) }
+    }
+
+    /// How many syncs there were so far.
+    pub(crate) fn syncs(&self) -> usize {
+        self.syncs.load(Ordering::SeqCst)
     }
 }
 
@@ -68,6 +78,7 @@ impl StorageFile for WatchedFile {
     }
 
     fn sync(&self) -> Result<(), StorageError> {
+        self.syncs.fetch_add(1, Ordering::SeqCst);
         let look = self.look.lock().unwrap().take();
         look.map_or(Ok(()), |mut look| look())?;
         self.inner.sync()

@@ -44,6 +44,11 @@ pub(crate) struct Request<'a, 't> {
     pub(crate) durability: Durability,
     /// Of a closure that may run again.
     pub(crate) attempts: Option<&'a mut Attempts<'t>>,
+    /// Whoever has asked does not wait here: a strict commit returns before its sync, which whoever calls this sees to, as to
+    /// a snapshot that is due.
+    pub(crate) is_awaited: bool,
+    /// Also where there are no attempts: after a conflict it runs again.
+    pub(crate) may_run_again: bool,
 }
 
 /// From so many writes on a strict transaction is applied after its sync instead of before.
@@ -63,7 +68,7 @@ impl<S: Storage> Shared<S> {
         let _delivering = self.feed.delivering();
         let strict = request.durability == Durability::Strict && !self.is_in_memory();
         let now = self.host.now_micros();
-        let deferred = strict && request.writes.len() >= DEFERRED_WRITES_MIN;
+        let deferred = strict && !request.is_awaited && request.writes.len() >= DEFERRED_WRITES_MIN;
         let mut attempts = request.attempts;
         if !attempts.as_ref().is_some_and(|attempts| attempts.has_turn()) {
             self.turns.pass_gate();
@@ -87,7 +92,7 @@ impl<S: Storage> Shared<S> {
                 Err(error) => {
                     self.end_if_poisoned(&core);
                     self.metrics.failed_commit(&error);
-                    let runs_again = attempts.is_some_and(|attempts| attempts.has_next());
+                    let runs_again = request.may_run_again || attempts.is_some_and(|attempts| attempts.has_next());
                     if error.kind() == ErrorKind::Conflict && !runs_again {
                         self.wait_until_all_shows(core);
                     }
@@ -113,7 +118,9 @@ impl<S: Storage> Shared<S> {
             self.announce(announced, seq, now);
             self.after_commit(&core);
         }
-        let core = if strict {
+        let core = if strict && request.is_awaited {
+            core
+        } else if strict {
             self.wait_durable_locked(core, seq)?
         } else {
             // It is applied and buffered already: what fails now leaves it open whether it survives.
@@ -121,6 +128,9 @@ impl<S: Storage> Shared<S> {
             let core = self.sync_if_due(core, now, request.durability).map_err(unknown)?;
             self.hand_over_if_much(core).map_err(unknown)?
         };
+        if request.is_awaited {
+            return Ok((self.receipt(&core, seq, deduplicated), appended));
+        }
         Ok((self.answer(core, seq, deduplicated), appended))
     }
 
@@ -368,6 +378,22 @@ impl<S: Storage> Shared<S> {
             self.check_place_now_and_then()?;
         }
         Ok(())
+    }
+
+    /// See [`Db::wait_durable`](super::Db::wait_durable).
+    pub(crate) fn wait_durable(&self, seq: u64) -> Result<()> {
+        self.check_process()?;
+        let _delivering = self.feed.delivering();
+        let core = self.lock();
+        let newest = core.engine.working_state().seq();
+        if seq > newest {
+            let why = alloc::format!("{seq} is not committed; the newest is {newest}");
+            return Err(Error::Invalid { what: "seq", why });
+        }
+        if self.is_in_memory() {
+            return Ok(());
+        }
+        self.wait_durable_locked(core, seq).map(|_| ())
     }
 
     /// A barrier: everything committed so far is on stable media when it returns.

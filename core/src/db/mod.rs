@@ -5,6 +5,8 @@
 
 mod anchors;
 mod attempts;
+#[cfg(feature = "async")]
+mod awaited;
 mod checkpoint;
 mod commit;
 mod detached;
@@ -64,6 +66,7 @@ pub use self::{
 };
 use crate::{
     Error, Result, StoreId,
+    host::Host,
     planted::{self, Planted},
     primitive::{
         EventBatch,
@@ -227,20 +230,7 @@ impl<S: Storage> Db<S> {
     /// Waits until the commit with this seq is on stable media. Fails with [`Error::OutcomeUnknown`] where a write or
     /// sync failed before that, and with [`Error::Invalid`] for a seq that nobody has committed yet.
     pub fn wait_durable(&self, seq: u64) -> Result<()> {
-        self.shared.check_process()?;
-        let _delivering = self.shared.feed.delivering();
-        let core = self.shared.lock();
-        let newest = core.engine.working_state().seq();
-        if seq > newest {
-            return Err(Error::Invalid {
-                what: "seq",
-                why: alloc::format!("{seq} is not committed; the newest is {newest}"),
-            });
-        }
-        if self.shared.is_in_memory() {
-            return Ok(());
-        }
-        self.shared.wait_durable_locked(core, seq).map(|_| ())
+        self.shared.wait_durable(seq)
     }
 
     /// Highest seq that is on stable media.
@@ -281,6 +271,10 @@ impl<S: Storage> Db<S> {
 
     pub(crate) fn shared(&self) -> &Shared<S> {
         &self.shared
+    }
+
+    pub(crate) fn host(&self) -> &dyn Host {
+        &*self.shared.host
     }
 
     primitive_handles!(&Self, |db| db, |_db| DEFAULT_SPACE);
@@ -325,6 +319,8 @@ impl<S: Storage> Shared<S> {
     /// See [`Db::close`].
     fn close(&self, with_snapshot: bool) -> Result<()> {
         self.check_process()?;
+        #[cfg(feature = "async")]
+        self.helper.0.finish();
         let _delivering = self.feed.delivering();
         let mut core = self.lock();
         let (mut with_snapshot, mut snapshot) = (with_snapshot, Ok(()));

@@ -52,6 +52,9 @@ pub(crate) struct Shared<S: Storage> {
     /// Who hears of commits. Before the callbacks, which are told of its end.
     pub(crate) feed: OwnFeed,
     pub(crate) callbacks: Callbacks,
+    /// Who commits for tasks.
+    #[cfg(feature = "async")]
+    pub(crate) helper: super::awaited::OwnHelper<S>,
 }
 
 /// What only the holder of the lock may touch.
@@ -196,6 +199,8 @@ impl<S: Storage> Shared<S> {
             turns: Turns::new(),
             feed,
             callbacks: Callbacks::default(),
+            #[cfg(feature = "async")]
+            helper: super::awaited::OwnHelper(Arc::new(super::awaited::Helper::new())),
         }
     }
 

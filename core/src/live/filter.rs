@@ -22,16 +22,15 @@ pub struct ChangeFilter {
     space: Option<Option<RunId>>,
     /// The bits of the primitives; 0 for all.
     primitives: u8,
-    key: Key,
+    /// One of these, where there are any.
+    keys: Vec<Key>,
     durable: bool,
     /// Also what befalls the run itself, whatever the rest says.
     or_life: bool,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Key {
-    #[default]
-    Any,
     Exact(Vec<u8>),
     Prefix(Vec<u8>),
 }
@@ -63,17 +62,17 @@ impl ChangeFilter {
         self
     }
 
-    /// Only changes of this key, or of the stream of this name.
+    /// Only changes of this key, or of the stream of this name; several keys and prefixes add up.
     #[must_use]
     pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
-        self.key = Key::Exact(key.as_ref().to_vec());
+        self.keys.push(Key::Exact(key.as_ref().to_vec()));
         self
     }
 
-    /// Only changes of keys, or streams, that begin with this.
+    /// Only changes of keys, or streams, that begin with this; several keys and prefixes add up.
     #[must_use]
     pub fn prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
-        self.key = Key::Prefix(prefix.as_ref().to_vec());
+        self.keys.push(Key::Prefix(prefix.as_ref().to_vec()));
         self
     }
 
@@ -104,10 +103,15 @@ impl ChangeFilter {
             return true;
         }
         (self.primitives == 0 || self.primitives & change.primitive.bit() != 0)
-            && match &self.key {
-                Key::Any => true,
-                Key::Exact(key) => change.key == key,
-                Key::Prefix(prefix) => change.key.starts_with(prefix),
-            }
+            && (self.keys.is_empty() || self.keys.iter().any(|key| key.matches(change.key)))
+    }
+}
+
+impl Key {
+    fn matches(&self, key: &[u8]) -> bool {
+        match self {
+            Key::Exact(wanted) => key == wanted,
+            Key::Prefix(prefix) => key.starts_with(prefix),
+        }
     }
 }

@@ -5,6 +5,7 @@ mod endings;
 mod failures;
 mod readers;
 mod snapshots;
+mod subscribers;
 
 use super::Scenario;
 
@@ -35,4 +36,6 @@ pub const SCENARIOS: &[Scenario] = &[
     endings::CLOSE_AND_TICK,
     endings::WAIT_DURABLE_AND_POISON,
     endings::TICKS,
+    subscribers::SUBSCRIBERS,
+    subscribers::TASKS,
 ];
