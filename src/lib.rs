@@ -117,4 +117,5 @@ pub fn memory() -> Db<storage::MemStorage> {
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../core/README.md")]
 #[doc = include_str!("../docs/async.md")]
+#[doc = include_str!("../docs/queue.md")]
 pub struct ReadmePrograms;

@@ -36,6 +36,8 @@ pub mod planted;
 #[cfg(not(any(foldb_planted, foldb_shuttle, foldb_loom)))]
 mod planted;
 pub mod primitive;
+#[cfg(feature = "std")]
+mod queue;
 pub mod recovery;
 pub mod replay;
 pub mod snapshot;
@@ -61,6 +63,8 @@ pub use db::{
 pub use error::{Error, ErrorKind, Result};
 pub use id::{RunId, StoreId};
 pub use live::{Announcement, Change, ChangeFilter, Primitive};
+#[cfg(feature = "std")]
+pub use queue::{DeadJob, Job, JobId, PushOptions, Queue, QueueCounts};
 pub use recovery::{Progress, RecoveryMode, RecoveryReport};
 pub use replay::{Diff, Digest};
 pub use state::{RunInfo, RunStatus};

@@ -71,6 +71,7 @@ const CORE: House = House {
                 "value",
             ],
         ),
+        ("queue", &["db", "host", "live", "primitive", "state", "storage", "tree", "value"]),
     ],
     apart: &[],
 };
