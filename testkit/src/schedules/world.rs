@@ -64,11 +64,6 @@ impl World {
         Self { storage: Disk::new(disk.clone()), disk, promises: Mutex::default(), commits: Mutex::default() }
     }
 
-    /// The storage of this world, to open it with another host.
-    pub(super) fn storage(&self) -> Disk {
-        self.storage.clone()
-    }
-
     pub(super) fn open(&self, options: Options) -> Store {
         Db::open(self.storage.clone(), Arc::new(SeededHost::new(1)), options).expect("the store opens")
     }

@@ -12,11 +12,7 @@ use core::{
 };
 use std::sync::PoisonError;
 
-use crate::{
-    Error, Result,
-    planted::{self, Planted},
-    sync::Mutex,
-};
+use crate::{Error, Result, sync::Mutex};
 
 /// A future of an answer.
 pub(super) struct Slot<T>(Arc<Mutex<State<T>>>);
@@ -74,7 +70,7 @@ impl<T> Answer<T> {
                 _ => None,
             }
         };
-        if let Some(waker) = waker.filter(|_| !planted::active(Planted::AnswerWithoutWaking)) {
+        if let Some(waker) = waker {
             // Who is answered next is not to suffer for a waker that panics.
             drop(std::panic::catch_unwind(AssertUnwindSafe(|| waker.wake())));
         }

@@ -5,7 +5,6 @@ mod endings;
 mod failures;
 mod readers;
 mod snapshots;
-mod subscribers;
 
 use super::Scenario;
 
@@ -36,6 +35,4 @@ pub const SCENARIOS: &[Scenario] = &[
     endings::CLOSE_AND_TICK,
     endings::WAIT_DURABLE_AND_POISON,
     endings::TICKS,
-    subscribers::SUBSCRIBERS,
-    subscribers::TASKS,
 ];
