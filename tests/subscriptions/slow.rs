@@ -75,7 +75,7 @@ fn ten_thousand_subscribers_each_hear_of_what_concerns_them() {
         db.kv().put(number.to_be_bytes(), 1).unwrap();
     }
     assert_eq!(woken.count(), 2, "who was woken and did not come is not woken again");
-    let heard: Vec<_> = all.iter_mut().map(|commits| seqs(commits)).collect();
+    let heard: Vec<_> = all.iter_mut().map(seqs).collect();
     assert_eq!((heard[7].as_slice(), heard[9_999].as_slice()), (&[1, 3][..], &[2][..]));
     assert_eq!(heard.iter().map(Vec::len).sum::<usize>(), 3);
     drop(all);
