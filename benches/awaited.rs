@@ -87,8 +87,8 @@ fn main() {
         let (mut threads, mut tasks, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..rounds {
             let threads_first = round % 2 == 0;
-            let mut waited = || all / by_threads(&fresh_store(), count, commits).as_secs_f64();
-            let mut awaited = || all / by_tasks(&runtime, &fresh_store(), count, commits).as_secs_f64();
+            let waited = || all / by_threads(&fresh_store(), count, commits).as_secs_f64();
+            let awaited = || all / by_tasks(&runtime, &fresh_store(), count, commits).as_secs_f64();
             let (waited, awaited) = if threads_first {
                 let waited = waited();
                 (waited, awaited())
