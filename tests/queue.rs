@@ -16,7 +16,7 @@ use foldb::{Db, Durability, Job, Options, PushOptions, Store, primitive::ScanOpt
 use foldb_testkit::Random;
 
 const STORE: &str = "FOLDB_QUEUE_DIRECTORY";
-const JOBS: i64 = 400;
+const JOBS: usize = 400;
 const CONSUMERS: usize = 8;
 /// Short, because the job of a consumer that was killed waits for it.
 const LEASE: Duration = Duration::from_millis(30);
@@ -75,7 +75,7 @@ fn eight_consumers_that_are_killed_at_random_do_each_job_once() {
     {
         let db = open(directory.path());
         let queue = db.queue("work").unwrap();
-        for number in 0..JOBS {
+        for number in 0..400_i64 {
             queue.push_with(&PushOptions::new().attempts(u32::MAX).backoff(Duration::ZERO), number).unwrap();
         }
         db.close().unwrap();
@@ -95,7 +95,7 @@ fn eight_consumers_that_are_killed_at_random_do_each_job_once() {
     let db = open(directory.path());
     consume(&db);
     let effects = db.kv().scan_as::<i64>(&ScanOptions::prefix("done/")).unwrap();
-    assert_eq!(effects.len() as i64, JOBS);
+    assert_eq!(effects.len(), JOBS);
     assert!(effects.iter().all(|effect| effect.value == 1), "each once");
 }
 
@@ -103,7 +103,7 @@ fn eight_consumers_that_are_killed_at_random_do_each_job_once() {
 fn consumers_do_not_conflict_and_nobody_gets_the_job_of_another() {
     let db = foldb::memory();
     let queue = db.queue("work").unwrap();
-    for number in 0..JOBS {
+    for number in 0..400_i64 {
         queue.push(number).unwrap();
     }
     let before = db.stats().unwrap().conflicts;
@@ -118,7 +118,7 @@ fn consumers_do_not_conflict_and_nobody_gets_the_job_of_another() {
         }
     });
     let effects = db.kv().scan_as::<i64>(&ScanOptions::prefix("done/")).unwrap();
-    assert!(effects.len() as i64 == JOBS && effects.iter().all(|effect| effect.value == 1));
+    assert!(effects.len() == JOBS && effects.iter().all(|effect| effect.value == 1));
     let conflicts = db.stats().unwrap().conflicts - before;
     println!("{conflicts} conflicts of {} commits", 2 * JOBS);
     assert!(conflicts < 20, "{conflicts} conflicts");
