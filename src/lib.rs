@@ -47,9 +47,11 @@ pub mod prelude;
 
 #[doc(inline)]
 pub use foldb_core::{
-    CheckpointFile, Durability, Error, ErrorKind, IdempotencyWindow, Options, Progress, Recalled, Receipt,
+    Announcement, Callback, Change, ChangeFilter, CheckpointFile, DeadJob, Durability, Error, ErrorKind,
+    IdempotencyWindow, Job, JobId, Options, Primitive, Progress, PushOptions, QueueCounts, Recalled, Receipt,
     RecoveryMode, RecoveryReport, Result, RunFilter, RunId, RunInfo, RunOptions, RunStatus, Savepoint, Seen,
-    SnapshotFailures, SnapshotInfo, Stats, StoreId, TransactionOptions, VerifyReport, host, json, limits, primitive,
+    SnapshotFailures, SnapshotInfo, Stats, StoreId, Subscription, TransactionOptions, VerifyReport, host, json, limits,
+    primitive,
     primitive::ScanOptions,
     recovery::Damage,
     replay::{Diff, Digest, DocumentChange, DocumentDiff, EntryChange, EntryDiff, StreamDiff},
@@ -107,6 +109,10 @@ of_any_storage! {
     Replay<'db>;
     /// The files of an open store as of one moment: see [`Db::checkpoint`].
     Checkpoint<>;
+    /// Events of a stream, those there are and those to come: see [`primitive::Events::tail`].
+    Tail<'db>;
+    /// Jobs that consumers take and finish: see [`Db::queue`].
+    Queue<'db>;
     /// The check of a whole store in steps: see [`Db::begin_verification`].
     Verification<>;
 }
@@ -203,4 +209,6 @@ pub fn memory() -> Store {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../core/README.md")]
+#[doc = include_str!("../docs/async.md")]
+#[doc = include_str!("../docs/queue.md")]
 pub struct ReadmePrograms;

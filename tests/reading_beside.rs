@@ -86,7 +86,7 @@ fn commits(db: &Store) -> i64 {
     for run in view.runs() {
         let run = view.run(run.id).unwrap();
         let count = run.kv().get_or("count", 0_i64).unwrap();
-        assert_eq!(run.kv().count(&KeyRange::prefix(b"n/")).unwrap(), count.unsigned_abs());
+        assert_eq!(run.kv().count(KeyRange::prefix(b"n/")).unwrap(), count.unsigned_abs());
         assert_eq!(run.events().len("numbers").unwrap(), count.unsigned_abs());
         all += count;
     }

@@ -1,10 +1,13 @@
-//! [`OsHost`]: the operating system's clock and entropy.
+//! [`OsHost`]: the operating system's clock, entropy and threads.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use foldb_core::host::Host;
+use foldb_core::{Result, host::Host, storage::StorageError};
 
-/// The operating system's clock and entropy. It has no state; every store can have its own.
+/// The operating system's clock, entropy and threads. It has no state; every store can have its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsHost;
 
@@ -23,5 +26,17 @@ impl Host for OsHost {
     /// is no second-best answer.
     fn fill_random(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the operating system has a working random source");
+    }
+
+    /// A thread of the system, which nobody waits for.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Io`] if the system refuses another thread.
+    fn spawn(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> Result<()> {
+        let started = thread::Builder::new().name(name.into()).spawn(work);
+        started.map(drop).map_err(|error| {
+            StorageError::Io { name: name.into(), action: "starting the thread of", message: error.to_string() }.into()
+        })
     }
 }

@@ -28,6 +28,7 @@ fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::NotAStore => "NotAStore",
         ErrorKind::Cancelled => "Cancelled",
         ErrorKind::ReadOnly => "ReadOnly",
+        ErrorKind::Lagged => "Lagged",
         // What a later version adds is of the device until it is named here.
         _ => "Io",
     }

@@ -215,6 +215,7 @@ fn of_kind(kind: ErrorKind) -> (Status, &'static str, Option<&'static str>) {
         ErrorKind::Unsupported => (Status::Corrupt, "unsupported", None),
         ErrorKind::NotAStore => (Status::Usage, "not_a_store", Some("name the store with --store DIR or FOLDB_STORE")),
         ErrorKind::Cancelled => (Status::System, "cancelled", None),
+        ErrorKind::Lagged => (Status::System, "lagged", None),
         // A kind that a later version of the library adds: its message still says what to do.
         _ => (Status::System, "other", None),
     }

@@ -51,6 +51,8 @@ pub enum ErrorKind {
     /// The store was opened for reading only. Open it without [`Options::read_only`](crate::Options::read_only), in the process that
     /// should write: retrying through this handle cannot help.
     ReadOnly,
+    /// A subscriber was too slow for what it was to be told. Read again what it wants to know; it goes on from there.
+    Lagged,
 }
 
 /// Everything that can go wrong, with the place and the values that show why.
@@ -230,6 +232,16 @@ pub enum Error {
         /// The work that was stopped.
         what: &'static str,
     },
+    /// A subscriber did not take what was announced, and the oldest of it was forgotten.
+    #[error(
+        "the commits behind seq {after} up to seq {to} were not announced, because this subscriber was too slow; look again at what has changed since seq {after}"
+    )]
+    Lagged {
+        /// Everything up to this seq was announced. From here on the subscriber has to look again.
+        after: u64,
+        /// Everything behind this seq will be announced; it can be read already.
+        to: u64,
+    },
 }
 
 impl Error {
@@ -259,6 +271,7 @@ impl Error {
             Error::OutcomeUnknown { .. } => ErrorKind::OutcomeUnknown,
             Error::Cancelled { .. } => ErrorKind::Cancelled,
             Error::ReadOnly { .. } => ErrorKind::ReadOnly,
+            Error::Lagged { .. } => ErrorKind::Lagged,
         }
     }
 }

@@ -1,7 +1,11 @@
-//! What the outside world tells the core: the time and random bytes.
+//! What the outside world tells the core: the time and random bytes. And what it may lend: a thread.
 //!
 //! Invariant: whatever is asked here and matters later is written into the log. The fold never asks, which is what
 //! makes recovery and replay deterministic.
+
+use alloc::boxed::Box;
+
+use crate::{Error, Result};
 
 /// Time and entropy, supplied by a backend: the operating system's, the browser's, or a seeded one in tests.
 pub trait Host {
@@ -11,6 +15,17 @@ pub trait Host {
     /// Fills `bytes` with unpredictable bytes. Salts and ids are made of them: a host that repeats itself can make a
     /// stale frame of an earlier life look current.
     fn fill_random(&self, bytes: &mut [u8]);
+
+    /// Runs `work` on a thread of its own, which ends with it. A store asks for one when something needs it (a callback, a
+    /// commit that somebody awaits), never otherwise. Nothing that is written into the log depends on it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] of a host without threads, as a browser is, and unless a host says otherwise; whatever the system
+    /// refuses a thread with.
+    fn spawn(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> Result<()> {
+        drop(work);
+        Err(Error::Unsupported { what: name, why: "it takes a thread, and this host has none to give".into() })
+    }
 }
 
 /// A host without an outside world: a clock that advances by one microsecond each time it is asked, and bytes that only

@@ -27,6 +27,7 @@ pub mod host;
 pub mod id;
 pub mod json;
 pub mod limits;
+pub(crate) mod live;
 pub mod log;
 mod order;
 #[cfg(any(foldb_planted, foldb_shuttle, foldb_loom))]
@@ -35,6 +36,8 @@ pub mod planted;
 #[cfg(not(any(foldb_planted, foldb_shuttle, foldb_loom)))]
 mod planted;
 pub mod primitive;
+#[cfg(feature = "std")]
+mod queue;
 pub mod recovery;
 pub mod replay;
 mod shown;
@@ -53,14 +56,17 @@ mod work;
 pub use db::models;
 #[cfg(feature = "std")]
 pub use db::{
-    Checkpoint, CheckpointFile, Db, DetachedReplay, DetachedTransaction, DetachedView, Durability, IdempotencyWindow,
-    Options, Recalled, Receipt, Replay, Run, RunFilter, RunOptions, Runs, Savepoint, Seen, SnapshotFailures,
-    SnapshotInfo, SpaceView, Stats, Ticker, Transaction, TransactionOptions, TransactionRun, Verification,
-    VerifyReport, View,
+    Callback, Checkpoint, CheckpointFile, Db, DetachedReplay, DetachedTransaction, DetachedView, Durability,
+    IdempotencyWindow, Options, Recalled, Receipt, Replay, Run, RunFilter, RunOptions, Runs, Savepoint, Seen,
+    SnapshotFailures, SnapshotInfo, SpaceView, Stats, Subscription, Tail, Ticker, Transaction, TransactionOptions,
+    TransactionRun, Verification, VerifyReport, View,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use id::{RunId, StoreId};
+pub use live::{Announcement, Change, ChangeFilter, Primitive};
 pub use primitive::ScanOptions;
+#[cfg(feature = "std")]
+pub use queue::{DeadJob, Job, JobId, PushOptions, Queue, QueueCounts};
 pub use recovery::{Progress, RecoveryMode, RecoveryReport};
 pub use replay::{Diff, Digest};
 pub use state::{RunInfo, RunStatus};

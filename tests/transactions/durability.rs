@@ -113,7 +113,7 @@ fn a_relaxed_commit_takes_along_what_was_buffered_before_it_in_one_write() {
 #[test]
 fn a_relaxed_transaction_that_was_done_before_is_with_the_system_when_it_is_answered() {
     let answers: [fn(&Db<CrashStorage>, &TransactionOptions) -> Receipt; 2] = [
-        |db, options| db.once_with(options, |_| Ok(1)).unwrap().1,
+        |db, options| db.once_with(options, |_| Ok::<_, Error>(1)).unwrap().1,
         |db, options| {
             let transaction = db.begin_transaction_with(options).unwrap();
             transaction.kv().put("once", 2).unwrap();

@@ -24,6 +24,11 @@ impl<'t> Attempts<'t> {
         Attempts { left: retries, is_retry: false, turn: None }
     }
 
+    /// One that has the turn from its beginning, and reads as who was lost before does: it is lost to nobody who does so too.
+    fn in_turn(retries: u32, turns: &'t Turns) -> Self {
+        Attempts { left: retries, is_retry: true, turn: turns.take() }
+    }
+
     pub(crate) fn is_retry(&self) -> bool {
         self.is_retry
     }
@@ -61,10 +66,25 @@ impl<S: Storage> Db<S> {
     pub(super) fn run<T, E: From<Error>>(
         &self,
         options: &TransactionOptions,
-        mut work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
+        work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
     ) -> Result<(T, Receipt, Vec<Appended>), E> {
         let retries = options.retries_or(self.shared.options.retries);
-        let mut attempts = Attempts::first(retries);
+        self.run_attempts(Attempts::first(retries), options, work)
+    }
+
+    /// [`Db::transaction`] for what everybody does to the same keys: those who use this go one after the other from the beginning, and
+    /// share their syncs.
+    pub(crate) fn transaction_in_turn<T>(&self, work: impl FnMut(&Transaction<'_, S>) -> Result<T>) -> Result<T> {
+        let attempts = Attempts::in_turn(self.shared.options.retries, &self.shared.turns);
+        self.run_attempts(attempts, &TransactionOptions::new(), work).map(|(value, ..)| value)
+    }
+
+    fn run_attempts<'db, T, E: From<Error>>(
+        &'db self,
+        mut attempts: Attempts<'db>,
+        options: &TransactionOptions,
+        mut work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
+    ) -> Result<(T, Receipt, Vec<Appended>), E> {
         loop {
             let transaction = Transaction::attempt(&self.shared, options, &attempts)?;
             let value = match work(&transaction) {

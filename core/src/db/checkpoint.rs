@@ -114,6 +114,7 @@ impl<S: Storage> Checkpoint<S> {
         if let Some(reader) = &shared.reader {
             return Self::of_reader(shared, reader);
         }
+        let _delivering = shared.feed.delivering();
         let core = shared.settle()?;
         // Held while files are listed and pinned: whoever removes old snapshots holds it too.
         let mut pinned = shared.pinned();

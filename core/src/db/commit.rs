@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result,
     engine::{Batch, Outcome, Prepared},
+    live::Announced,
     planted::{self, Planted},
     state::{Appended, State},
     storage::{Storage, StorageFile},
@@ -44,6 +45,11 @@ pub(crate) struct Request<'a, 't> {
     pub(crate) durability: Durability,
     /// Of a closure that may run again.
     pub(crate) attempts: Option<&'a mut Attempts<'t>>,
+    /// Whoever has asked does not wait here: a strict commit returns before its sync, which whoever calls this sees to, as to
+    /// a snapshot that is due.
+    pub(crate) is_awaited: bool,
+    /// Also where there are no attempts: after a conflict it runs again.
+    pub(crate) may_run_again: bool,
 }
 
 /// From so many writes on a strict transaction is applied after its sync instead of before.
@@ -60,10 +66,11 @@ impl<S: Storage> Shared<S> {
             return self.commit_nothing(&request);
         }
         self.check_process()?;
+        let _delivering = self.feed.delivering();
         let strict = request.durability == Durability::Strict && !self.is_in_memory();
         let relaxed = matches!(request.durability, Durability::Relaxed { .. }) && !self.is_in_memory();
         let now = self.host.now_micros();
-        let deferred = strict && request.writes.len() >= DEFERRED_WRITES_MIN;
+        let deferred = strict && !request.is_awaited && request.writes.len() >= DEFERRED_WRITES_MIN;
         let mut attempts = request.attempts;
         if !attempts.as_ref().is_some_and(|attempts| attempts.has_turn()) {
             self.turns.pass_gate();
@@ -71,7 +78,7 @@ impl<S: Storage> Shared<S> {
         let mut core = self.lock();
         let mut prepared =
             Prepared { base: request.base, reads: request.reads, writes: request.writes, strict, deferred };
-        let outcome = loop {
+        let (outcome, announced) = loop {
             if core.closed {
                 return Err(super::closed("a write"));
             }
@@ -84,12 +91,14 @@ impl<S: Storage> Shared<S> {
                 continue;
             }
             self.before_commit(&core, strict && !deferred && !planted::active(Planted::ShownBeforeDurable));
+            let announced = self.to_be_announced(&core, request.writes);
             match core.engine.commit(&mut prepared, now, self) {
                 Ok(Outcome::Needs(needed)) => core = self.make_space(core, &needed)?,
-                Ok(outcome) => break outcome,
+                Ok(outcome) => break (outcome, announced),
                 Err(error) => {
+                    self.end_if_poisoned(&core);
                     self.metrics.failed_commit(&error);
-                    let runs_again = attempts.is_some_and(|attempts| attempts.has_next());
+                    let runs_again = request.may_run_again || attempts.is_some_and(|attempts| attempts.has_next());
                     if error.kind() == ErrorKind::Conflict && !runs_again {
                         self.wait_until_all_shows(core);
                     }
@@ -107,14 +116,17 @@ impl<S: Storage> Shared<S> {
                 let core = self.wait_until_shown_locked(core, seq)?;
                 return Ok((self.receipt(&core, seq, false), Vec::new()));
             }
-            Outcome::Deferred { seq } => return self.commit_deferred(core, seq),
+            Outcome::Deferred { seq } => return self.commit_deferred(core, seq, (request.writes, now)),
             Outcome::Needs(_) => return Err(super::closed("a write")),
         };
         if !deduplicated {
             self.metrics.commits.fetch_add(1, Ordering::Relaxed);
+            self.announce(announced, seq, now);
             self.after_commit(&core);
         }
-        let core = if strict {
+        let core = if strict && request.is_awaited {
+            core
+        } else if strict {
             self.wait_durable_locked(core, seq)?
         } else {
             // It is applied and buffered already: what fails now leaves it open whether it survives.
@@ -123,6 +135,9 @@ impl<S: Storage> Shared<S> {
             let core = self.sync_if_due(core, now, request.durability).map_err(unknown)?;
             self.hand_over_if_much(core).map_err(unknown)?
         };
+        if request.is_awaited {
+            return Ok((self.receipt(&core, seq, deduplicated), appended));
+        }
         Ok((self.answer(core, seq, deduplicated), appended))
     }
 
@@ -146,10 +161,15 @@ impl<S: Storage> Shared<S> {
 
     /// Waits until readers may see a version, which a closure that has run again may have seen before.
     pub(crate) fn wait_until_shown(&self, seq: u64) -> Result<()> {
+        let _delivering = self.feed.delivering();
         self.wait_until_shown_locked(self.lock(), seq).map(drop)
     }
 
-    fn wait_until_shown_locked<'a>(&'a self, core: MutexGuard<'a, Core>, seq: u64) -> Result<MutexGuard<'a, Core>> {
+    pub(crate) fn wait_until_shown_locked<'a>(
+        &'a self,
+        core: MutexGuard<'a, Core>,
+        seq: u64,
+    ) -> Result<MutexGuard<'a, Core>> {
         // Everything up to the last strict commit shows when that is durable.
         let hidden = core.engine.strict_seq().min(seq);
         if planted::active(Planted::AnsweredBeforeItShows) {
@@ -165,7 +185,12 @@ impl<S: Storage> Shared<S> {
     /// Writes and syncs a large strict transaction first and applies it afterwards. Applied before, it would have to
     /// leave alone every node that readers may still see, and copy it; applied after, it changes them in place. Nobody
     /// else commits meanwhile: they would not see it.
-    fn commit_deferred(&self, mut core: MutexGuard<'_, Core>, seq: u64) -> Result<(Receipt, Vec<Appended>)> {
+    fn commit_deferred(
+        &self,
+        mut core: MutexGuard<'_, Core>,
+        seq: u64,
+        (writes, now): (&WriteSet, u64),
+    ) -> Result<(Receipt, Vec<Appended>)> {
         core.exclusive = !planted::active(Planted::NotExclusive);
         core.flushing = true;
         core.sync_due = None;
@@ -184,16 +209,20 @@ impl<S: Storage> Shared<S> {
         let mut core = self.lock();
         core.exclusive = false;
         core.flushing = false;
-        if let Err(error) = &written {
-            core.engine.poison(error);
+        match &written {
+            Ok(()) => self.wake_all(),
+            Err(error) => self.poison(&mut core, error),
         }
-        self.wake_all();
         let unknown = |error: Error| Error::OutcomeUnknown { seq, cause: error.to_string() };
         written.map_err(unknown)?;
         let Some(batch) = batch else { return Err(super::closed("a write")) };
         // Nobody has asked for the state since, or somebody has: then the nodes that are shared are copied.
         self.before_commit(&core, false);
-        let appended = core.engine.apply_deferred(&batch, self).map_err(unknown)?;
+        // Not earlier: who began to listen meanwhile hears of it.
+        let announced = self.to_be_announced(&core, writes);
+        let applied = core.engine.apply_deferred(&batch, self);
+        let appended = applied.inspect_err(|_| self.end_if_poisoned(&core)).map_err(unknown)?;
+        self.announce(announced, seq, now);
         core.log_bytes += batch.bytes.len() as u64;
         core.engine.wrote(batch);
         core.engine.synced(seq, end);
@@ -202,12 +231,25 @@ impl<S: Storage> Shared<S> {
         Ok((self.answer(core, seq, false), appended))
     }
 
+    /// What a transaction is going to change, where anybody listens.
+    fn to_be_announced(&self, core: &Core, writes: &WriteSet) -> Option<Announced> {
+        self.feed.is_heard().then(|| Announced::of(writes, core.engine.working_state()))
+    }
+
+    fn announce(&self, announced: Option<Announced>, seq: u64, now: u64) {
+        if let Some(announced) = announced {
+            self.feed.announce(announced.committed(seq, now));
+        }
+    }
+
     /// The receipt of a commit that is done, after the snapshot that it may have brought about.
     fn answer(&self, core: MutexGuard<'_, Core>, seq: u64, deduplicated: bool) -> Receipt {
         let receipt = self.receipt(&core, seq, deduplicated);
         let snapshot_due = !core.snapshotting && self.is_snapshot_due(&core);
         drop(core);
         if snapshot_due {
+            // A snapshot takes a while.
+            self.feed.deliver();
             self.snapshot_in_passing();
         }
         receipt
@@ -283,7 +325,7 @@ impl<S: Storage> Shared<S> {
                     self.after_sync(&core, state);
                 }
             }
-            Err(error) => core.engine.poison(error),
+            Err(error) => self.poison(&mut core, error),
         }
         self.wake_all();
         result.map(|()| core)
@@ -326,10 +368,30 @@ impl<S: Storage> Shared<S> {
         self.check_place_now_and_then()
     }
 
+    /// See [`Db::wait_durable`](super::Db::wait_durable).
+    pub(crate) fn wait_durable(&self, seq: u64) -> Result<()> {
+        self.check_process()?;
+        let _delivering = self.feed.delivering();
+        let core = self.lock();
+        if seq > core.engine.durable_seq() {
+            self.check_writable("waiting for a sync")?;
+        }
+        let newest = core.engine.working_state().seq();
+        if seq > newest {
+            let why = alloc::format!("{seq} is not committed; the newest is {newest}");
+            return Err(Error::Invalid { what: "seq", why });
+        }
+        if self.is_in_memory() {
+            return Ok(());
+        }
+        self.wait_durable_locked(core, seq).map(|_| ())
+    }
+
     /// A barrier: everything committed so far is on stable media when it returns.
     pub(crate) fn sync(&self) -> Result<u64> {
         self.check_writable("a sync")?;
         self.check_process()?;
+        let _delivering = self.feed.delivering();
         let core = self.lock();
         let seq = core.engine.working_state().seq();
         core.engine.check_usable()?;
@@ -346,6 +408,7 @@ impl<S: Storage> Shared<S> {
             return Ok(false);
         }
         self.check_process()?;
+        let _delivering = self.feed.delivering();
         let is_over = |core: &Core| core.closed || core.engine.check_usable().is_err();
         if self.is_in_memory() || is_over(&self.lock()) {
             return Ok(false);

@@ -44,8 +44,7 @@ impl<S: Storage> Shared<S> {
             }
             Err(error) => {
                 // How much of it is in the file is not known, and nothing may come behind a gap.
-                core.engine.poison(&error);
-                self.wake_all();
+                self.poison(&mut core, &error);
                 Err(error)
             }
         }

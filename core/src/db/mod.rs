@@ -6,6 +6,8 @@
 
 mod anchors;
 mod attempts;
+#[cfg(feature = "async")]
+mod awaited;
 mod checkpoint;
 mod commit;
 mod debug;
@@ -31,6 +33,7 @@ mod shared;
 mod snapshots;
 mod stats;
 mod still;
+mod subscriptions;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transaction;
@@ -42,7 +45,13 @@ mod view;
 use alloc::sync::Arc;
 
 pub(crate) use self::opening::closed;
-use self::{attempts::Attempts, opening::Opening, shared::Shared, view::StateReads};
+use self::{
+    attempts::Attempts,
+    opening::Opening,
+    shared::{Core, Shared},
+    subscriptions::End,
+    view::StateReads,
+};
 pub use self::{
     checkpoint::{Checkpoint, CheckpointFile},
     commit::Receipt,
@@ -54,6 +63,7 @@ pub use self::{
     runs::{Run, RunFilter, RunOptions, Runs, TransactionRuns},
     snapshots::SnapshotInfo,
     stats::{SegmentStats, Stats},
+    subscriptions::{Callback, Subscription, Tail},
     transaction::{Savepoint, Transaction, TransactionRun},
     transaction_options::TransactionOptions,
     verify::{Verification, VerifyReport, Violation},
@@ -61,6 +71,7 @@ pub use self::{
 };
 use crate::{
     Error, Result, StoreId,
+    host::Host,
     planted::{self, Planted},
     primitive::{
         EventBatch,
@@ -256,22 +267,7 @@ impl<S: Storage> Db<S> {
     /// Waits until the commit with this seq is on stable media. Fails with [`Error::OutcomeUnknown`] where a write or
     /// sync failed before that, and with [`Error::Invalid`] for a seq that nobody has committed yet.
     pub fn wait_durable(&self, seq: u64) -> Result<()> {
-        self.shared.check_process()?;
-        let core = self.shared.lock();
-        if seq > core.engine.durable_seq() {
-            self.shared.check_writable("waiting for a sync")?;
-        }
-        let newest = core.engine.working_state().seq();
-        if seq > newest {
-            return Err(Error::Invalid {
-                what: "seq",
-                why: alloc::format!("{seq} is not committed; the newest is {newest}"),
-            });
-        }
-        if self.shared.is_in_memory() {
-            return Ok(());
-        }
-        self.shared.wait_durable_locked(core, seq).map(|_| ())
+        self.shared.wait_durable(seq)
     }
 
     /// Highest seq that is on stable media; of a store that only reads, the highest that the files prove to be.
@@ -296,6 +292,10 @@ impl<S: Storage> Db<S> {
 
     pub(crate) fn shared(&self) -> &Shared<S> {
         &self.shared
+    }
+
+    pub(crate) fn host(&self) -> &dyn Host {
+        &*self.shared.host
     }
 
     primitive_handles!(&Self, |db| db, |_db| DEFAULT_SPACE);
@@ -326,6 +326,9 @@ impl<S: Storage> Shared<S> {
             return Ok(());
         }
         self.check_process()?;
+        #[cfg(feature = "async")]
+        self.helper.0.finish();
+        let _delivering = self.feed.delivering();
         let mut core = self.lock();
         let (mut with_snapshot, mut snapshot) = (with_snapshot, Ok(()));
         // Each step lets go of the lock, and what was true before it need not be true behind it.
@@ -339,12 +342,12 @@ impl<S: Storage> Shared<S> {
                 return Ok(());
             }
             if self.is_in_memory() || self.options.recovery == RecoveryMode::Salvage {
-                core.closed = true;
+                self.closed(&mut core);
                 return Ok(());
             }
             core.engine.check_usable()?;
             if core.engine.log_end().is_none() || planted::active(Planted::CloseWithoutSync) {
-                core.closed = true;
+                self.closed(&mut core);
                 return Ok(());
             }
             self.check_place_locked(&mut core)?;
@@ -368,10 +371,15 @@ impl<S: Storage> Shared<S> {
         if !planted::active(Planted::CloseWithoutWitness) {
             self.settle_anchors(&mut core)?;
         }
-        core.closed = true;
+        self.closed(&mut core);
         if let Some((_, end)) = core.engine.active_segment() {
             self.release_unused(&core, end);
         }
         snapshot
+    }
+
+    fn closed(&self, core: &mut Core) {
+        core.closed = true;
+        self.feed.end(End::Closed);
     }
 }

@@ -231,19 +231,24 @@ impl<S: Storage> Db<S> {
         self.transaction(|transaction| Writes::write(transaction, DEFAULT_SPACE, OpCode::KeyWindow, &[], &body))
     }
 
-    /// Fails where a transaction with this key was committed before.
     pub(super) fn check_not_done(&self, options: &TransactionOptions) -> Result<()> {
-        let Some(once) = options.once() else { return Ok(()) };
-        match self.shared().kept(&once, options)? {
-            Some((kept, _)) => Err(Error::AlreadyDone { key: readable(once.key), seq: kept.seq }),
-            None => Ok(()),
-        }
+        self.shared().check_not_done(options)
     }
 }
 
 impl<S: Storage> Shared<S> {
+    /// Fails where a transaction with this key was committed before.
+    pub(super) fn check_not_done(&self, options: &TransactionOptions) -> Result<()> {
+        let Some(once) = options.once() else { return Ok(()) };
+        match self.kept(&once, options)? {
+            Some((kept, _)) => Err(Error::AlreadyDone { key: readable(once.key), seq: kept.seq }),
+            None => Ok(()),
+        }
+    }
+
     /// What is remembered of a key, once its commit is as durable as the asking transaction wants to be.
     fn kept(&self, once: &OnceKey<'_>, options: &TransactionOptions) -> Result<Option<(Arc<KeptKey>, Receipt)>> {
+        let _delivering = self.feed.delivering();
         let core = self.lock();
         let Some(kept) = core.engine.working_state().idempotency.get(once.key).cloned() else { return Ok(None) };
         kept.check_contents(once)?;

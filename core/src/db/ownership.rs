@@ -43,8 +43,7 @@ impl<S: Storage> Shared<S> {
 
     fn displaced(&self, core: &mut Core, error: StorageError) -> Error {
         let error = error.into();
-        core.engine.poison(&error);
-        self.wake_all();
+        self.poison(core, &error);
         error
     }
 

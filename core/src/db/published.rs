@@ -87,6 +87,11 @@ impl<T: Version + Clone> Published<T> {
         }
     }
 
+    /// Seq of the newest version that readers may see.
+    pub(crate) fn visible(&self) -> u64 {
+        self.visible.load(Ordering::Acquire)
+    }
+
     /// The working state shows now.
     pub(crate) fn show(&self, working: &T) {
         self.visible.store(working.seq(), Ordering::Release);

@@ -97,8 +97,7 @@ impl<S: Storage> Shared<S> {
         let harmless = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::NotReady)
             || matches!(error, Error::Storage(StorageError::TooManyOpen { .. }));
         if !harmless || planted::active(Planted::FullDiskPoisons) {
-            core.engine.poison(&error);
-            self.wake_all();
+            self.poison(core, &error);
         }
         error
     }
@@ -133,8 +132,7 @@ impl<S: Storage> Shared<S> {
         // From here on the new segment may be on the disk, and its header says where the old one ends. Whatever fails
         // now, nothing may be appended to the old one any more: it would be cut off there.
         if let Err(error) = self.begin_segment(&mut core, &header, &file) {
-            core.engine.poison(&error);
-            self.wake_all();
+            self.poison(&mut core, &error);
             // A full disk is otherwise something that a store survives; this one it does not.
             let full = error.kind() == ErrorKind::StorageFull;
             return Err(if full { Error::Poisoned { cause: error.to_string() } } else { error });

@@ -16,6 +16,7 @@ use super::{
     open_files::OpenFiles,
     published::{Published, Version},
     reader::Reader,
+    subscriptions::{Callbacks, End, Feed, OwnFeed},
     turns::Turns,
 };
 use crate::{
@@ -54,6 +55,12 @@ pub(crate) struct Shared<S: Storage> {
     pub(crate) syncs: AtomicU64,
     /// Who goes next among transactions that were lost.
     pub(crate) turns: Turns,
+    /// Who hears of commits. Before the callbacks, which are told of its end.
+    pub(crate) feed: OwnFeed,
+    pub(crate) callbacks: Callbacks,
+    /// Who commits for tasks.
+    #[cfg(feature = "async")]
+    pub(crate) helper: super::awaited::OwnHelper<S>,
 }
 
 /// What only the holder of the lock may touch.
@@ -208,7 +215,9 @@ impl<S: Storage> Shared<S> {
         files: Files<S>,
         loaded_generation: Option<u64>,
     ) -> Self {
-        let published = Published::new(core.engine.working_state().seq());
+        let seq = core.engine.working_state().seq();
+        let published = Published::new(seq);
+        let feed = OwnFeed(Feed::new(seq, options.durability == Durability::InMemory));
         Shared {
             storage,
             host,
@@ -224,6 +233,10 @@ impl<S: Storage> Shared<S> {
             metrics: Metrics::default(),
             syncs: AtomicU64::new(0),
             turns: Turns::new(),
+            feed,
+            callbacks: Callbacks::default(),
+            #[cfg(feature = "async")]
+            helper: super::awaited::OwnHelper(Arc::new(super::awaited::Helper::new())),
         }
     }
 
@@ -300,6 +313,25 @@ impl<S: Storage> Shared<S> {
         if core.engine.strict_seq() <= core.engine.durable_seq() || early {
             self.published.show(core.engine.working_state());
         }
+        self.show_to_subscribers(core);
+    }
+
+    fn show_to_subscribers(&self, core: &Core) {
+        self.feed.show(self.published.visible(), core.engine.durable_seq());
+    }
+
+    /// From now on nothing is accepted; who waits for anything is told.
+    pub(crate) fn poison(&self, core: &mut Core, cause: &Error) {
+        core.engine.poison(cause);
+        self.end_if_poisoned(core);
+        self.wake_all();
+    }
+
+    /// The engine may have poisoned itself.
+    pub(crate) fn end_if_poisoned(&self, core: &Core) {
+        if let Err(Error::Poisoned { cause }) = core.engine.check_usable() {
+            self.feed.end(End::Poisoned(cause));
+        }
     }
 
     /// After a sync: what is durable shows. `state` is the state as of the synced seq.
@@ -314,6 +346,7 @@ impl<S: Storage> Shared<S> {
         } else if let Some(state) = state {
             self.published.show_version(state);
         }
+        self.show_to_subscribers(core);
     }
 }
 

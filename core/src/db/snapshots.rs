@@ -125,6 +125,7 @@ impl<S: Storage> Shared<S> {
     /// Does `work` while nobody else writes or removes snapshots: two at once would name each other's files in the anchor.
     /// The turn ends also where `work` panics, in a callback of the caller: whoever closes the store waits for it.
     pub(crate) fn with_snapshot_turn<R>(&self, work: impl FnOnce(MutexGuard<'_, Core>) -> R) -> R {
+        let _delivering = self.feed.delivering();
         let mut core = self.lock();
         while core.snapshotting {
             core = self.wait(core);
@@ -179,6 +180,8 @@ impl<S: Storage> Shared<S> {
             epoch: core.engine.epoch(),
         };
         drop(core);
+        // What was synced for it shows now, and the file takes a while.
+        self.feed.deliver();
 
         self.check_place()?;
         let name = snapshot_name(generation);

@@ -88,10 +88,14 @@ impl<'db, S: Storage> Transaction<'db, S> {
     ) -> Result<Self> {
         let transaction = Self::new(shared, options)?;
         if attempts.is_retry() {
-            // It was just made, and has no version yet.
-            let _ = transaction.base.set(shared.working_state());
+            transaction.read_newest();
         }
         Ok(transaction)
+    }
+
+    /// Reads the newest version that there is, of a transaction that was just made: it has no version yet.
+    pub(crate) fn read_newest(&self) {
+        let _ = self.base.set(self.shared.working_state());
     }
 
     /// Waits until the version that was read is one that anybody may read.
@@ -188,6 +192,8 @@ impl<'db, S: Storage> Transaction<'db, S> {
             writes: &writes,
             durability: self.durability,
             attempts,
+            is_awaited: false,
+            may_run_again: false,
         })
     }
 

@@ -134,6 +134,14 @@ impl<A> Events<A> {
     pub fn new(access: A, space: SpaceNumber) -> Self {
         Events { access, space }
     }
+
+    pub(crate) fn access(&self) -> &A {
+        &self.access
+    }
+
+    pub(crate) fn space(&self) -> SpaceNumber {
+        self.space
+    }
 }
 
 impl<A: Access> Events<A> {

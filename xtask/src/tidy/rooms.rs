@@ -47,6 +47,7 @@ const CORE: House = House {
         ("tree", &["checksum", "sync"]),
         ("state", &["checksum", "json", "log", "primitive", "transaction", "tree", "value"]),
         ("transaction", &["log", "primitive", "state", "tree", "value"]),
+        ("live", &["log", "state", "transaction"]),
         ("engine", &["log", "primitive", "state", "transaction", "tree", "value"]),
         ("snapshot", &["checksum", "log", "state", "storage", "transaction", "tree", "value"]),
         ("recovery", &["host", "log", "snapshot", "state", "storage", "tree"]),
@@ -57,6 +58,7 @@ const CORE: House = House {
             &[
                 "engine",
                 "host",
+                "live",
                 "log",
                 "primitive",
                 "recovery",
@@ -70,6 +72,7 @@ const CORE: House = House {
                 "value",
             ],
         ),
+        ("queue", &["db", "host", "live", "primitive", "state", "storage", "tree", "value"]),
     ],
     apart: &[],
 };

@@ -160,7 +160,7 @@ fn prefixes(
         sum.count += 1;
         sum.bytes = sum.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     };
-    space.kv().for_each(&KeyRange::all(), Direction::Forward, |key, value| {
+    space.kv().for_each(KeyRange::all(), Direction::Forward, |key, value| {
         add("pairs", key, value_bytes(&value));
         std::ops::ControlFlow::Continue(())
     })?;

@@ -5,7 +5,7 @@ use core::ops::ControlFlow;
 
 use super::{commit, host, number, reader, reading, storages::Silent, writing};
 use crate::{
-    Db, Durability, Error, ErrorKind, Options, RunOptions, RunStatus, TransactionOptions,
+    ChangeFilter, Db, Durability, Error, ErrorKind, Options, RunOptions, RunStatus, TransactionOptions,
     log::{SEGMENT_HEADER_BYTES, segment_name},
     storage::{MemStorage, Storage, StorageFile},
 };
@@ -63,6 +63,7 @@ fn every_write_through_a_reader_says_that_it_only_reads() {
         reader.sync().map(drop),
         reader.wait_durable(99).map(drop),
         reader.set_idempotency_window(5, None).map(drop),
+        reader.subscribe(ChangeFilter::all()).map(drop),
     ];
     for (number, refused) in refused.into_iter().enumerate() {
         let error = refused.unwrap_err();

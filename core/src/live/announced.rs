@@ -1,0 +1,189 @@
+//! [`Announcement`]: what one commit has changed.
+//!
+//! Invariant: it is made once for each commit, however many listen; those share it, and each sees the changes that it has asked
+//! for.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::{fmt, ops::Range};
+
+use super::ChangeFilter;
+use crate::{
+    RunId,
+    log::OpCode,
+    state::{DEFAULT_SPACE, SpaceNumber, State},
+    transaction::WriteSet,
+};
+
+/// What sort of thing a change is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Primitive {
+    /// A key-value pair or a counter; the key is the pair's.
+    Kv,
+    /// A JSON document; the key is its id.
+    Json,
+    /// An event stream that was appended to, trimmed or deleted; the key is its name.
+    Events,
+    /// A state cell; the key is its name.
+    State,
+    /// A trace entry; the key is its id.
+    Trace,
+    /// The life of a run: it was begun, ended, resumed, annotated or deleted. The key is empty.
+    Run,
+}
+
+impl Primitive {
+    /// What an operation changes; `None` for settings of the store.
+    fn of(code: OpCode) -> Option<Self> {
+        Some(match code {
+            OpCode::KvPut | OpCode::KvDelete | OpCode::KvAdd => Primitive::Kv,
+            OpCode::JsonPut | OpCode::JsonDelete | OpCode::JsonEdit => Primitive::Json,
+            OpCode::EventAppend | OpCode::EventTrim | OpCode::StreamDelete => Primitive::Events,
+            OpCode::StatePut | OpCode::StateDelete => Primitive::State,
+            OpCode::TracePut => Primitive::Trace,
+            OpCode::RunBegin | OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate | OpCode::RunDelete => {
+                Primitive::Run
+            }
+            OpCode::KeyWindow => return None,
+        })
+    }
+
+    /// The bit of this primitive in a set of them.
+    pub(super) fn bit(self) -> u8 {
+        match self {
+            Primitive::Kv => 1,
+            Primitive::Json => 2,
+            Primitive::Events => 4,
+            Primitive::State => 8,
+            Primitive::Trace => 16,
+            Primitive::Run => 32,
+        }
+    }
+}
+
+/// One thing that a commit has written or removed. A key that a transaction writes several times is one change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change<'a> {
+    /// The run whose it is; `None` for the default space.
+    pub run: Option<RunId>,
+    /// What sort of thing it is.
+    pub primitive: Primitive,
+    /// Its key, or the name of its stream.
+    pub key: &'a [u8],
+}
+
+/// All changes of one commit, as they are shared.
+#[derive(Debug)]
+pub(crate) struct Announced {
+    pub(crate) seq: u64,
+    time_micros: u64,
+    changes: Vec<Piece>,
+    keys: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Piece {
+    run: Option<RunId>,
+    primitive: Primitive,
+    key: Range<usize>,
+}
+
+impl Announced {
+    /// What a transaction writes, before it is applied to `state`: a run that it deletes has its id there still. Seq and time
+    /// are those of its commit.
+    pub(crate) fn of(writes: &WriteSet, state: &State) -> Self {
+        let mut announced =
+            Announced { seq: 0, time_micros: 0, changes: Vec::with_capacity(writes.len()), keys: Vec::new() };
+        for write in writes.iter() {
+            let Some(primitive) = Primitive::of(write.code) else { continue };
+            let start = announced.keys.len();
+            if primitive != Primitive::Run {
+                announced.keys.extend_from_slice(writes.key(write));
+            }
+            let key = start..announced.keys.len();
+            announced.changes.push(Piece { run: run_of(write.space, writes, state), primitive, key });
+        }
+        announced
+    }
+
+    /// The same, as the commit with this seq.
+    pub(crate) fn committed(mut self, seq: u64, time_micros: u64) -> Arc<Self> {
+        (self.seq, self.time_micros) = (seq, time_micros);
+        Arc::new(self)
+    }
+
+    fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        self.changes.iter().map(|piece| Change {
+            run: piece.run,
+            primitive: piece.primitive,
+            // Ranges are only ever made from positions in the arena.
+            key: self.keys.get(piece.key.clone()).unwrap_or_default(),
+        })
+    }
+
+    /// Whether somebody with this filter hears of the commit.
+    pub(crate) fn matches(&self, filter: &ChangeFilter) -> bool {
+        self.changes().any(|change| filter.matches(&change))
+    }
+
+    /// What it takes of memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.keys.len() + self.changes.len() * size_of::<Piece>()
+    }
+}
+
+fn run_of(space: SpaceNumber, writes: &WriteSet, state: &State) -> Option<RunId> {
+    if space == DEFAULT_SPACE {
+        return None;
+    }
+    state.run(space).map(|run| run.record.id()).or_else(|| writes.new_run(space))
+}
+
+/// A commit that somebody has subscribed to: see [`Db::subscribe`](crate::Db::subscribe).
+#[derive(Clone)]
+pub struct Announcement {
+    announced: Arc<Announced>,
+    filter: Arc<ChangeFilter>,
+    durable: bool,
+}
+
+impl Announcement {
+    pub(crate) fn new(announced: Arc<Announced>, filter: Arc<ChangeFilter>, durable: bool) -> Self {
+        Announcement { announced, filter, durable }
+    }
+
+    /// Seq of the commit: its place in the order of all commits of the store. Whoever reads the store now reads this commit or
+    /// a later one.
+    pub fn seq(&self) -> u64 {
+        self.announced.seq
+    }
+
+    /// When it was committed, in microseconds since 1970.
+    pub fn time_micros(&self) -> u64 {
+        self.announced.time_micros
+    }
+
+    /// Whether the commit was on stable media when this was handed over. If not,
+    /// [`Db::wait_durable`](crate::Db::wait_durable) waits for it.
+    pub fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    /// What the commit has changed, as far as the filter of the subscription asks for it; never nothing.
+    pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        self.announced.changes().filter(|change| self.filter.matches(change))
+    }
+}
+
+impl fmt::Debug for Announcement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let changes: Vec<_> = self.changes().collect();
+        f.debug_struct("Announcement")
+            .field("seq", &self.seq())
+            .field("time_micros", &self.time_micros())
+            .field("durable", &self.durable)
+            .field("changes", &changes)
+            .finish()
+    }
+}

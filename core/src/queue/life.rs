@@ -1,0 +1,275 @@
+//! A job from its push to its end: the record of it, and the steps that change it.
+//!
+//! Invariant: each step takes the job out of the place of the index where its record says that it is, puts it into another, and
+//! counts both.
+
+use alloc::{format, string::String, vec::Vec};
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DeadJob, Job, JobId, PushOptions, Queue, QueueCounts, host, keys::Keys, micros, now};
+use crate::{
+    Error, Result,
+    db::{Transaction, TransactionOptions},
+    primitive::ScanOptions,
+    storage::Storage,
+    value::{Encode, Serde, Value},
+};
+
+/// The longest pause between two attempts.
+const BACKOFF_MAX_MICROS: u64 = 24 * 3600 * 1_000_000;
+
+/// What a job whose consumer never came back has failed with.
+pub(super) const LEASE_ENDED: &str = "its lease ended before it was acknowledged";
+
+/// Where a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Place {
+    Ready,
+    Delayed { until: u64 },
+    Leased { until: u64 },
+    Dead,
+}
+
+/// What is known of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) place: Place,
+    priority: u8,
+    /// How often it was handed out.
+    pub(super) attempts: u32,
+    attempts_max: u32,
+    backoff_micros: u64,
+    error: Option<String>,
+}
+
+impl Place {
+    fn count(self) -> &'static str {
+        match self {
+            Place::Ready => "ready",
+            Place::Delayed { .. } => "delayed",
+            Place::Leased { .. } => "leased",
+            Place::Dead => "dead",
+        }
+    }
+}
+
+impl Record {
+    /// Where a job goes whose attempt has failed.
+    pub(super) fn failed(&mut self, now: u64, error: &str) -> Place {
+        self.error = Some(error.into());
+        if self.attempts >= self.attempts_max {
+            return Place::Dead;
+        }
+        let doublings = self.attempts.saturating_sub(1).min(63);
+        let pause = self.backoff_micros.saturating_mul(1 << doublings).min(BACKOFF_MAX_MICROS);
+        if pause == 0 { Place::Ready } else { Place::Delayed { until: now.saturating_add(pause) } }
+    }
+}
+
+impl<S: Storage> Queue<'_, S> {
+    /// Adds a job, to be done now. The payload is anything that a pair can have; a type of one's own goes in a [`Serde`].
+    ///
+    /// # Errors
+    /// As a commit.
+    pub fn push(&self, payload: impl Encode) -> Result<JobId> {
+        self.push_with(&PushOptions::new(), payload)
+    }
+
+    /// [`Queue::push`] with options.
+    ///
+    /// # Errors
+    /// As a commit.
+    pub fn push_with(&self, options: &PushOptions, payload: impl Encode) -> Result<JobId> {
+        let push = |tx: &Transaction<'_, S>| self.push_in(tx, options, &payload);
+        let Some(key) = &options.key else { return self.db.transaction(push) };
+        let once = TransactionOptions::new().idempotency_key(self.keys.once(key));
+        let (id, _) = self.db.once_with(&once, |tx| push(tx).map(JobId::to_bytes))?;
+        Ok(JobId::from_bytes(id))
+    }
+
+    /// Adds a job when this transaction commits, and not otherwise.
+    ///
+    /// # Errors
+    /// As a write of the transaction.
+    pub fn push_in(&self, tx: &Transaction<'_, S>, options: &PushOptions, payload: impl Encode) -> Result<JobId> {
+        let id = JobId::generate(host(tx));
+        let place = match micros(options.delay) {
+            0 => Place::Ready,
+            delay => Place::Delayed { until: now(tx).saturating_add(delay) },
+        };
+        let record = Record {
+            place,
+            priority: options.priority,
+            attempts: 0,
+            attempts_max: options.attempts,
+            backoff_micros: micros(options.backoff),
+            error: None,
+        };
+        tx.kv().put(self.keys.payload(id), payload)?;
+        self.enter(tx, id, &record)?;
+        Ok(id)
+    }
+
+    /// The job is done: it goes. Give a transaction of the effect to [`Queue::ack_in`] where the effect is in the store.
+    ///
+    /// # Errors
+    /// As [`Queue::ack_in`], and as a commit.
+    pub fn ack(&self, job: &Job) -> Result<()> {
+        self.db.transaction(|tx| self.ack_in(tx, job))
+    }
+
+    /// The job is done when this transaction commits.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`] where the lease has ended and the job was handed out again, or is gone: its effect is not this
+    /// consumer's to have. Let the transaction fail.
+    pub fn ack_in(&self, tx: &Transaction<'_, S>, job: &Job) -> Result<()> {
+        let record = self.held(tx, job)?;
+        self.leave(tx, job.id, &record)?;
+        self.forget(tx, job.id)
+    }
+
+    /// The attempt has failed, for this reason: the job is handed out again after its pause, or is dead after its last attempt.
+    ///
+    /// # Errors
+    /// As [`Queue::ack_in`], and as a commit.
+    pub fn nack(&self, job: &Job, error: &str) -> Result<()> {
+        self.db.transaction(|tx| {
+            let mut record = self.held(tx, job)?;
+            let place = record.failed(now(tx), error);
+            self.go(tx, job.id, record, place)
+        })
+    }
+
+    /// Keeps the job for so long from now on.
+    ///
+    /// # Errors
+    /// As [`Queue::ack_in`], and as a commit.
+    pub fn extend(&self, job: &mut Job, lease: Duration) -> Result<()> {
+        job.lease_until_micros = self.db.transaction(|tx| {
+            let until = now(tx).saturating_add(micros(lease));
+            let record = self.held(tx, job)?;
+            self.go(tx, job.id, record, Place::Leased { until }).map(|()| until)
+        })?;
+        Ok(())
+    }
+
+    /// The jobs that have failed too often, those that were pushed first before the others, at most `limit`.
+    ///
+    /// # Errors
+    /// As a read.
+    pub fn dead(&self, limit: usize) -> Result<Vec<DeadJob>> {
+        self.db.transaction(|tx| {
+            let dead = tx.kv().keys(&ScanOptions::prefix(self.keys.all_dead()).limit(limit))?;
+            let jobs = dead.iter().filter_map(|key| Keys::id_of(key)).map(|id| {
+                let record = self.record(tx, id)?;
+                let payload = tx.kv().get(self.keys.payload(id))?.unwrap_or(Value::Null);
+                Ok(DeadJob { id, payload, attempts: record.attempts, error: record.error.unwrap_or_default() })
+            });
+            jobs.collect()
+        })
+    }
+
+    /// A dead job is tried again, with all its attempts before it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a job that is not dead, and as a commit.
+    pub fn revive(&self, id: JobId) -> Result<()> {
+        self.db.transaction(|tx| {
+            let mut record = self.dead_record(tx, id)?;
+            record.attempts = 0;
+            self.go(tx, id, record, Place::Ready)
+        })
+    }
+
+    /// A dead job goes for good.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a job that is not dead, and as a commit.
+    pub fn discard(&self, id: JobId) -> Result<()> {
+        self.db.transaction(|tx| {
+            let record = self.dead_record(tx, id)?;
+            self.leave(tx, id, &record)?;
+            self.forget(tx, id)
+        })
+    }
+
+    /// How many jobs there are. Costs four lookups.
+    ///
+    /// # Errors
+    /// As a read.
+    pub fn counts(&self) -> Result<QueueCounts> {
+        let view = self.db.view();
+        let count = |of| {
+            let count = view.kv().get_or::<i64>(self.keys.count(of), 0)?;
+            Ok::<u64, Error>(u64::try_from(count).unwrap_or(0))
+        };
+        Ok(QueueCounts {
+            ready: count("ready")?,
+            delayed: count("delayed")?,
+            leased: count("leased")?,
+            dead: count("dead")?,
+        })
+    }
+
+    pub(super) fn record(&self, tx: &Transaction<'_, S>, id: JobId) -> Result<Record> {
+        let record = tx.kv().get::<Serde<Record>>(self.keys.record(id))?;
+        record.map(|Serde(record)| record).ok_or_else(|| Error::NotFound { what: "job", name: format!("{id}") })
+    }
+
+    /// The record of a job that its claimer still has.
+    fn held(&self, tx: &Transaction<'_, S>, job: &Job) -> Result<Record> {
+        let found = match self.record(tx, job.id) {
+            Ok(record) if matches!(record.place, Place::Leased { .. }) && record.attempts == job.attempt => {
+                return Ok(record);
+            }
+            Ok(record) => format!("{}, after attempt {}", record.place.count(), record.attempts),
+            Err(Error::NotFound { .. }) => "nothing: it was done".into(),
+            Err(error) => return Err(error),
+        };
+        let expected = format!("a lease of attempt {}", job.attempt);
+        Err(Error::Precondition { key: format!("job {} of queue {}", job.id, self.keys.name()), expected, found })
+    }
+
+    fn dead_record(&self, tx: &Transaction<'_, S>, id: JobId) -> Result<Record> {
+        let record = self.record(tx, id)?;
+        if record.place == Place::Dead {
+            return Ok(record);
+        }
+        Err(Error::NotFound { what: "dead job", name: format!("{id}, which is {},", record.place.count()) })
+    }
+
+    /// Moves a job.
+    pub(super) fn go(&self, tx: &Transaction<'_, S>, id: JobId, mut record: Record, to: Place) -> Result<()> {
+        self.leave(tx, id, &record)?;
+        record.place = to;
+        self.enter(tx, id, &record)
+    }
+
+    fn enter(&self, tx: &Transaction<'_, S>, id: JobId, record: &Record) -> Result<()> {
+        tx.kv().put(self.keys.record(id), Serde(record))?;
+        tx.kv().put(self.place(id, record), ())?;
+        tx.kv().add_i64(self.keys.count(record.place.count()), 1)
+    }
+
+    fn leave(&self, tx: &Transaction<'_, S>, id: JobId, record: &Record) -> Result<()> {
+        tx.kv().remove(self.place(id, record))?;
+        tx.kv().add_i64(self.keys.count(record.place.count()), -1)
+    }
+
+    fn forget(&self, tx: &Transaction<'_, S>, id: JobId) -> Result<()> {
+        tx.kv().remove(self.keys.record(id))?;
+        tx.kv().remove(self.keys.payload(id))
+    }
+
+    /// The key of the index that a job is at.
+    fn place(&self, id: JobId, record: &Record) -> Vec<u8> {
+        match record.place {
+            Place::Ready => self.keys.ready(record.priority, id),
+            Place::Delayed { until } | Place::Leased { until } => self.keys.timed(until, id),
+            Place::Dead => self.keys.dead(id),
+        }
+    }
+}
