@@ -10,6 +10,7 @@ use criterion::{Criterion, Throughput};
 use foldb::{Durability, primitive::EventBatch};
 
 use crate::{
+    puts::encode,
     setting::{amount, fresh_directory, index, length, open, slow},
     workload::{SEED, Values},
 };
@@ -56,7 +57,7 @@ pub(crate) fn events(criterion: &mut Criterion) {
         store.sync().expect("a sync");
         store
     });
-    let mut random = workload::Random::new(SEED, 9);
+    let mut random = crate::workload::Random::new(SEED, 9);
     group.bench_function("foldb", |bencher| {
         bencher.iter(|| {
             let seq = 1 + length(random.below(index(count)));

@@ -144,7 +144,7 @@ fn floor_map_put(group: &mut BenchmarkGroup<'_, WallTime>, shared: &Shared) {
 }
 
 /// What a log cannot do without: two lengths before key and value.
-fn encode(key: &[u8], value: &[u8], record: &mut Vec<u8>) {
+pub(crate) fn encode(key: &[u8], value: &[u8], record: &mut Vec<u8>) {
     record.extend_from_slice(&length(key.len()).to_le_bytes()[..4]);
     record.extend_from_slice(&length(value.len()).to_le_bytes()[..4]);
     record.extend_from_slice(key);

@@ -2,7 +2,6 @@
 
 use std::{
     cell::LazyCell,
-    collections::BTreeMap,
     ops::{Bound, ControlFlow},
 };
 

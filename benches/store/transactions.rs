@@ -2,7 +2,6 @@
 
 use std::{
     cell::{LazyCell, RefCell},
-    collections::BTreeMap,
     fs::File,
     io::Write as _,
 };
@@ -11,6 +10,7 @@ use criterion::{Criterion, Throughput};
 use foldb::Durability;
 
 use crate::{
+    puts::encode,
     setting::{Shared, fresh_directory, length, load, open, slow, timed},
     workload::Keys,
 };
