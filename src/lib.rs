@@ -131,7 +131,9 @@ const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// - [`ErrorKind::Unsupported`]: a newer version wrote the store.
 /// - [`ErrorKind::Io`], [`ErrorKind::StorageFull`]: the system's errors.
 ///
-/// Cost: a few milliseconds for a store that was closed cleanly, whatever its size.
+/// Cost: less than a millisecond for a small store that was closed cleanly. It grows with the store: reading the index of the newest
+/// snapshot takes about 5 ms for a million pairs and 15 ms for a hundred thousand runs; the log behind the snapshot is folded, 2 to 17 ms
+/// for each MiB of it, most for small records of new keys.
 pub fn open(path: impl AsRef<Path>) -> Result<Store> {
     open_with(path, Options::new())
 }

@@ -207,6 +207,10 @@ defects! {
     scheduled {
         /// Who has flushed wakes nobody.
         WakeForgotten,
+        /// Subscribers are not woken when there is something for them.
+        DeliveryForgotten,
+        /// A task is not woken when its commit is answered.
+        AnswerWithoutWaking,
         /// Who has flushed wakes one of those who wait, not all.
         OneWoken,
         /// Who waited for somebody else's sync takes it for its own.

@@ -42,8 +42,9 @@ impl<S: Storage> Db<S> {
     /// changed: see [`Options::recovery`]); with [`Error::Newer`] for files of a newer version; with `StorageFull` where
     /// the tail of the last crash cannot be written again.
     ///
-    /// Cost: milliseconds for a store that was closed cleanly, whatever its size; else about 2 ms for each MiB of small
-    /// commits behind the last snapshot.
+    /// Cost: reading the index of the newest snapshot, about 5 ms for a million pairs, 30 ms for five million, 15 ms for a hundred
+    /// thousand runs; and folding the log behind it, for each MiB of small commits 2 ms where they overwrite, and 10 to 17 ms where
+    /// their keys are new.
     pub fn open(storage: S, host: Arc<dyn Host + Send + Sync>, mut options: Options) -> Result<Self> {
         if options.read_only {
             return Self::open_reader(storage, host, options);

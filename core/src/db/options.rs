@@ -191,7 +191,8 @@ impl Options {
     }
 
     /// A snapshot is written by the commit that brings the log this many bytes past the last one; `None` for never.
-    /// Default 256 MiB. More means fewer snapshots and a longer recovery: about 2 ms for each MiB of small commits.
+    /// Default 256 MiB. More means fewer snapshots and a longer recovery: for each MiB of
+    /// small commits 2 ms where they overwrite, and 10 to 17 ms where their keys are new.
     #[must_use]
     pub fn snapshot_log_bytes(mut self, bytes: Option<u64>) -> Self {
         self.snapshot_log_bytes = bytes;

@@ -70,6 +70,11 @@ impl World {
         Self { storage: Disk::new(disk.clone()), disk, promises, handed_over, commits: Mutex::default() }
     }
 
+    /// The storage of this world, to open it with another host.
+    pub(super) fn storage(&self) -> Disk {
+        self.storage.clone()
+    }
+
     pub(super) fn open(&self, options: Options) -> Store {
         Db::open(self.storage.clone(), Arc::new(SeededHost::new(1)), options).expect("the store opens")
     }

@@ -12,6 +12,7 @@ use std::sync::PoisonError;
 use crate::{
     Error, Result,
     live::{Announced, Announcement, ChangeFilter, Recent},
+    planted::{self, Planted},
     sync::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering},
 };
 
@@ -179,7 +180,7 @@ impl Feed {
 
     /// Wakes those for whom there is something. Without a lock.
     pub(crate) fn deliver(&self) {
-        if !self.is_heard() {
+        if !self.is_heard() || planted::active(Planted::DeliveryForgotten) {
             return;
         }
         let due = self.lock().due();

@@ -5,6 +5,7 @@ mod endings;
 mod failures;
 mod readers;
 mod snapshots;
+mod subscribers;
 
 use super::Scenario;
 
@@ -36,4 +37,6 @@ pub const SCENARIOS: &[Scenario] = &[
     endings::CLOSE_AND_TICK,
     endings::WAIT_DURABLE_AND_POISON,
     endings::TICKS,
+    subscribers::SUBSCRIBERS,
+    subscribers::TASKS,
 ];
