@@ -308,7 +308,7 @@ fn contention() {
             let (world, db) = (&world, &db);
             scope.spawn(move || {
                 for number in 0..2 {
-                    let add = |tx: &foldb_core::Transaction<'_, _>| {
+                    let add = |tx: &Transaction<'_, _>| {
                         let before = tx.kv().get::<u64>("sum")?.unwrap_or(0);
                         tx.kv().put("sum", before + 1)?;
                         tx.kv().put(format!("{name}/{number}"), before)
@@ -417,7 +417,8 @@ fn seen() {
     let db = world.begin(options(STRICT));
     thread::scope(|scope| {
         scope.spawn(|| {
-            let receipt = db.once_with(&TransactionOptions::new().idempotency_key("once"), |_| Ok(1)).unwrap().1;
+            let receipt =
+                db.once_with(&TransactionOptions::new().idempotency_key("once"), |_| Ok::<_, Error>(1)).unwrap().1;
             world.promised(receipt.seq);
             db.set_idempotency_window(9, None).unwrap();
         });
@@ -452,7 +453,7 @@ fn rotation() {
                 for number in 0..3 {
                     let key = format!("{name}/{number}");
                     let options = TransactionOptions::new().durability(durability);
-                    let work = |tx: &foldb_core::Transaction<'_, _>| {
+                    let work = |tx: &Transaction<'_, _>| {
                         tx.kv().put(&key, number)?;
                         tx.kv().put(format!("{key}/padding"), vec![7_u8; 1100])
                     };
@@ -483,7 +484,7 @@ fn full_disk() {
             scope.spawn(move || {
                 for number in 0..2 {
                     let key = format!("{name}/{number}");
-                    let work = |tx: &foldb_core::Transaction<'_, _>| {
+                    let work = |tx: &Transaction<'_, _>| {
                         tx.kv().put(&key, number)?;
                         tx.kv().put(format!("{key}/padding"), vec![7_u8; 1500])
                     };
