@@ -34,7 +34,7 @@ fn family(input: &mut Input<'_>) -> Result<Family> {
     }
 }
 
-/// Reads of entries of any of those families.
+/// Reads of entries of any of those families, and deleting what a range of them has.
 pub(crate) fn entries(operation: Operation, space: &Space<'_>, input: &mut Input<'_>, out: &mut Output) -> Result<()> {
     let family = family(input)?;
     match operation {
@@ -74,6 +74,32 @@ pub(crate) fn entries(operation: Operation, space: &Space<'_>, input: &mut Input
                 Ok(())
             })?;
             out.flag(found);
+            Ok(())
+        }
+        Operation::EntryExistsMany => {
+            let keys = input.list(Input::bytes)?;
+            out.count(keys.len());
+            (&space).read(|reads| {
+                for key in keys {
+                    let mut found = false;
+                    reads.get_with(space.number, family, key, &mut |item| {
+                        found = item.is_some();
+                        Ok(())
+                    })?;
+                    out.flag(found);
+                }
+                Ok(())
+            })
+        }
+        Operation::EntryDeleteRange => {
+            let range = input.last(Input::range)?;
+            let deleted = match family {
+                Family::Json => space.json().delete_range(range)?,
+                Family::State => space.state().delete_range(range)?,
+                _ => space.kv().delete_range(range)?,
+            };
+            out.number(deleted.keys);
+            out.flag(deleted.is_complete);
             Ok(())
         }
         Operation::EntryCount => {
@@ -290,11 +316,10 @@ pub(crate) fn events(operation: Operation, space: &Space<'_>, input: &mut Input<
             walk(space, name, (Bound::Included(seq), Bound::Included(seq)), Direction::Forward, 1, out)?;
         }
         Operation::EventRange => {
-            let from = input.optional(Input::number)?.map_or(Bound::Unbounded, Bound::Included);
-            let to = input.optional(Input::number)?.map_or(Bound::Unbounded, Bound::Included);
+            let range = seqs(input)?;
             let limit = input.optional(Input::number)?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
             let direction = if input.flag()? { Direction::Backward } else { Direction::Forward };
-            walk(space, name, (from, to), direction, limit.unwrap_or(usize::MAX), out)?;
+            walk(space, name, range, direction, limit.unwrap_or(usize::MAX), out)?;
         }
         Operation::EventHead => out.number(events.head(name)?),
         Operation::EventFirst => {
@@ -334,6 +359,21 @@ pub(crate) fn events(operation: Operation, space: &Space<'_>, input: &mut Input<
         }
     }
     Ok(())
+}
+
+/// A range of seqs, by its bounds `gt`, `gte`, `lt`, `lte`, `from` and `to`, of which the last is in it.
+fn seqs(input: &mut Input<'_>) -> Result<(Bound<u64>, Bound<u64>)> {
+    let (mut from, mut to) = (0, u64::MAX);
+    for bound in 0..6 {
+        let Some(seq) = input.optional(Input::number)? else { continue };
+        match bound {
+            0 => from = from.max(seq.saturating_add(1)),
+            1 | 4 => from = from.max(seq),
+            2 => to = to.min(seq),
+            _ => to = to.min(seq.saturating_add(1)),
+        }
+    }
+    Ok((Bound::Included(from), Bound::Excluded(to)))
 }
 
 /// Writes the events of a range, as many as asked for.

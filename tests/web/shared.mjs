@@ -6,6 +6,7 @@
 import { chain, equal, fails } from "./expect.mjs";
 import { longWork } from "./long-work.mjs";
 import { once } from "./once.mjs";
+import { ranges } from "./ranges.mjs";
 import { strict } from "./strict.mjs";
 
 export { chain, equal, fails };
@@ -581,5 +582,6 @@ export const cases = {
 
   ...longWork,
   ...once,
+  ...ranges,
   ...strict,
 };

@@ -131,7 +131,7 @@ async fn events_keep_their_order_and_their_chain() {
         assert!(client.ask(&STORE.ask(Operation::EventDeleteStream).bytes("gone")).flag());
     };
     twice("test-events", write, |client| {
-        let range = STORE.ask(Operation::EventRange).bytes("log").none(2).flag(true).number(2).flag(true);
+        let range = STORE.ask(Operation::EventRange).bytes("log").none(6).flag(true).number(2).flag(true);
         let mut answer = client.ask(&range);
         let found = answer.list(|answer| {
             let seq = answer.number();

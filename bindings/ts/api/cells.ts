@@ -1,6 +1,6 @@
 // State cells.
 
-import type { BytesKeys, Key, Mode, Out, RangeOptions, ScanOptions, Value } from "./common.js";
+import type { BytesKeys, Deleted, Key, Mode, Out, RangeOptions, ScanOptions, Value } from "./common.js";
 
 /** A state cell: how often it changed, and its value. */
 export interface Cell<T = Value> {
@@ -22,6 +22,8 @@ export interface CellsReader<M extends Mode> {
   get<T = Value>(key: Key): Out<M, Cell<T> | undefined>;
   /** Whether a key has a cell. */
   exists(key: Key): Out<M, boolean>;
+  /** Which of several keys have cells, in the order of the keys, all of one version. */
+  existsMany(keys: Iterable<Key>): Out<M, boolean[]>;
   /** How many cells a range of keys has; linear in that number. */
   count(range?: RangeOptions): Out<M, number>;
   /** The keys that the options choose. Throws `Invalid` (code `KeyNotText`) for one that is not text, unless bytes are asked for. */
@@ -40,6 +42,8 @@ export interface Cells<M extends Mode> extends CellsReader<M> {
   set(key: Key, value: unknown): Out<M, number>;
   /** Deletes a cell and says whether there was one. One that is made under the same key later counts from 1 again. */
   delete(key: Key): Out<M, boolean>;
+  /** Deletes the cells of a range of keys, as `kv.deleteRange` deletes pairs. */
+  deleteRange(range: RangeOptions): Out<M, Deleted>;
   /** Sets a cell if its counter is `expected`, and returns the new counter. Throws `Precondition`, naming the counter that is there, if not. */
   cas(key: Key, expected: number, value: unknown): Out<M, number>;
   /**

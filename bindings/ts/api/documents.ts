@@ -1,6 +1,6 @@
 // JSON documents.
 
-import type { BytesKeys, Json, Key, Mode, Out, RangeOptions, ScanOptions, Version } from "./common.js";
+import type { BytesKeys, Deleted, Json, Key, Mode, Out, RangeOptions, ScanOptions, Version } from "./common.js";
 
 /** A document with its key. */
 export interface DocumentEntry<T = Json, K = string> {
@@ -25,6 +25,8 @@ export interface DocumentsReader<M extends Mode> {
   getMany<T = Json>(keys: Iterable<Key>): Out<M, (T | undefined)[]>;
   /** Whether a key has a document. */
   exists(key: Key): Out<M, boolean>;
+  /** Which of several keys have documents, in the order of the keys, all of one version. */
+  existsMany(keys: Iterable<Key>): Out<M, boolean[]>;
   /** How many documents a range of keys has; linear in that number. */
   count(range?: RangeOptions): Out<M, number>;
   /** The keys that the options choose. Throws `Invalid` (code `KeyNotText`) for one that is not text, unless bytes are asked for. */
@@ -64,6 +66,8 @@ export interface Documents<M extends Mode> extends DocumentsReader<M> {
   delete(key: Key): Out<M, boolean>;
   /** Deletes several documents in one commit and says how many there were. */
   deleteMany(keys: Iterable<Key>): Out<M, number>;
+  /** Deletes the documents of a range of keys, as `kv.deleteRange` deletes pairs. */
+  deleteRange(range: RangeOptions): Out<M, Deleted>;
   /** Sets what is at a path and returns what was there. The last step is made if it is missing: a member, or at `-` a new last item. */
   setAt<T = Json>(key: Key, path: string, value: unknown): Out<M, T | undefined>;
   /** Deletes what is at a path and returns it; `undefined` if nothing was. Throws `Invalid` for the whole document, which `delete` deletes. */

@@ -22,11 +22,19 @@ export interface NewEvent {
   payload: unknown;
 }
 
-/** Which events of a stream, both ends included. */
+/** Which events of a stream: those for which all of it holds. Without any: all of them. */
 export interface EventRange {
-  /** Seq of the first. */
+  /** Those behind this seq. */
+  gt?: number;
+  /** Those from this seq on. */
+  gte?: number;
+  /** Those before this seq. */
+  lt?: number;
+  /** Those up to this seq. */
+  lte?: number;
+  /** Seq of the first, as `gte`. */
   from?: number;
-  /** Seq of the last. */
+  /** Seq of the last, as `lte`: unlike the `to` of a range of keys it is in the range. */
   to?: number;
   /** The most to return. */
   limit?: number;

@@ -13,7 +13,9 @@ import { Part } from "./part.js";
 
 type Key = api.Key;
 
-const RANGE = ["from", "to", "limit", "reverse"];
+/** In the order in which they are written. */
+const BOUNDS = ["gt", "gte", "lt", "lte", "from", "to", "limit"] as const;
+const RANGE = [...BOUNDS, "reverse"];
 const EVENT = ["kind", "payload"];
 
 export class Events extends Part implements api.Events<api.Mode> {
@@ -35,7 +37,7 @@ export class Events extends Part implements api.Events<api.Mode> {
   range(stream: Key, range?: api.EventRange): Now<any[]> {
     const write = (out: Writer) => {
       checkOptions("a range of events", range, RANGE);
-      for (const bound of [range?.from, range?.to, range?.limit]) out.optional(bound, (bound) => out.number(bound));
+      for (const bound of BOUNDS) out.optional(range?.[bound], (seq) => out.number(seq));
       out.flag(choice("reverse", range?.reverse));
     };
     return this.#ask(Operation.EventRange, stream, (answer) => answer.list(() => event(answer)), write);

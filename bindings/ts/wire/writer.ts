@@ -16,7 +16,8 @@ const encoder = new TextEncoder();
 
 const scratch = new DataView(new ArrayBuffer(8));
 
-const RANGE = ["prefix", "from", "to"];
+/** In the order in which they are written. */
+const RANGE = ["prefix", "gt", "gte", "lt", "lte", "from", "to"] as const;
 const SCAN = [...RANGE, "limit", "reverse", "after", "keys"];
 
 /** Writes one request after the other into a buffer that grows. */
@@ -193,12 +194,10 @@ export class Writer {
     });
   }
 
+  /** A choice of keys; without bounds all of them. */
   range(range: RangeOptions | undefined | null, names: readonly string[] = RANGE): void {
     checkOptions("a range of keys", range ?? undefined, names);
-    const key = (key: Key) => this.key(key);
-    this.optional(range?.prefix, key);
-    this.optional(range?.from, key);
-    this.optional(range?.to, key);
+    for (const bound of RANGE) this.optional(range?.[bound], (key) => this.key(key));
   }
 
   /** Which entries of a range, in which order. */
