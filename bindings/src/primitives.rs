@@ -8,7 +8,8 @@ use core::ops::{Bound, ControlFlow};
 use foldb_core::{
     Result,
     primitive::{
-        EventBatch, NewEvent, ScanOptions, TraceEntry, TraceId, TraceKind, TraceRecord, Version,
+        Event, EventBatch, EventPlace, NewEvent, ScanOptions, StreamEvent, TraceEntry, TraceId, TraceKind, TraceRecord,
+        Version,
         access::{Access, Item},
     },
     state::Family,
@@ -245,7 +246,7 @@ pub(crate) fn json(operation: Operation, space: &Space<'_>, input: &mut Input<'_
             let found = json.select(&input.scan()?, path, &value)?;
             let mut entries = Entries::begin(out);
             for entry in &found {
-                entries.push(out, &entry.key, entry.version.seq().unwrap_or(0), |values| {
+                entries.push(out, &entry.key, seq(entry.version), |values| {
                     foldb_core::json::encode_document(&entry.document, values)
                 })?;
             }
@@ -261,6 +262,19 @@ pub(crate) fn json(operation: Operation, space: &Space<'_>, input: &mut Input<'_
             input.finish()?;
             out.flag(json.delete(key)?);
             return Ok(());
+        }
+        Operation::JsonCasVersion => {
+            let expected = input.optional(Input::number)?.map(Version::from_seq);
+            return json.cas_version(key, expected, &input.last(Input::document)?);
+        }
+        Operation::JsonUpsert => {
+            out.flag(json.upsert(key, &input.last(Input::document)?)?);
+            return Ok(());
+        }
+        Operation::JsonReplace => {
+            // Not set: of a change of a large document the change is logged, as it is by an update in Rust.
+            let document = input.last(Input::document)?;
+            return json.update(key, |_| document.clone()).map(drop);
         }
         Operation::JsonPatch => return json.patch(key, &input.last(Input::document)?),
         _ => {}
@@ -309,6 +323,20 @@ pub(crate) fn events(operation: Operation, space: &Space<'_>, input: &mut Input<
         streams.iter().for_each(|summary| stream(summary, out));
         return Ok(());
     }
+    if operation == Operation::EventAll {
+        let after = input.optional(|input| {
+            let version = Version::from_seq(input.number()?);
+            Ok(EventPlace { version, stream: input.bytes()?.to_vec(), seq: input.number()? })
+        })?;
+        let (limit, direction) = (input.limit()?, input.direction()?);
+        let found = events.all_as::<Encoded<Vec<u8>>>(after, limit, direction)?;
+        out.count(found.len());
+        for StreamEvent { stream, event } in &found {
+            out.bytes(stream);
+            self::event(event, out);
+        }
+        return Ok(());
+    }
     let name = input.bytes()?;
     match operation {
         Operation::EventGet => {
@@ -317,8 +345,7 @@ pub(crate) fn events(operation: Operation, space: &Space<'_>, input: &mut Input<
         }
         Operation::EventRange => {
             let range = seqs(input)?;
-            let limit = input.optional(Input::number)?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-            let direction = if input.flag()? { Direction::Backward } else { Direction::Forward };
+            let (limit, direction) = (input.limit()?, input.direction()?);
             walk(space, name, range, direction, limit.unwrap_or(usize::MAX), out)?;
         }
         Operation::EventHead => out.number(events.head(name)?),
@@ -387,13 +414,26 @@ fn walk(
 ) -> Result<()> {
     let found = space.events().range_as::<Encoded<Vec<u8>>>(stream, seqs, limit, direction)?;
     out.count(found.len());
-    for event in &found {
-        out.number(event.seq);
-        out.number(event.time_micros);
-        out.text(&event.kind);
-        out.bytes(&event.payload.0);
-    }
+    found.iter().for_each(|found| event(found, out));
     Ok(())
+}
+
+fn event(event: &Event<Encoded<Vec<u8>>>, out: &mut Output) {
+    event_head(event, out);
+    out.bytes(&event.payload.0);
+}
+
+/// What is read of an event before its payload.
+pub(crate) fn event_head<T>(event: &Event<T>, out: &mut Output) {
+    out.number(event.seq);
+    out.number(event.time_micros);
+    out.number(seq(event.version));
+    out.text(&event.kind);
+}
+
+/// A version, as JavaScript has it.
+fn seq(version: Version) -> u64 {
+    version.seq().unwrap_or(0)
 }
 
 fn stream(summary: &foldb_core::primitive::StreamSummary, out: &mut Output) {
@@ -483,6 +523,7 @@ pub(crate) fn entry(entry: &TraceEntry, out: &mut Output) -> Result<()> {
     out.optional(entry.parent, |out, parent| out.0.extend_from_slice(&parent.to_bytes()));
     out.number(entry.time_micros);
     out.optional(entry.duration_micros, Output::number);
+    out.number(seq(entry.version));
     out.value(&entry.data)?;
     out.value(&entry.output)
 }

@@ -154,10 +154,18 @@ impl<'a> Input<'a> {
 
     /// Limit, direction and cursor.
     pub(crate) fn page(&mut self, options: &mut ScanOptions) -> Result<()> {
-        options.limit = self.optional(Self::number)?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        options.direction = if self.flag()? { Direction::Backward } else { Direction::Forward };
+        options.limit = self.limit()?;
+        options.direction = self.direction()?;
         options.after = self.optional(Self::bytes)?.map(<[u8]>::to_vec);
         Ok(())
+    }
+
+    pub(crate) fn limit(&mut self) -> Result<Option<usize>> {
+        Ok(self.optional(Self::number)?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)))
+    }
+
+    pub(crate) fn direction(&mut self) -> Result<Direction> {
+        Ok(if self.flag()? { Direction::Backward } else { Direction::Forward })
     }
 }
 

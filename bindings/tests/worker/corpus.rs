@@ -106,6 +106,9 @@ fn documents() -> Vec<(Operation, Request)> {
     each(vec![
         (Op::JsonSet, |r| r.bytes("third").document(&json!({ "list": [1, null, "ü"] }))),
         (Op::JsonSetMany, |r| r.u32(2).bytes("a").document(&json!(1)).bytes("b").document(&json!([]))),
+        (Op::JsonCasVersion, |r| r.bytes("new").flag(false).document(&json!(1))),
+        (Op::JsonUpsert, |r| r.bytes("new").document(&json!({ "a": null, "b": 1 }))),
+        (Op::JsonReplace, |r| r.bytes("new").document(&json!({ "b": 2 }))),
         (Op::JsonDelete, |r| r.bytes("a")),
         (Op::JsonDeleteMany, |r| r.u32(2).bytes("a").bytes("b")),
         (Op::JsonGetAt, |r| r.bytes("document").bytes("/list/1")),
@@ -130,6 +133,7 @@ fn events_and_cells() -> Vec<(Operation, Request)> {
         (Op::EventRange, |r| {
             r.bytes("stream").none(4).flag(true).number(1).flag(true).number(3).flag(true).number(2).flag(true)
         }),
+        (Op::EventAll, |r| r.flag(true).number(2).bytes("stream").number(1).flag(true).number(5).flag(false)),
         (Op::EventHead, |r| r.bytes("stream")),
         (Op::EventFirst, |r| r.bytes("stream")),
         (Op::EventLength, |r| r.bytes("stream")),

@@ -135,6 +135,8 @@ async fn events_keep_their_order_and_their_chain() {
         let mut answer = client.ask(&range);
         let found = answer.list(|answer| {
             let seq = answer.number();
+            // When it was committed, and by which commit.
+            answer.number();
             answer.number();
             (seq, answer.text(), answer.value())
         });
@@ -198,6 +200,8 @@ async fn trace_entries_are_a_tree() {
                 answer.optional(|answer| answer.take(16));
                 answer.number();
                 answer.optional(crate::wire::Answer::number);
+                // The commit that it came with.
+                answer.number();
                 // What it was given, and what came of it.
                 answer.value();
                 answer.value();

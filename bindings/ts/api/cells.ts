@@ -1,6 +1,7 @@
 // State cells.
 
-import type { BytesKeys, Deleted, Key, Mode, Out, RangeOptions, ScanOptions, Value } from "./common.js";
+import type { BytesKeys, Deleted, Key, Mode, Out, RangeOptions, ScanOptions, Value, Version } from "./common.js";
+import type { Versioned } from "./kv.js";
 
 /** A state cell: how often it changed, and its value. */
 export interface Cell<T = Value> {
@@ -14,12 +15,16 @@ export interface Cell<T = Value> {
 export interface CellEntry<T = Value, K = string> extends Cell<T> {
   /** The key: text, or bytes with `{ keys: "bytes" }`. */
   key: K;
+  /** Which commit changed it last. */
+  version: Version;
 }
 
 /** State cells, for reading. */
 export interface CellsReader<M extends Mode> {
   /** The cell of a key; `undefined` if there is none. */
   get<T = Value>(key: Key): Out<M, Cell<T> | undefined>;
+  /** The cell of a key, and which commit changed it last; `undefined` if there is none. */
+  getVersioned<T = Value>(key: Key): Out<M, Versioned<Cell<T>> | undefined>;
   /** Whether a key has a cell. */
   exists(key: Key): Out<M, boolean>;
   /** Which of several keys have cells, in the order of the keys, all of one version. */
@@ -46,6 +51,11 @@ export interface Cells<M extends Mode> extends CellsReader<M> {
   deleteRange(range: RangeOptions): Out<M, Deleted>;
   /** Sets a cell if its counter is `expected`, and returns the new counter. Throws `Precondition`, naming the counter that is there, if not. */
   cas(key: Key, expected: number, value: unknown): Out<M, number>;
+  /**
+   * Replaces a cell's value by what `change` makes of it (of `undefined`, if there is no cell), and returns the new cell, with the counter 1
+   * where it was made. What `change` throws is thrown here, and nothing is written. Otherwise as `transition`.
+   */
+  update<T = Value>(key: Key, change: (value: T | undefined) => T): Out<M, Cell<T>>;
   /**
    * Replaces a cell's value by what `change` makes of it, and returns the new cell. `change` runs again where somebody else changed the
    * cell at the same time, so it must have no effects of its own; what it throws is thrown here and leaves the cell as it is: the

@@ -131,7 +131,7 @@ export type ErrorKind =
   /** The worker, or the module in it, is gone. What was in flight may or may not be there: reopen. */
   | "Crashed";
 
-/** Which write of a key is there: the seq of its commit; 0 for a write of the reading transaction itself. */
+/** Which commit something came with: its seq; 0 for a write of the reading transaction itself. */
 export type Version = number;
 
 /** Which keys to choose from: those for which all of it holds. Without any: all of them. */

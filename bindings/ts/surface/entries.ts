@@ -12,7 +12,7 @@ import { Part } from "./part.js";
 
 type Key = api.Key;
 
-export const keyOf = (options: api.ScanOptions | undefined, answer: Reader): any =>
+export const keyOf = (options: Pick<api.ScanOptions, "keys"> | undefined, answer: Reader): any =>
   options?.keys === "bytes" ? () => answer.raw() : () => answer.key();
 const keysAs = (options: api.ScanOptions | undefined) => (options?.keys === "bytes" ? "bytes" : "text");
 
@@ -29,6 +29,14 @@ export class Entries extends Part {
       },
       read,
     );
+  }
+
+  protected versioned(key: Key, read: Read<any>): Now<any> {
+    return this.entry(Operation.EntryGetVersioned, key, (answer) => {
+      if (answer.done) return undefined;
+      const version = answer.number();
+      return { value: read(answer), version };
+    });
   }
 
   exists(key: Key): Now<boolean> {

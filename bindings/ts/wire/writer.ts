@@ -203,8 +203,7 @@ export class Writer {
   /** Which entries of a range, in which order. */
   scan(options: ScanOptions | undefined | null): void {
     this.range(options, SCAN);
-    const { keys = "text" } = options ?? {};
-    if (keys !== "text" && keys !== "bytes") throw invalid("Argument", `keys come as "text" or as "bytes", not as ${describe(keys)}`);
+    checkKeys(options?.keys);
     this.page(options?.limit, options?.reverse, options?.after, (after) => this.key(after));
   }
 
@@ -439,6 +438,11 @@ export class Writer {
     this.#head(2, hex.length / 2);
     for (let i = 0; i < hex.length; i += 2) this.u8(parseInt(hex.slice(i, i + 2), 16));
   }
+}
+
+/** Refuses what is no form for keys to come in. */
+export function checkKeys(keys: unknown = "text"): void {
+  if (keys !== "text" && keys !== "bytes") throw invalid("Argument", `keys come as "text" or as "bytes", not as ${describe(keys)}`);
 }
 
 /** The float of two bytes with the value of these four; -1 if there is none. */
