@@ -192,13 +192,13 @@ impl Executor<'_> {
         let space = Space { target, number, run, journal: self.journal };
         let input = &mut input;
         match operation as u8 {
-            1..=7 => primitives::entries(operation, &space, input, out)?,
+            1..=9 => primitives::entries(operation, &space, input, out)?,
             16..=30 => primitives::kv(operation, &space, input, out)?,
-            40..=55 => primitives::json(operation, &space, input, out)?,
-            70..=81 => primitives::events(operation, &space, input, out)?,
+            40..=58 => primitives::json(operation, &space, input, out)?,
+            70..=82 => primitives::events(operation, &space, input, out)?,
             90..=93 => primitives::cells(operation, &space, input, out)?,
             100..=105 => primitives::trace(operation, &space, input, out)?,
-            120..=127 => life::runs(operation, target, self.journal, input, out)?,
+            120..=128 => life::runs(operation, target, self.journal, input, out)?,
             _ => return Err(malformed("the operation is not one of this target")),
         }
         // Writes have seen to it before they began.

@@ -41,6 +41,9 @@ pub(crate) fn runs(
         out.0.extend_from_slice(&id.to_bytes());
         return change(target, journal, id, &Change::Begin(options), out);
     }
+    if operation == Operation::RunBeginOrGet {
+        return begin_or_get(target, journal, input, out);
+    }
     let id = input.run()?;
     let wanted = match operation {
         Operation::RunInfo => {
@@ -62,20 +65,40 @@ pub(crate) fn runs(
 }
 
 fn begin(input: &mut Input<'_>) -> Result<(RunId, RunOptions)> {
-    let mut options = RunOptions::named(input.text()?);
+    let options = RunOptions::named(input.text()?);
     // Chosen here, before the transaction, so that a transaction that runs again begins the same run.
     let id = match input.optional(Input::run)? {
         Some(id) => id,
         None => RunId::generate(&JsHost as &dyn Host),
     };
-    options = options.id(id);
+    Ok((id, described(options.id(id), input)?))
+}
+
+/// The run of a key: begun now, or the one that there is.
+fn begin_or_get(target: Target<'_>, journal: &Journal, input: &mut Input<'_>, out: &mut Output) -> Result<()> {
+    let (key, name) = (input.bytes()?, input.text()?);
+    let options = described(RunOptions::named(name), input)?;
+    let Target::Store(db) = target else {
+        return Err(Error::Unsupported { what: "the run of a key", why: "it is begun, or found, by the store".into() });
+    };
+    let id = RunId::of_key(db.id(), key);
+    out.0.extend_from_slice(&id.to_bytes());
+    match db.runs().get(id) {
+        // Whoever began it may have done so in this message: the answers leave after the sync of all of it.
+        Ok(_) => Ok(()),
+        Err(_) => change(target, journal, id, &Change::Begin(options.id(id)), out),
+    }
+}
+
+/// What is said of a run that begins, behind its name and id.
+fn described(mut options: RunOptions, input: &mut Input<'_>) -> Result<RunOptions> {
     if let Some(parent) = input.optional(Input::run)? {
         options = options.parent(parent);
     }
     for (key, value) in input.list(|input| Ok((input.text()?, input.text()?)))? {
         options = options.label(key, value);
     }
-    Ok((id, options.metadata(input.last(Input::value)?)))
+    Ok(options.metadata(input.last(Input::value)?))
 }
 
 fn change(target: Target<'_>, journal: &Journal, id: RunId, change: &Change<'_>, out: &mut Output) -> Result<()> {

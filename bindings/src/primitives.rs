@@ -8,7 +8,8 @@ use core::ops::{Bound, ControlFlow};
 use foldb_core::{
     Result,
     primitive::{
-        EventBatch, NewEvent, ScanOptions, TraceEntry, TraceId, TraceKind, TraceRecord, Version,
+        Event, EventBatch, EventPlace, NewEvent, ScanOptions, StreamEvent, TraceEntry, TraceId, TraceKind, TraceRecord,
+        Version,
         access::{Access, Item},
     },
     state::Family,
@@ -34,7 +35,7 @@ fn family(input: &mut Input<'_>) -> Result<Family> {
     }
 }
 
-/// Reads of entries of any of those families.
+/// Reads of entries of any of those families, and deleting what a range of them has.
 pub(crate) fn entries(operation: Operation, space: &Space<'_>, input: &mut Input<'_>, out: &mut Output) -> Result<()> {
     let family = family(input)?;
     match operation {
@@ -74,6 +75,32 @@ pub(crate) fn entries(operation: Operation, space: &Space<'_>, input: &mut Input
                 Ok(())
             })?;
             out.flag(found);
+            Ok(())
+        }
+        Operation::EntryExistsMany => {
+            let keys = input.list(Input::bytes)?;
+            out.count(keys.len());
+            (&space).read(|reads| {
+                for key in keys {
+                    let mut found = false;
+                    reads.get_with(space.number, family, key, &mut |item| {
+                        found = item.is_some();
+                        Ok(())
+                    })?;
+                    out.flag(found);
+                }
+                Ok(())
+            })
+        }
+        Operation::EntryDeleteRange => {
+            let range = input.last(Input::range)?;
+            let deleted = match family {
+                Family::Json => space.json().delete_range(range)?,
+                Family::State => space.state().delete_range(range)?,
+                _ => space.kv().delete_range(range)?,
+            };
+            out.number(deleted.keys);
+            out.flag(deleted.is_complete);
             Ok(())
         }
         Operation::EntryCount => {
@@ -219,7 +246,7 @@ pub(crate) fn json(operation: Operation, space: &Space<'_>, input: &mut Input<'_
             let found = json.select(&input.scan()?, path, &value)?;
             let mut entries = Entries::begin(out);
             for entry in &found {
-                entries.push(out, &entry.key, entry.version.seq().unwrap_or(0), |values| {
+                entries.push(out, &entry.key, seq(entry.version), |values| {
                     foldb_core::json::encode_document(&entry.document, values)
                 })?;
             }
@@ -235,6 +262,19 @@ pub(crate) fn json(operation: Operation, space: &Space<'_>, input: &mut Input<'_
             input.finish()?;
             out.flag(json.delete(key)?);
             return Ok(());
+        }
+        Operation::JsonCasVersion => {
+            let expected = input.optional(Input::number)?.map(Version::from_seq);
+            return json.cas_version(key, expected, &input.last(Input::document)?);
+        }
+        Operation::JsonUpsert => {
+            out.flag(json.upsert(key, &input.last(Input::document)?)?);
+            return Ok(());
+        }
+        Operation::JsonReplace => {
+            // Not set: of a change of a large document the change is logged, as it is by an update in Rust.
+            let document = input.last(Input::document)?;
+            return json.update(key, |_| document.clone()).map(drop);
         }
         Operation::JsonPatch => return json.patch(key, &input.last(Input::document)?),
         _ => {}
@@ -283,6 +323,20 @@ pub(crate) fn events(operation: Operation, space: &Space<'_>, input: &mut Input<
         streams.iter().for_each(|summary| stream(summary, out));
         return Ok(());
     }
+    if operation == Operation::EventAll {
+        let after = input.optional(|input| {
+            let version = Version::from_seq(input.number()?);
+            Ok(EventPlace { version, stream: input.bytes()?.to_vec(), seq: input.number()? })
+        })?;
+        let (limit, direction) = (input.limit()?, input.direction()?);
+        let found = events.all_as::<Encoded<Vec<u8>>>(after, limit, direction)?;
+        out.count(found.len());
+        for StreamEvent { stream, event } in &found {
+            out.bytes(stream);
+            self::event(event, out);
+        }
+        return Ok(());
+    }
     let name = input.bytes()?;
     match operation {
         Operation::EventGet => {
@@ -290,11 +344,9 @@ pub(crate) fn events(operation: Operation, space: &Space<'_>, input: &mut Input<
             walk(space, name, (Bound::Included(seq), Bound::Included(seq)), Direction::Forward, 1, out)?;
         }
         Operation::EventRange => {
-            let from = input.optional(Input::number)?.map_or(Bound::Unbounded, Bound::Included);
-            let to = input.optional(Input::number)?.map_or(Bound::Unbounded, Bound::Included);
-            let limit = input.optional(Input::number)?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-            let direction = if input.flag()? { Direction::Backward } else { Direction::Forward };
-            walk(space, name, (from, to), direction, limit.unwrap_or(usize::MAX), out)?;
+            let range = seqs(input)?;
+            let (limit, direction) = (input.limit()?, input.direction()?);
+            walk(space, name, range, direction, limit.unwrap_or(usize::MAX), out)?;
         }
         Operation::EventHead => out.number(events.head(name)?),
         Operation::EventFirst => {
@@ -336,6 +388,21 @@ pub(crate) fn events(operation: Operation, space: &Space<'_>, input: &mut Input<
     Ok(())
 }
 
+/// A range of seqs, by its bounds `gt`, `gte`, `lt`, `lte`, `from` and `to`, of which the last is in it.
+fn seqs(input: &mut Input<'_>) -> Result<(Bound<u64>, Bound<u64>)> {
+    let (mut from, mut to) = (0, u64::MAX);
+    for bound in 0..6 {
+        let Some(seq) = input.optional(Input::number)? else { continue };
+        match bound {
+            0 => from = from.max(seq.saturating_add(1)),
+            1 | 4 => from = from.max(seq),
+            2 => to = to.min(seq),
+            _ => to = to.min(seq.saturating_add(1)),
+        }
+    }
+    Ok((Bound::Included(from), Bound::Excluded(to)))
+}
+
 /// Writes the events of a range, as many as asked for.
 fn walk(
     space: &Space<'_>,
@@ -347,13 +414,26 @@ fn walk(
 ) -> Result<()> {
     let found = space.events().range_as::<Encoded<Vec<u8>>>(stream, seqs, limit, direction)?;
     out.count(found.len());
-    for event in &found {
-        out.number(event.seq);
-        out.number(event.time_micros);
-        out.text(&event.kind);
-        out.bytes(&event.payload.0);
-    }
+    found.iter().for_each(|found| event(found, out));
     Ok(())
+}
+
+fn event(event: &Event<Encoded<Vec<u8>>>, out: &mut Output) {
+    event_head(event, out);
+    out.bytes(&event.payload.0);
+}
+
+/// What is read of an event before its payload.
+pub(crate) fn event_head<T>(event: &Event<T>, out: &mut Output) {
+    out.number(event.seq);
+    out.number(event.time_micros);
+    out.number(seq(event.version));
+    out.text(&event.kind);
+}
+
+/// A version, as JavaScript has it.
+fn seq(version: Version) -> u64 {
+    version.seq().unwrap_or(0)
 }
 
 fn stream(summary: &foldb_core::primitive::StreamSummary, out: &mut Output) {
@@ -443,6 +523,7 @@ pub(crate) fn entry(entry: &TraceEntry, out: &mut Output) -> Result<()> {
     out.optional(entry.parent, |out, parent| out.0.extend_from_slice(&parent.to_bytes()));
     out.number(entry.time_micros);
     out.optional(entry.duration_micros, Output::number);
+    out.number(seq(entry.version));
     out.value(&entry.data)?;
     out.value(&entry.output)
 }

@@ -123,9 +123,7 @@ pub(crate) fn diff(diff: &Diff, out: &mut Output) -> Result<()> {
         for (seq, event) in &stream.events {
             out.number(*seq);
             change(event, out, &|out, event: &Event| {
-                out.number(event.seq);
-                out.number(event.time_micros);
-                out.text(&event.kind);
+                primitives::event_head(event, out);
                 out.value(&event.payload)
             })?;
         }

@@ -3,7 +3,6 @@
 //! Invariant: a request is checked as it is read. Nothing in it can panic, read past its end, or allocate more than it
 //! has bytes. The other side is `ts/wire/`.
 
-use core::ops::Bound;
 use foldb_core::{
     Error, Result, RunId,
     primitive::ScanOptions,
@@ -129,17 +128,22 @@ impl<'a> Input<'a> {
     }
 
     pub(crate) fn range(&mut self) -> Result<KeyRange> {
-        let prefix = self.optional(Self::bytes)?;
-        let from = self.optional(Self::bytes)?;
-        let to = self.optional(Self::bytes)?;
-        let KeyRange { mut start, mut end } = prefix.map_or_else(KeyRange::all, KeyRange::prefix);
-        if let Some(from) = from.filter(|from| begins_before(&start, from)) {
-            start = Bound::Included(from.to_vec());
+        let mut range = self.optional(Self::bytes)?.map_or_else(KeyRange::all, KeyRange::prefix);
+        // Each takes keys away from what there is: a prefix stays one. The last two are `from` and `to`.
+        let bounds: [fn(KeyRange, &[u8]) -> KeyRange; 6] = [
+            |range, key| range.gt(key),
+            |range, key| range.gte(key),
+            |range, key| range.lt(key),
+            |range, key| range.lte(key),
+            |range, key| range.gte(key),
+            |range, key| range.lt(key),
+        ];
+        for bounded in bounds {
+            if let Some(key) = self.optional(Self::bytes)? {
+                range = bounded(range, key);
+            }
         }
-        if let Some(to) = to.filter(|to| ends_behind(&end, to)) {
-            end = Bound::Excluded(to.to_vec());
-        }
-        Ok(KeyRange::new(start, end))
+        Ok(range)
     }
 
     pub(crate) fn scan(&mut self) -> Result<ScanOptions> {
@@ -150,24 +154,18 @@ impl<'a> Input<'a> {
 
     /// Limit, direction and cursor.
     pub(crate) fn page(&mut self, options: &mut ScanOptions) -> Result<()> {
-        options.limit = self.optional(Self::number)?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        options.direction = if self.flag()? { Direction::Backward } else { Direction::Forward };
+        options.limit = self.limit()?;
+        options.direction = self.direction()?;
         options.after = self.optional(Self::bytes)?.map(<[u8]>::to_vec);
         Ok(())
     }
-}
 
-fn begins_before(start: &Bound<Vec<u8>>, key: &[u8]) -> bool {
-    match start {
-        Bound::Unbounded => true,
-        Bound::Included(start) | Bound::Excluded(start) => start.as_slice() < key,
+    pub(crate) fn limit(&mut self) -> Result<Option<usize>> {
+        Ok(self.optional(Self::number)?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)))
     }
-}
 
-fn ends_behind(end: &Bound<Vec<u8>>, key: &[u8]) -> bool {
-    match end {
-        Bound::Unbounded => true,
-        Bound::Included(end) | Bound::Excluded(end) => end.as_slice() > key,
+    pub(crate) fn direction(&mut self) -> Result<Direction> {
+        Ok(if self.flag()? { Direction::Backward } else { Direction::Forward })
     }
 }
 

@@ -33,7 +33,18 @@ impl RunId {
     /// The id of the run that a store has under a key: the first 16 bytes of BLAKE3 over the store's id and the key, with the marks
     /// of a UUID of version 8. It never changes: a later version that made another id of the same key would do all the work again
     /// that the run says is done.
-    pub(crate) fn of_key(store: StoreId, key: &[u8]) -> Self {
+    ///
+    /// For hosts that begin the run themselves; [`Runs::begin_or_get`](crate::Runs::begin_or_get) is for everybody else.
+    ///
+    /// ```
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::{Db, RunId, RunOptions};
+    /// let db = Db::memory();
+    /// let run = db.runs().begin_or_get("import", RunOptions::named("import"))?;
+    /// assert_eq!(run.id(), RunId::of_key(db.id(), b"import"));
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    pub fn of_key(store: StoreId, key: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("foldb 2026-11-29 run of a key");
         hasher.update(&store.0).update(key);
         let mut bytes = [0; 16];

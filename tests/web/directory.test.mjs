@@ -96,7 +96,9 @@ test("a store that is open here is locked for the native program and for other p
   const directory = fresh();
   const db = await openDirectory(directory);
   db.kv.put("a", 1);
-  equal(native(directory, "stats").status, 3);
+  equal(native(directory, "put", "b", "2").status, 3);
+  // Looking writes nothing and takes no lock.
+  equal(JSON.parse(native(directory, "get", "a").stdout).value, 1);
   const twice = await fails("Locked", () => openDirectory(directory));
   assert.match(twice.message, /this program has the store open already; use that handle/);
   assert.match((await fails("Locked", () => foldb.importStore(directory, new Blob([])))).message, /this program/);
@@ -104,8 +106,9 @@ test("a store that is open here is locked for the native program and for other p
   const [said] = await once(child, "message");
   equal(said.kind, "Locked");
   assert.match(said.message, /another process/);
+  equal(db.kv.keys(), ["a"]);
   await db.close();
-  equal(native(directory, "stats").status, 0);
+  equal(native(directory, "put", "b", "2").status, 0);
 });
 
 test("a store that the native program has open is locked here", async () => {

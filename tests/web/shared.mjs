@@ -6,7 +6,9 @@
 import { chain, equal, fails } from "./expect.mjs";
 import { longWork } from "./long-work.mjs";
 import { once } from "./once.mjs";
+import { ranges } from "./ranges.mjs";
 import { strict } from "./strict.mjs";
+import { versions } from "./versions.mjs";
 
 export { chain, equal, fails };
 
@@ -278,7 +280,8 @@ export const cases = {
     equal(await state.transition("job", (value) => `${value}!`), { counter: 4, value: "done!" });
     equal(await state.transitionOrInit("cursor", 0, (at) => at + 10), { counter: 2, value: 10 });
     await fails("NotFound", () => state.transition("none", (value) => value));
-    equal(await state.list(), [{ key: "cursor", counter: 2, value: 10 }, { key: "job", counter: 4, value: "done!" }]);
+    const listed = (await state.list()).map(({ key, counter, value }) => [key, counter, value]);
+    equal(listed, [["cursor", 2, 10], ["job", 4, "done!"]]);
     for (let i = 0; i < 200; i++) await state.set("many", i);
     equal(await state.get("many"), { counter: 200, value: 199 });
     equal(await state.delete("many"), true);
@@ -581,5 +584,7 @@ export const cases = {
 
   ...longWork,
   ...once,
+  ...ranges,
   ...strict,
+  ...versions,
 };

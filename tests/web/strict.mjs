@@ -4,16 +4,20 @@ import { chain, equal, fails } from "./expect.mjs";
 
 /** Every call that takes options, with one that it does not have; and what its message names. */
 const unknown = (db, tx, run, id) => [
-  [() => db.kv.scan({ gt: "a" }), "gt", "from"],
+  [() => db.kv.scan({ start: "a" }), "start", "gt, gte, lt, lte, from"],
   [() => db.kv.keys({ prefx: "a" }), "prefx", "prefix"],
-  [() => db.kv.count({ limit: 1 }), "limit", "prefix, from and to"],
+  [() => db.kv.count({ limit: 1 }), "limit", "prefix, gt, gte, lt, lte, from and to"],
+  [() => db.kv.deleteRange({ prefix: "a", limit: 1 }), "limit", "prefix"],
+  [() => db.json.deleteRange({ reverse: true }), "reverse", "to"],
+  [() => db.state.deleteRange({ keys: "bytes" }), "keys", "to"],
   [() => db.json.list({ start: "a" }), "start", "after"],
   [() => db.json.select("/a", 1, { max: 1 }), "max", "limit"],
-  [() => db.json.keys({ lte: "a" }), "lte", "to"],
+  [() => db.json.keys({ less: "a" }), "less", "lt"],
   [() => db.state.list({ order: "desc" }), "order", "reverse"],
   [() => db.state.count({ after: "a" }), "after", "prefix"],
   [() => db.events.range("s", { after: 1 }), "after", "from"],
   [() => db.events.streams({ top: 1 }), "top", "limit"],
+  [() => db.events.all({ from: 1 }), "from", "limit, reverse, after and keys"],
   [() => db.events.appendBatch("s", [{ kind: "k", payload: 1, id: 7 }]), "id", "payload"],
   [() => db.trace.list({ kind: "x" }), "kind", "limit"],
   [() => db.trace.byTime(0, 1, { form: 1 }), "form", "reverse"],
@@ -22,6 +26,7 @@ const unknown = (db, tx, run, id) => [
   [() => db.runs.begin({ name: "r", tags: {} }), "tags", "labels"],
   [() => db.runs.list({ state: "active" }), "state", "status"],
   [() => tx.runs.begin({ name: "r", tag: "x" }), "tag", "labels"],
+  [() => db.runs.beginOrGet("key", { name: "r", id }), "id", "name, parent, labels and metadata"],
   [() => run.kv.scan({ begin: "a" }), "begin", "from"],
   [() => db.transaction(() => {}, { retry: 3 }), "retry", "retries"],
   [() => db.transaction(() => {}, { durability: { interval: 5 } }), "interval", "intervalMs"],
@@ -51,11 +56,18 @@ const surplus = (db, tx, view, replay, run) => [
   () => db.kv.update("a", (value) => value, 1),
   () => db.kv.delete("a", "b"),
   () => db.kv.count({}, 1),
+  () => db.kv.existsMany(["a"], "b"),
+  () => db.kv.deleteRange({}, {}),
+  () => db.runs.beginOrGet("key", { name: "r" }, 1),
   () => db.json.set("a", 1, 2),
   () => db.json.getAt("a", "/a", 1),
   () => db.json.pushAt("a", "/a", 1, 2),
   () => db.events.append("s", "k", 1, 2),
   () => db.events.head("s", 1),
+  () => db.events.all({}, 1),
+  () => db.json.upsert("a", {}, 1),
+  () => db.json.casVersion("a", 1, {}, 1),
+  () => db.state.getVersioned("a", 1),
   () => db.state.set("a", 1, 2),
   () => db.state.exists("a", 1),
   () => db.trace.count(1),
@@ -89,7 +101,7 @@ export const strict = {
     }
     equal((await db.view()).seq, seq, "nothing was done");
     // What is left out may be said to be left out.
-    equal(await db.kv.keys({ gt: undefined, limit: undefined, prefix: null }), ["a"]);
+    equal(await db.kv.keys({ start: undefined, limit: undefined, prefix: null, gt: undefined }), ["a"]);
   },
 
   async options_of_another_type_are_refused(db) {
@@ -98,6 +110,14 @@ export const strict = {
       () => db.kv.scan("a"),
       () => db.kv.scan(["a"]),
       () => db.kv.count("a"),
+      () => db.kv.scan({ gt: 5 }),
+      () => db.kv.deleteRange("a"),
+      () => db.kv.deleteRange(["a"]),
+      () => db.kv.existsMany("abc"),
+      () => db.events.range("s", { gt: "5" }),
+      () => db.runs.beginOrGet("key"),
+      () => db.runs.beginOrGet("key", "name"),
+      () => db.runs.beginOrGet({ name: "r" }),
       () => db.kv.scan({ reverse: "false" }),
       () => db.kv.scan({ reverse: 1 }),
       () => db.kv.scan({ keys: "byte" }),

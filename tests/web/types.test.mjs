@@ -41,10 +41,17 @@ test("a strict program compiles, and results have the types that are told", () =
       const stop: () => void = db.subscribe(undefined, ({ seq, touched }) => console.log(seq + 1, touched[0]?.key));
       const [first] = await db.json.list<{ a: number }>({ limit: 1 });
       const a: number | undefined = first?.document.a;
+      const deleted: { keys: number; isComplete: boolean } = await db.kv.deleteRange({ prefix: "a", gt: "a/1" });
+      const version: number | undefined = (await db.json.getVersioned<Order>("a"))?.version;
+      const counter: number | undefined = sync.state.getVersioned<Order>("a")?.value.counter;
+      const [event] = await db.events.all<Order>({ limit: 1, after: { version: 1, stream: "s", seq: 1 } });
+      const stream: string | undefined = event?.stream;
+      const updated: Order = sync.json.update<Order>("a", (before) => before ?? { ...order! });
+      const run: string = (await db.runs.beginOrGet("key", { name: "n" })).id;
       try { await destroy("x"); } catch (error) {
         if (error instanceof FoldbError && error.kind === "Locked") console.log(error.code);
       }
-      console.log(any, keys, bytes, total, now, text, store, stop, a, await list(), new U256(1n).value, await memory());
+      console.log(any, keys, bytes, total, now, text, store, stop, a, deleted, version, counter, stream, updated, run, await list(), new U256(1n).value, await memory());
     }
   `);
   assert.equal(status, 0, stdout);
@@ -54,6 +61,8 @@ for (const [what, line] of [
   ["a promise is not a value", "const value: string = db.kv.getOr('a', 'x');"],
   ["a view cannot be written", "(await db.view()).kv.put('a', 1);"],
   ["kinds are known", "if (new FoldbError('Locked', '', '').kind === 'Lockd') {}"],
+  ["a range to be deleted is said", "await db.kv.deleteRange();"],
+  ["the run of a key has no id of its own", "await db.runs.beginOrGet('a', { name: 'n', id: 'x' });"],
   ["keys are text or bytes", "await db.kv.get(7);"],
 ]) {
   test(`what is wrong does not compile: ${what}`, () => {

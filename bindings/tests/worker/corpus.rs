@@ -80,6 +80,9 @@ fn pairs() -> Vec<(Operation, Request)> {
         (Op::EntryCount, |r| r.u8(0).prefix("pair")),
         (Op::EntryKeys, |r| r.u8(0).scan("pair")),
         (Op::EntryScan, |r| r.u8(0).prefix("pair").flag(true).number(1).flag(true).flag(true).bytes("pair/2")),
+        (Op::EntryScan, |r| r.u8(0).none(1).flag(true).bytes("a").none(2).flag(true).bytes("pair").none(5)),
+        (Op::EntryExistsMany, |r| r.u8(3).u32(2).bytes("cell").bytes("none")),
+        (Op::EntryDeleteRange, |r| r.u8(0).prefix("deleted")),
         (Op::KvPut, |r| r.bytes("pair").value(Value::List(vec![1.into(), "two".into(), 3.5.into()]))),
         (Op::KvPutMany, |r| r.u32(2).bytes("a").value(1).bytes("b").value(&[1_u8, 2][..])),
         (Op::KvPutIfAbsent, |r| r.bytes("absent").value(true)),
@@ -103,6 +106,9 @@ fn documents() -> Vec<(Operation, Request)> {
     each(vec![
         (Op::JsonSet, |r| r.bytes("third").document(&json!({ "list": [1, null, "ü"] }))),
         (Op::JsonSetMany, |r| r.u32(2).bytes("a").document(&json!(1)).bytes("b").document(&json!([]))),
+        (Op::JsonCasVersion, |r| r.bytes("new").flag(false).document(&json!(1))),
+        (Op::JsonUpsert, |r| r.bytes("new").document(&json!({ "a": null, "b": 1 }))),
+        (Op::JsonReplace, |r| r.bytes("new").document(&json!({ "b": 2 }))),
         (Op::JsonDelete, |r| r.bytes("a")),
         (Op::JsonDeleteMany, |r| r.u32(2).bytes("a").bytes("b")),
         (Op::JsonGetAt, |r| r.bytes("document").bytes("/list/1")),
@@ -125,8 +131,9 @@ fn events_and_cells() -> Vec<(Operation, Request)> {
     each(vec![
         (Op::EventGet, |r| r.bytes("stream").number(2)),
         (Op::EventRange, |r| {
-            r.bytes("stream").flag(true).number(1).flag(true).number(3).flag(true).number(2).flag(true)
+            r.bytes("stream").none(4).flag(true).number(1).flag(true).number(3).flag(true).number(2).flag(true)
         }),
+        (Op::EventAll, |r| r.flag(true).number(2).bytes("stream").number(1).flag(true).number(5).flag(false)),
         (Op::EventHead, |r| r.bytes("stream")),
         (Op::EventFirst, |r| r.bytes("stream")),
         (Op::EventLength, |r| r.bytes("stream")),
@@ -182,6 +189,7 @@ fn runs() -> Vec<(Operation, Request)> {
     let list = STORE.ask(Op::RunList).flag(true).u8(0).flag(true).bytes("corpus").flag(false);
     let requests = vec![
         begin.u32(1).bytes("key").bytes("value").value("metadata"),
+        STORE.ask(Op::RunBeginOrGet).bytes("key").bytes("by key").none(1).u32(0).value(()),
         STORE.ask(Op::RunInfo).raw(&ended),
         list.u32(1).bytes("label").bytes("one").flag(false).flag(true).number(5).flag(true),
         STORE.ask(Op::RunEnd).raw(&ended).u8(1).flag(true).bytes("why"),

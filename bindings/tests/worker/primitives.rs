@@ -131,10 +131,12 @@ async fn events_keep_their_order_and_their_chain() {
         assert!(client.ask(&STORE.ask(Operation::EventDeleteStream).bytes("gone")).flag());
     };
     twice("test-events", write, |client| {
-        let range = STORE.ask(Operation::EventRange).bytes("log").none(2).flag(true).number(2).flag(true);
+        let range = STORE.ask(Operation::EventRange).bytes("log").none(6).flag(true).number(2).flag(true);
         let mut answer = client.ask(&range);
         let found = answer.list(|answer| {
             let seq = answer.number();
+            // When it was committed, and by which commit.
+            answer.number();
             answer.number();
             (seq, answer.text(), answer.value())
         });
@@ -198,6 +200,8 @@ async fn trace_entries_are_a_tree() {
                 answer.optional(|answer| answer.take(16));
                 answer.number();
                 answer.optional(crate::wire::Answer::number);
+                // The commit that it came with.
+                answer.number();
                 // What it was given, and what came of it.
                 answer.value();
                 answer.value();

@@ -110,7 +110,7 @@ impl Request {
 
     /// A range of keys: all of them, or those with a prefix.
     pub(crate) fn prefix(self, prefix: &str) -> Request {
-        self.optional((!prefix.is_empty()).then_some(prefix), Request::bytes).none(2)
+        self.optional((!prefix.is_empty()).then_some(prefix), Request::bytes).none(6)
     }
 
     /// A range, and all of it forwards.

@@ -1,6 +1,7 @@
 // State cells.
 
-import type { BytesKeys, Key, Mode, Out, RangeOptions, ScanOptions, Value } from "./common.js";
+import type { BytesKeys, Deleted, Key, Mode, Out, RangeOptions, ScanOptions, Value, Version } from "./common.js";
+import type { Versioned } from "./kv.js";
 
 /** A state cell: how often it changed, and its value. */
 export interface Cell<T = Value> {
@@ -14,14 +15,20 @@ export interface Cell<T = Value> {
 export interface CellEntry<T = Value, K = string> extends Cell<T> {
   /** The key: text, or bytes with `{ keys: "bytes" }`. */
   key: K;
+  /** Which commit changed it last. */
+  version: Version;
 }
 
 /** State cells, for reading. */
 export interface CellsReader<M extends Mode> {
   /** The cell of a key; `undefined` if there is none. */
   get<T = Value>(key: Key): Out<M, Cell<T> | undefined>;
+  /** The cell of a key, and which commit changed it last; `undefined` if there is none. */
+  getVersioned<T = Value>(key: Key): Out<M, Versioned<Cell<T>> | undefined>;
   /** Whether a key has a cell. */
   exists(key: Key): Out<M, boolean>;
+  /** Which of several keys have cells, in the order of the keys, all of one version. */
+  existsMany(keys: Iterable<Key>): Out<M, boolean[]>;
   /** How many cells a range of keys has; linear in that number. */
   count(range?: RangeOptions): Out<M, number>;
   /** The keys that the options choose. Throws `Invalid` (code `KeyNotText`) for one that is not text, unless bytes are asked for. */
@@ -40,8 +47,15 @@ export interface Cells<M extends Mode> extends CellsReader<M> {
   set(key: Key, value: unknown): Out<M, number>;
   /** Deletes a cell and says whether there was one. One that is made under the same key later counts from 1 again. */
   delete(key: Key): Out<M, boolean>;
+  /** Deletes the cells of a range of keys, as `kv.deleteRange` deletes pairs. */
+  deleteRange(range: RangeOptions): Out<M, Deleted>;
   /** Sets a cell if its counter is `expected`, and returns the new counter. Throws `Precondition`, naming the counter that is there, if not. */
   cas(key: Key, expected: number, value: unknown): Out<M, number>;
+  /**
+   * Replaces a cell's value by what `change` makes of it (of `undefined`, if there is no cell), and returns the new cell, with the counter 1
+   * where it was made. What `change` throws is thrown here, and nothing is written. Otherwise as `transition`.
+   */
+  update<T = Value>(key: Key, change: (value: T | undefined) => T): Out<M, Cell<T>>;
   /**
    * Replaces a cell's value by what `change` makes of it, and returns the new cell. `change` runs again where somebody else changed the
    * cell at the same time, so it must have no effects of its own; what it throws is thrown here and leaves the cell as it is: the

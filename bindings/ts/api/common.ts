@@ -131,17 +131,33 @@ export type ErrorKind =
   /** The worker, or the module in it, is gone. What was in flight may or may not be there: reopen. */
   | "Crashed";
 
-/** Which write of a key is there: the seq of its commit; 0 for a write of the reading transaction itself. */
+/** Which commit something came with: its seq; 0 for a write of the reading transaction itself. */
 export type Version = number;
 
-/** Which keys to choose from. Without any: all of them. */
+/** Which keys to choose from: those for which all of it holds. Without any: all of them. */
 export interface RangeOptions {
   /** Keys that begin with this. */
   prefix?: Key;
-  /** Keys from this one on. */
-  from?: Key;
+  /** Keys behind this one. */
+  gt?: Key;
+  /** This key and those behind it. */
+  gte?: Key;
   /** Keys before this one. */
+  lt?: Key;
+  /** This key and those before it. */
+  lte?: Key;
+  /** Keys from this one on, as `gte`. */
+  from?: Key;
+  /** Keys before this one, as `lt`. */
   to?: Key;
+}
+
+/** What one call of `deleteRange` has deleted. */
+export interface Deleted {
+  /** How many keys: 10,000 at most. */
+  keys: number;
+  /** Whether nothing was left in the range at this commit. Else call again. */
+  isComplete: boolean;
 }
 
 /** Which keys to visit, in which order, and how many. */

@@ -1,6 +1,7 @@
 // JSON documents.
 
-import type { BytesKeys, Json, Key, Mode, Out, RangeOptions, ScanOptions, Version } from "./common.js";
+import type { BytesKeys, Deleted, Json, Key, Mode, Out, RangeOptions, ScanOptions, Version } from "./common.js";
+import type { Versioned } from "./kv.js";
 
 /** A document with its key. */
 export interface DocumentEntry<T = Json, K = string> {
@@ -21,10 +22,14 @@ export interface DocumentEntry<T = Json, K = string> {
 export interface DocumentsReader<M extends Mode> {
   /** The document of a key; `undefined` if there is none. */
   get<T = Json>(key: Key): Out<M, T | undefined>;
+  /** The document of a key and its version, for `casVersion`; `undefined` if there is none. */
+  getVersioned<T = Json>(key: Key): Out<M, Versioned<T> | undefined>;
   /** The documents of several keys, in their order, all of one version. */
   getMany<T = Json>(keys: Iterable<Key>): Out<M, (T | undefined)[]>;
   /** Whether a key has a document. */
   exists(key: Key): Out<M, boolean>;
+  /** Which of several keys have documents, in the order of the keys, all of one version. */
+  existsMany(keys: Iterable<Key>): Out<M, boolean[]>;
   /** How many documents a range of keys has; linear in that number. */
   count(range?: RangeOptions): Out<M, number>;
   /** The keys that the options choose. Throws `Invalid` (code `KeyNotText`) for one that is not text, unless bytes are asked for. */
@@ -58,12 +63,24 @@ export interface DocumentsReader<M extends Mode> {
 export interface Documents<M extends Mode> extends DocumentsReader<M> {
   /** Sets a document, whatever there was. Reads nothing and so never conflicts. Throws `Invalid` for what JSON does not have, as `NaN`. */
   set(key: Key, document: unknown): Out<M, void>;
+  /** Sets a document if its version is still `expected` (`undefined`: if there is none). Throws `Precondition`, naming the version that is there, if not. */
+  casVersion(key: Key, expected: Version | undefined, document: unknown): Out<M, void>;
+  /** Merges into a document (JSON Merge Patch, RFC 7396), which is made where there is none, and says whether it was there. */
+  upsert(key: Key, changes: unknown): Out<M, boolean>;
+  /**
+   * Replaces a document by what `change` makes of it (of `undefined`, if there is none), and returns the new one; of a large document
+   * the change is logged. `change` runs again where somebody else changed the document at the same time, so it must have no effects of
+   * its own. Throws what it throws, and `Conflict` after more retries than the store was opened with; nothing is written then.
+   */
+  update<T = Json>(key: Key, change: (document: T | undefined) => T): Out<M, T>;
   /** Sets several documents in one commit; the later of two for one key counts. Throws as `set` does; nothing is set then. */
   setMany(documents: Iterable<readonly [Key, unknown]>): Out<M, void>;
   /** Deletes a document and says whether there was one. */
   delete(key: Key): Out<M, boolean>;
   /** Deletes several documents in one commit and says how many there were. */
   deleteMany(keys: Iterable<Key>): Out<M, number>;
+  /** Deletes the documents of a range of keys, as `kv.deleteRange` deletes pairs. */
+  deleteRange(range: RangeOptions): Out<M, Deleted>;
   /** Sets what is at a path and returns what was there. The last step is made if it is missing: a member, or at `-` a new last item. */
   setAt<T = Json>(key: Key, path: string, value: unknown): Out<M, T | undefined>;
   /** Deletes what is at a path and returns it; `undefined` if nothing was. Throws `Invalid` for the whole document, which `delete` deletes. */

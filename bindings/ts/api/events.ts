@@ -1,6 +1,6 @@
 // Event streams.
 
-import type { BytesKeys, Key, Mode, Out, ScanOptions, Value } from "./common.js";
+import type { BytesKeys, Key, Mode, Out, ScanOptions, Value, Version } from "./common.js";
 
 /** An event as it is read. */
 export interface StreamEvent<T = Value> {
@@ -12,6 +12,36 @@ export interface StreamEvent<T = Value> {
   payload: T;
   /** When it was committed, in microseconds since 1970; 0 where it is not yet. */
   timeMicros: number;
+  /** Which commit it came with. */
+  version: Version;
+}
+
+/** An event, and which stream it is in. */
+export interface PlacedEvent<T = Value, K = string> extends StreamEvent<T> {
+  /** The name of the stream: text, or bytes with `{ keys: "bytes" }`. */
+  stream: K;
+}
+
+/** The place of an event among those of all streams. An event of `all` is one. */
+export interface EventPlace {
+  /** The commit that it came with. */
+  version: Version;
+  /** Its stream. */
+  stream: Key;
+  /** Its place in the stream. */
+  seq: number;
+}
+
+/** Which events of all streams. */
+export interface AllOptions {
+  /** The most to return. */
+  limit?: number;
+  /** From the newest to the oldest. */
+  reverse?: boolean;
+  /** The cursor: begin behind this place, the last event of the page before, in the chosen direction. */
+  after?: EventPlace;
+  /** How names of streams come back: as `"text"` (default), or as `"bytes"`. */
+  keys?: "text" | "bytes";
 }
 
 /** An event to be appended. */
@@ -22,11 +52,19 @@ export interface NewEvent {
   payload: unknown;
 }
 
-/** Which events of a stream, both ends included. */
+/** Which events of a stream: those for which all of it holds. Without any: all of them. */
 export interface EventRange {
-  /** Seq of the first. */
+  /** Those behind this seq. */
+  gt?: number;
+  /** Those from this seq on. */
+  gte?: number;
+  /** Those before this seq. */
+  lt?: number;
+  /** Those up to this seq. */
+  lte?: number;
+  /** Seq of the first, as `gte`. */
   from?: number;
-  /** Seq of the last. */
+  /** Seq of the last, as `lte`: unlike the `to` of a range of keys it is in the range. */
   to?: number;
   /** The most to return. */
   limit?: number;
@@ -70,6 +108,13 @@ export interface EventsReader<M extends Mode> {
   get<T = Value>(stream: Key, seq: number): Out<M, StreamEvent<T> | undefined>;
   /** The events of a range of seqs, the oldest first unless the range says otherwise; none for a stream that does not exist. */
   range<T = Value>(stream: Key, range?: EventRange): Out<M, StreamEvent<T>[]>;
+  /**
+   * The events of all streams in the order of their commits; those of one commit in the order of the streams' names. What the reading
+   * transaction has appended itself comes last. A look-up or two for each stream, about twenty with `after`, and one for each batch that
+   * is read; a transaction that asks conflicts with every append to a stream of this space. Throws as `streams` does.
+   */
+  all<T = Value>(options: AllOptions & BytesKeys): Out<M, PlacedEvent<T, Uint8Array>[]>;
+  all<T = Value>(options?: AllOptions): Out<M, PlacedEvent<T>[]>;
   /** Seq of the newest event; 0 without one. */
   head(stream: Key): Out<M, number>;
   /** Seq of the oldest event that is kept; `undefined` if none is. */

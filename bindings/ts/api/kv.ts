@@ -1,6 +1,6 @@
 // Key-value pairs.
 
-import type { BytesKeys, Key, Mode, Out, RangeOptions, ScanOptions, Value, Version } from "./common.js";
+import type { BytesKeys, Deleted, Key, Mode, Out, RangeOptions, ScanOptions, Value, Version } from "./common.js";
 
 /** A value and which write of its key it is. */
 export interface Versioned<T = Value> {
@@ -32,6 +32,8 @@ export interface KvReader<M extends Mode> {
   getMany<T = Value>(keys: Iterable<Key>): Out<M, (T | undefined)[]>;
   /** Whether a key has a value. */
   exists(key: Key): Out<M, boolean>;
+  /** Which of several keys have values, in the order of the keys, all of one version. */
+  existsMany(keys: Iterable<Key>): Out<M, boolean[]>;
   /** How many keys of a range have values; linear in that number. */
   count(range?: RangeOptions): Out<M, number>;
   /** The keys that the options choose, in their order. Throws `Invalid` (code `KeyNotText`) for one that is not text, unless bytes are asked for. */
@@ -62,6 +64,11 @@ export interface Kv<M extends Mode> extends KvReader<M> {
   remove(key: Key): Out<M, void>;
   /** Deletes several keys in one commit and says how many had values. */
   deleteMany(keys: Iterable<Key>): Out<M, number>;
+  /**
+   * Deletes what a range of keys has, up to 10,000 keys in one commit, and says how many and whether that was all. `{}` is every key; a
+   * bound that is `undefined` is refused with `Invalid`, as no range at all is.
+   */
+  deleteRange(range: RangeOptions): Out<M, Deleted>;
   /**
    * Replaces a value by what `change` makes of it (of `undefined`, if there is none), and returns the new value. `change` runs again
    * where somebody else changed the key at the same time, so it must have no effects of its own. Throws what it throws, and

@@ -1,24 +1,28 @@
 // Runs: spaces with a life.
 
 import type { Receipt } from "./commits.js";
-import type { Mode, Out, Value } from "./common.js";
+import type { Key, Mode, Out, Value } from "./common.js";
 import type { Space } from "./spaces.js";
 
 /** How a run stands. An orphaned one was active when its process ended, and nobody has taken it up again. */
 export type RunStatus = "active" | "orphaned" | "completed" | "failed" | "cancelled";
 
-/** How to begin a run. */
-export interface RunOptions {
+/** How to begin the run of a key. */
+export interface KeyedRunOptions {
   /** For people; need not be unique. Up to 1,024 bytes. */
   name: string;
-  /** An id of your own, a UUID, instead of a new one. */
-  id?: string;
   /** The id of the run that this one belongs to. */
   parent?: string;
   /** To find it by: up to 256, of up to 1,024 bytes each. */
   labels?: Record<string, string>;
   /** Anything else to keep beside it: any value that can be stored. */
   metadata?: unknown;
+}
+
+/** How to begin a run. */
+export interface RunOptions extends KeyedRunOptions {
+  /** An id of your own, a UUID, instead of a new one. */
+  id?: string;
 }
 
 /** What is known of a run. */
@@ -75,6 +79,13 @@ export interface RunFilter {
 export interface Runs<M extends Mode> {
   /** Begins a run. Throws `NotFound` for an unknown parent, `Precondition` for an id that is taken, `Limit` for long names and labels. */
   begin(options: RunOptions): Out<M, Run<M>>;
+  /**
+   * The run of a key: begun now where the store has none, and else the one that there is, whatever has become of it; the options count
+   * for the one that begins it. So a program that is started again finds its work as it left it, also where it was finished: look
+   * at the `status` of its `info()`, and `resume()` it where it is orphaned. The key is never forgotten; a run that was deleted is
+   * begun anew. Throws as `begin` does.
+   */
+  beginOrGet(key: Key, options: KeyedRunOptions): Out<M, Run<M>>;
   /** A run that exists. */
   get(id: string): Out<M, Run<M>>;
   /** What is known of a run. */

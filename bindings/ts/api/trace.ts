@@ -1,6 +1,6 @@
 // Trace entries: what a program did, why, and what came of it.
 
-import type { Mode, Out, Value } from "./common.js";
+import type { Mode, Out, Value, Version } from "./common.js";
 
 /** One of the five kinds of a trace entry, or a name of your own. */
 export type TraceKind = "tool_call" | "decision" | "query" | "thought" | "error" | (string & {});
@@ -35,6 +35,8 @@ export interface TraceEntry {
   timeMicros: number;
   /** How long it took; `undefined` while nobody has said. */
   durationMicros: number | undefined;
+  /** Which commit recorded or finished it; 0 in what `finish` gives back. */
+  version: Version;
   /** What was recorded with it, as the input of a tool; `null` for nothing. */
   data: Value;
   /** What came of it: see `finish`; `null` for nothing. */

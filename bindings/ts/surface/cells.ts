@@ -3,6 +3,7 @@
 import type * as api from "../api.js";
 import { FoldbError } from "../errors.js";
 import { Operation } from "../operation.js";
+import type { Reader } from "../wire/reader.js";
 import { flag, number } from "./answers.js";
 import { chain, type Now, type Read, type Write } from "./caller.js";
 import { Entries } from "./entries.js";
@@ -14,18 +15,18 @@ export class Cells extends Entries implements api.Cells<api.Mode> {
   protected override readonly family = 3;
 
   get(key: Key): Now<any> {
-    return this.entry(Operation.EntryGet, key, (answer) => {
-      if (answer.done) return undefined;
-      const counter = answer.varint();
-      return { counter, value: answer.maybe() };
-    });
+    return this.entry(Operation.EntryGet, key, (answer) => (answer.done ? undefined : cell(answer)));
+  }
+
+  getVersioned(key: Key): Now<any> {
+    return this.versioned(key, cell);
   }
 
   list(options?: api.ScanOptions): Now<any> {
-    return this.scanned(options, (answer, key, _, length) => {
+    return this.scanned(options, (answer, key, version, length) => {
       const end = answer.at + length;
       const counter = answer.varint();
-      return { key, counter, value: answer.sized(end - answer.at) };
+      return { key, counter, value: answer.sized(end - answer.at), version };
     });
   }
 
@@ -59,6 +60,16 @@ export class Cells extends Entries implements api.Cells<api.Mode> {
     });
   }
 
+  update(key: Key, change: (value: any) => any): Now<any> {
+    return this.atomically((place) => {
+      const cells = new Cells(this.caller, place);
+      return chain(cells.get(key), (found) => {
+        const value = change(found?.value);
+        return chain(cells.set(key, value), (counter) => ({ counter, value }));
+      });
+    });
+  }
+
   transition(key: Key, change: (value: any) => any): Now<any> {
     return this.#transition(key, change);
   }
@@ -82,3 +93,8 @@ export class Cells extends Entries implements api.Cells<api.Mode> {
 }
 
 exact(Cells);
+
+function cell(answer: Reader): api.Cell {
+  const counter = answer.varint();
+  return { counter, value: answer.maybe() };
+}

@@ -5,7 +5,7 @@ import { whole } from "../integers.js";
 import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import { flag, maybeDocument, nothing, number } from "./answers.js";
-import type { Now, Read } from "./caller.js";
+import { chain, type Now, type Read } from "./caller.js";
 import { entries, Entries } from "./entries.js";
 import { exact } from "./exact.js";
 
@@ -16,6 +16,10 @@ export class Documents extends Entries implements api.Documents<api.Mode> {
 
   get(key: Key): Now<any> {
     return this.entry(Operation.EntryGet, key, maybeDocument);
+  }
+
+  getVersioned(key: Key): Now<any> {
+    return this.versioned(key, maybeDocument);
   }
 
   getMany(keys: Iterable<Key>): Now<any[]> {
@@ -66,7 +70,7 @@ export class Documents extends Entries implements api.Documents<api.Mode> {
     return this.#at(Operation.JsonKeysAt, key, path, (answer) => answer.list(() => answer.text()));
   }
 
-  #document(operation: Operation, key: Key, value: unknown, read: Read<void>): Now<void> {
+  #document<T>(operation: Operation, key: Key, value: unknown, read: Read<T>): Now<T> {
     return this.ask(
       operation,
       (out) => {
@@ -79,6 +83,32 @@ export class Documents extends Entries implements api.Documents<api.Mode> {
 
   set(key: Key, value: unknown): Now<void> {
     return this.#document(Operation.JsonSet, key, value, nothing);
+  }
+
+  casVersion(key: Key, expected: number | undefined, document: unknown): Now<void> {
+    return this.ask(
+      Operation.JsonCasVersion,
+      (out) => {
+        out.key(key);
+        out.optional(expected, (version) => out.number(version));
+        out.document(document);
+      },
+      () => undefined,
+    );
+  }
+
+  upsert(key: Key, changes: unknown): Now<boolean> {
+    return this.#document(Operation.JsonUpsert, key, changes, flag);
+  }
+
+  update(key: Key, change: (document: any) => any): Now<any> {
+    return this.atomically((place) => {
+      const documents = new Documents(this.caller, place);
+      return chain(documents.get(key), (before) => {
+        const document = change(before);
+        return chain(documents.#document(Operation.JsonReplace, key, document, () => undefined), () => document);
+      });
+    });
   }
 
   setMany(documents: Iterable<readonly [Key, unknown]>): Now<void> {

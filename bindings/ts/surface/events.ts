@@ -4,7 +4,7 @@ import type * as api from "../api.js";
 import { checkOptions, choice } from "../given.js";
 import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
-import type { Writer } from "../wire/writer.js";
+import { checkKeys, type Writer } from "../wire/writer.js";
 import { flag, nothing, number, optionalNumber } from "./answers.js";
 import type { Now, Read, Write } from "./caller.js";
 import { keyOf } from "./entries.js";
@@ -13,7 +13,10 @@ import { Part } from "./part.js";
 
 type Key = api.Key;
 
-const RANGE = ["from", "to", "limit", "reverse"];
+/** In the order in which they are written. */
+const BOUNDS = ["gt", "gte", "lt", "lte", "from", "to", "limit"] as const;
+const RANGE = [...BOUNDS, "reverse"];
+const ALL = ["limit", "reverse", "after", "keys"];
 const EVENT = ["kind", "payload"];
 
 export class Events extends Part implements api.Events<api.Mode> {
@@ -35,10 +38,31 @@ export class Events extends Part implements api.Events<api.Mode> {
   range(stream: Key, range?: api.EventRange): Now<any[]> {
     const write = (out: Writer) => {
       checkOptions("a range of events", range, RANGE);
-      for (const bound of [range?.from, range?.to, range?.limit]) out.optional(bound, (bound) => out.number(bound));
+      for (const bound of BOUNDS) out.optional(range?.[bound], (seq) => out.number(seq));
       out.flag(choice("reverse", range?.reverse));
     };
     return this.#ask(Operation.EventRange, stream, (answer) => answer.list(() => event(answer)), write);
+  }
+
+  all(options?: api.AllOptions): Now<any> {
+    return this.ask(
+      Operation.EventAll,
+      (out) => {
+        checkOptions("a list of all events", options, ALL);
+        out.optional(options?.after, ({ version, stream, seq }) => {
+          out.number(version);
+          out.key(stream);
+          out.number(seq);
+        });
+        out.optional(options?.limit, (limit) => out.number(limit));
+        out.flag(choice("reverse", options?.reverse));
+        checkKeys(options?.keys);
+      },
+      (answer) => {
+        const key = keyOf(options, answer);
+        return answer.list(() => ({ stream: key(), ...event(answer) }));
+      },
+    );
   }
 
   head(stream: Key): Now<number> {
@@ -111,8 +135,9 @@ exact(Events);
 export function event(answer: Reader): api.StreamEvent {
   const seq = answer.number();
   const timeMicros = answer.number();
+  const version = answer.number();
   const kind = answer.text();
-  return { seq, kind, payload: answer.value(), timeMicros };
+  return { seq, kind, payload: answer.value(), timeMicros, version };
 }
 
 function summary(answer: Reader, key: () => any): any {

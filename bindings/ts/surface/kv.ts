@@ -19,11 +19,7 @@ export class Kv extends Entries implements api.Kv<api.Mode> {
   }
 
   getVersioned(key: Key): Now<any> {
-    return this.entry(Operation.EntryGetVersioned, key, (answer) => {
-      if (answer.done) return undefined;
-      const version = answer.number();
-      return { value: answer.maybe(), version };
-    });
+    return this.versioned(key, maybe);
   }
 
   getMany(keys: Iterable<Key>): Now<any[]> {

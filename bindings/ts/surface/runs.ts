@@ -15,7 +15,8 @@ import { STORE } from "./place.js";
 import { NamedSpace } from "./space.js";
 import { receipt } from "./transact.js";
 
-const OPTIONS = ["name", "id", "parent", "labels", "metadata"];
+const OF_KEY = ["name", "parent", "labels", "metadata"];
+const OPTIONS = [...OF_KEY, "id"];
 const FILTER = ["status", "name", "parent", "labels", "after", "limit", "newestFirst"];
 const STATUSES: readonly api.RunStatus[] = ["active", "orphaned", "completed", "failed", "cancelled"];
 
@@ -72,9 +73,20 @@ export class RunRequests extends Part {
         checkOptions("a run", options, OPTIONS);
         out.text(options.name);
         out.optional(options.id, (id) => out.id(id));
-        out.optional(options.parent, (parent) => out.id(parent));
-        labels(out, options.labels);
-        out.value(options.metadata ?? null);
+        described(out, options);
+      },
+      (answer) => answer.id(),
+    );
+  }
+
+  beginOrGet(key: api.Key, options: api.KeyedRunOptions): Now<string> {
+    return this.ask(
+      Operation.RunBeginOrGet,
+      (out) => {
+        checkOptions("the run of a key", options, OF_KEY);
+        out.key(key);
+        out.text(options.name);
+        described(out, options);
       },
       (answer) => answer.id(),
     );
@@ -106,6 +118,13 @@ export class RunRequests extends Part {
     out.optional(filter.limit, (limit) => out.number(limit));
     out.flag(choice("newestFirst", filter.newestFirst));
   }
+}
+
+/** What is said of a run that begins, behind its name and id. */
+function described(out: Writer, options: api.KeyedRunOptions): void {
+  out.optional(options.parent, (parent) => out.id(parent));
+  labels(out, options.labels);
+  out.value(options.metadata ?? null);
 }
 
 function labels(out: Writer, labels: Record<string, string> = {}): void {
@@ -163,6 +182,10 @@ export class Runs extends Part implements api.Runs<api.Mode> {
 
   begin(options: api.RunOptions): Now<api.Run<any>> {
     return chain(this.#requests.begin(options), (id) => this.#run(id));
+  }
+
+  beginOrGet(key: api.Key, options: api.KeyedRunOptions): Now<api.Run<any>> {
+    return chain(this.#requests.beginOrGet(key, options), (id) => this.#run(id));
   }
 
   #run(id: string): any {

@@ -106,6 +106,7 @@ export function traceEntry(answer: Reader): api.TraceEntry {
     parent: answer.optional(() => answer.id()),
     timeMicros: answer.number(),
     durationMicros: optionalNumber(answer),
+    version: answer.number(),
     data: answer.value(),
     output: answer.value(),
   };

@@ -31,11 +31,11 @@ export function durability(out: Writer, durability: api.Durability): void {
 
 /** A durability that does not wait for the medium, with all that is left out. */
 export function unsynced(durability: Exclude<api.Durability, "strict" | "inMemory">): { mode: "relaxed" | "buffered"; intervalMs: number; bytes: number } {
-  const given = typeof durability === "object" && durability !== null ? durability : { mode: durability };
-  const { mode = "buffered", intervalMs = 100 } = given;
+  const given: { mode?: "relaxed" | "buffered"; intervalMs?: number; bytes?: number } =
+    typeof durability === "object" && durability !== null ? durability : { mode: durability };
+  const { mode = "buffered", intervalMs = 100, bytes = 1 << 20 } = given;
   if (mode !== "relaxed" && mode !== "buffered") throw invalid("Argument", `${describe(mode)} is not a durability`);
   checkOptions("a durability", given, mode === "relaxed" ? ["mode", "intervalMs"] : ["mode", "intervalMs", "bytes"]);
-  const { bytes = 1 << 20 } = given as { bytes?: number };
   return { mode, intervalMs, bytes };
 }
 

@@ -16,7 +16,8 @@ const encoder = new TextEncoder();
 
 const scratch = new DataView(new ArrayBuffer(8));
 
-const RANGE = ["prefix", "from", "to"];
+/** In the order in which they are written. */
+const RANGE = ["prefix", "gt", "gte", "lt", "lte", "from", "to"] as const;
 const SCAN = [...RANGE, "limit", "reverse", "after", "keys"];
 
 /** Writes one request after the other into a buffer that grows. */
@@ -193,19 +194,16 @@ export class Writer {
     });
   }
 
+  /** A choice of keys; without bounds all of them. */
   range(range: RangeOptions | undefined | null, names: readonly string[] = RANGE): void {
     checkOptions("a range of keys", range ?? undefined, names);
-    const key = (key: Key) => this.key(key);
-    this.optional(range?.prefix, key);
-    this.optional(range?.from, key);
-    this.optional(range?.to, key);
+    for (const bound of RANGE) this.optional(range?.[bound], (key) => this.key(key));
   }
 
   /** Which entries of a range, in which order. */
   scan(options: ScanOptions | undefined | null): void {
     this.range(options, SCAN);
-    const { keys = "text" } = options ?? {};
-    if (keys !== "text" && keys !== "bytes") throw invalid("Argument", `keys come as "text" or as "bytes", not as ${describe(keys)}`);
+    checkKeys(options?.keys);
     this.page(options?.limit, options?.reverse, options?.after, (after) => this.key(after));
   }
 
@@ -440,6 +438,11 @@ export class Writer {
     this.#head(2, hex.length / 2);
     for (let i = 0; i < hex.length; i += 2) this.u8(parseInt(hex.slice(i, i + 2), 16));
   }
+}
+
+/** Refuses what is no form for keys to come in. */
+export function checkKeys(keys: unknown = "text"): void {
+  if (keys !== "text" && keys !== "bytes") throw invalid("Argument", `keys come as "text" or as "bytes", not as ${describe(keys)}`);
 }
 
 /** The float of two bytes with the value of these four; -1 if there is none. */
