@@ -199,8 +199,9 @@ pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Store> {
 /// # Ok::<(), foldb::Error>(())
 /// ```
 pub fn memory() -> Store {
-    let options = Options::new().durability(Durability::buffered());
-    match Db::open(AnyStorage::Memory(storage::MemStorage::new()), Arc::new(OsHost), options) {
+    // Strict as a store on disk is: with another mode there would be commits that nobody makes durable, and who waits for that
+    // would find it works on disk and not in a test.
+    match Db::open(AnyStorage::Memory(storage::MemStorage::new()), Arc::new(OsHost), Options::new()) {
         Ok(db) => db,
         // An empty storage in memory has nothing that could fail to be read, and opening writes nothing.
         Err(error) => unreachable!("a new store in memory: {error}"),

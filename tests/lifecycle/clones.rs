@@ -87,3 +87,29 @@ fn the_directory_is_free_again_when_the_last_handle_is_gone() {
     drop(other);
     assert_eq!(deposit(&foldb::open(directory.path()).unwrap(), 1).unwrap(), 21);
 }
+
+/// Each commit that came while a store was being closed was one more to sync before it was.
+#[test]
+fn a_store_closes_although_others_go_on_committing_until_they_are_refused() {
+    for durability in
+        [STRICT, Durability::relaxed(), Durability::Buffered { interval: std::time::Duration::ZERO, bytes: 64 }]
+    {
+        let db = open(MemStorage::new(), durability, 1 << 20, 1).unwrap();
+        let (began, begins) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (db, began) = (db.clone(), began.clone());
+                scope.spawn(move || {
+                    let refused = (0_u64..).find_map(|number| {
+                        let _ = began.send(());
+                        db.kv().put(format!("{thread}"), number).err()
+                    });
+                    assert_eq!(refused.map(|error| error.kind()), Some(ErrorKind::Unsupported));
+                });
+            }
+            begins.iter().take(100).for_each(drop);
+            db.clone().close().unwrap();
+        });
+        assert!(db.is_closed());
+    }
+}

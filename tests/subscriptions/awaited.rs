@@ -223,3 +223,27 @@ fn a_subscription_is_a_stream() {
     assert!(matches!(next(&mut commits), Poll::Ready(Some(Ok(_)))));
     assert!(matches!(next(&mut tail), Poll::Ready(Some(Ok(event))) if event.seq == 1));
 }
+
+/// Closing waited for whatever had been handed over, also for what came while it waited: as long as tasks went on, it did not end.
+#[test]
+fn a_store_closes_although_tasks_go_on_committing_until_they_are_refused() {
+    for durability in [Durability::relaxed(), STRICT] {
+        let db = threaded(&Watched::default(), durability);
+        let (began, begins) = mpsc::channel();
+        thread::scope(|scope| {
+            for task in 0..4 {
+                let (db, began) = (db.clone(), began.clone());
+                scope.spawn(move || {
+                    let refused = (0_u64..).find_map(|number| {
+                        let _ = began.send(());
+                        block_on(db.transaction_async(|tx| tx.kv().put(format!("{task}"), number))).err()
+                    });
+                    assert_eq!(refused.map(|error| error.kind()), Some(ErrorKind::Unsupported));
+                });
+            }
+            begins.iter().take(100).for_each(drop);
+            db.clone().close().unwrap();
+        });
+        assert!(db.is_closed());
+    }
+}

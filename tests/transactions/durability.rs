@@ -187,6 +187,21 @@ fn a_relaxed_commit_whose_write_fails_midway_is_of_unknown_outcome_and_the_last_
     }
 }
 
+/// The bytes of a write that failed counted as on their way, and the next relaxed commit waited for them: for ever.
+#[test]
+fn a_relaxed_commit_behind_a_failed_write_of_somebody_else_is_refused_and_does_not_wait() {
+    for first in [Durability::buffered(), Durability::Strict] {
+        let disk = CrashStorage::new();
+        let db = open(disk.clone(), options().durability(first));
+        db.kv().put("before", 1).unwrap();
+        disk.inject(Fault::on(OperationKind::Write).of_files("log-"));
+        let failed = db.kv().put("failed", 2).and_then(|()| db.sync().map(drop));
+        assert_kind(failed, ErrorKind::OutcomeUnknown);
+        let refused = db.transaction_with(&relaxed(), |tx| tx.kv().put("behind", 3)).map(drop);
+        assert_kind(refused, ErrorKind::Poisoned);
+    }
+}
+
 #[test]
 fn a_relaxed_transaction_of_a_store_in_memory_is_one_like_any_other() {
     let db = open(MemStorage::new(), options().durability(Durability::InMemory));

@@ -79,14 +79,14 @@ impl<S: Storage> Shared<S> {
         let mut prepared =
             Prepared { base: request.base, reads: request.reads, writes: request.writes, strict, deferred };
         let (outcome, announced) = loop {
-            if core.closed {
+            if core.closed || core.closing {
                 return Err(super::closed("a write"));
             }
             if core.exclusive || (deferred && core.flushing) {
                 core = self.wait(core);
                 continue;
             }
-            if relaxed && core.engine.is_writing() && !planted::active(Planted::WrittenBeforeThoseBefore) {
+            if relaxed && core.is_write_under_way() && !planted::active(Planted::WrittenBeforeThoseBefore) {
                 core = self.wait_for_write(core);
                 continue;
             }

@@ -22,6 +22,14 @@ use crate::{
 /// How much more than `bytes` may be buffered before a committer has to hand it over itself.
 const BACKPRESSURE: usize = 8;
 
+impl Core {
+    /// Whether somebody is writing bytes that come before those that are pending. Those of a write that has failed are on their way
+    /// for ever, and whoever waited for them would as well.
+    pub(super) fn is_write_under_way(&self) -> bool {
+        self.flushing && self.engine.is_writing()
+    }
+}
+
 impl<S: Storage> Shared<S> {
     /// Gives the system all that is buffered: the commits of others too, in one write, because theirs come before. The lock is
     /// kept: giving it away and waking those who wait for it costs more than the write.
@@ -30,7 +38,7 @@ impl<S: Storage> Shared<S> {
             return Ok(core);
         }
         // For a commit that was done before, and whose bytes may be with the leader. A new one has waited already.
-        while core.engine.is_writing() && !planted::active(Planted::WrittenBeforeThoseBefore) {
+        while core.is_write_under_way() && !planted::active(Planted::WrittenBeforeThoseBefore) {
             core = self.wait_for_write(core);
         }
         core.engine.check_usable()?;

@@ -80,6 +80,7 @@ use crate::{
     recovery::{RecoveryMode, RecoveryReport},
     state::{DEFAULT_SPACE, SpaceNumber},
     storage::Storage,
+    sync::MutexGuard,
 };
 
 /// Writes the five methods that give the primitives of a space, for a handle that knows its access and its space.
@@ -323,13 +324,27 @@ impl<S: Storage> Shared<S> {
     /// See [`Db::close`].
     fn close(&self, with_snapshot: bool) -> Result<()> {
         if self.reader.is_some() {
+            self.closed(&mut self.lock());
             return Ok(());
         }
         self.check_process()?;
         #[cfg(feature = "async")]
         self.helper.0.finish();
-        let _delivering = self.feed.delivering();
-        let mut core = self.lock();
+        let closed = {
+            let _delivering = self.feed.delivering();
+            let mut core = self.lock();
+            // Commits that keep coming would each be one more to sync.
+            core.closing = true;
+            let closed = self.close_locked(core, with_snapshot);
+            self.lock().closing = false;
+            closed
+        };
+        #[cfg(feature = "async")]
+        self.helper.0.end();
+        closed
+    }
+
+    fn close_locked<'a>(&'a self, mut core: MutexGuard<'a, Core>, with_snapshot: bool) -> Result<()> {
         let (mut with_snapshot, mut snapshot) = (with_snapshot, Ok(()));
         // Each step lets go of the lock, and what was true before it need not be true behind it.
         let mut was_flushed = false;

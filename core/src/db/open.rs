@@ -169,6 +169,7 @@ pub(super) fn assemble<S: Storage>(
         found: survey.newest().map(|newest| (newest.number, outcome.used)).filter(|(_, used)| *used > 0),
         garbage: survey.garbage,
         closed: false,
+        closing: false,
     };
     let loaded = loaded.map(|meta| meta.generation);
     (Shared::new(storage, host, options, core, files, loaded), report, tail)

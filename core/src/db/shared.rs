@@ -102,6 +102,8 @@ pub(crate) struct Core {
     /// Files that nothing needs; they go once an anchor was written by this process.
     pub(crate) garbage: Vec<String>,
     pub(crate) closed: bool,
+    /// Somebody is closing it: no commit begins any more.
+    pub(crate) closing: bool,
 }
 
 /// The files that an open store reads and writes, kept open within bounds.

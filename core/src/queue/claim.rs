@@ -21,7 +21,7 @@ use crate::{
     value::Value,
 };
 
-/// So many delays and leases that have ended are looked after by one claim.
+/// So many delays and leases that have ended are looked after in one transaction.
 const DUE_AT_ONCE: usize = 64;
 
 impl<S: Storage> Queue<'_, S> {
@@ -33,26 +33,38 @@ impl<S: Storage> Queue<'_, S> {
         Ok(self.claim_many(1, lease)?.pop())
     }
 
-    /// Takes up to `limit` jobs, in one commit: those of the highest priority first.
+    /// Takes up to `limit` jobs, in one commit: those of the highest priority first. Delays and leases that have ended are looked after
+    /// first, 64 in a commit.
     ///
     /// # Errors
     /// As a commit.
     pub fn claim_many(&self, limit: usize, lease: Duration) -> Result<Vec<Job>> {
-        self.db.transaction_in_turn(|tx| {
-            let now = now(tx);
-            self.look_after_due(tx, now)?;
-            let until = now.saturating_add(micros(lease));
-            let ready = tx.kv().keys(&ScanOptions::prefix(self.keys.all_ready()).limit(limit))?;
-            let jobs = ready.iter().filter_map(|key| Keys::id_of(key)).map(|id| {
-                let mut record = self.record(tx, id)?;
-                record.attempts += 1;
-                let attempt = record.attempts;
-                self.go(tx, id, record, Place::Leased { until })?;
-                let payload = tx.kv().get(self.keys.payload(id))?.unwrap_or(Value::Null);
-                Ok(Job { id, payload, attempt, lease_until_micros: until })
-            });
-            jobs.collect()
-        })
+        loop {
+            let claimed = self.db.transaction_in_turn(|tx| {
+                let now = now(tx);
+                // Before anything is handed out: a job of the highest priority may be among those that are due.
+                if !self.look_after_due(tx, now)? {
+                    return Ok(None);
+                }
+                self.take_ready(tx, limit, now.saturating_add(micros(lease))).map(Some)
+            })?;
+            if let Some(jobs) = claimed {
+                return Ok(jobs);
+            }
+        }
+    }
+
+    fn take_ready(&self, tx: &Transaction<'_, S>, limit: usize, until: u64) -> Result<Vec<Job>> {
+        let ready = tx.kv().keys(&ScanOptions::prefix(self.keys.all_ready()).limit(limit))?;
+        let jobs = ready.iter().filter_map(|key| Keys::id_of(key)).map(|id| {
+            let mut record = self.record(tx, id)?;
+            record.attempts = record.attempts.saturating_add(1);
+            let attempt = record.attempts;
+            self.go(tx, id, record, Place::Leased { until })?;
+            let payload = tx.kv().get(self.keys.payload(id))?.unwrap_or(Value::Null);
+            Ok(Job { id, payload, attempt, lease_until_micros: until })
+        });
+        jobs.collect()
     }
 
     /// [`Queue::claim`] that waits for a job for so long: for a push, for the end of a delay, for the end of a lease of
@@ -93,8 +105,8 @@ impl<S: Storage> Queue<'_, S> {
         Ok(first.first().and_then(|key| self.keys.time_of(key)))
     }
 
-    /// Delays that have ended make a job ready, leases that have ended make an attempt a failed one.
-    fn look_after_due(&self, tx: &Transaction<'_, S>, now: u64) -> Result<()> {
+    /// Delays that have ended make a job ready, leases that have ended make an attempt a failed one. Returns whether that was all.
+    fn look_after_due(&self, tx: &Transaction<'_, S>, now: u64) -> Result<bool> {
         let due = tx.kv().keys(&ScanOptions::range(self.keys.due(now)).limit(DUE_AT_ONCE))?;
         for id in due.iter().filter_map(|key| Keys::id_of(key)) {
             let mut record = self.record(tx, id)?;
@@ -108,6 +120,6 @@ impl<S: Storage> Queue<'_, S> {
             };
             self.go(tx, id, record, place)?;
         }
-        Ok(())
+        Ok(due.len() < DUE_AT_ONCE)
     }
 }

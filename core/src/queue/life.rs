@@ -37,8 +37,10 @@ pub(super) enum Place {
 pub(super) struct Record {
     pub(super) place: Place,
     priority: u8,
-    /// How often it was handed out.
+    /// How often it was handed out. It only grows: whoever has a job proves by it that it is still his.
     pub(super) attempts: u32,
+    /// How many of these were before it was revived, and do not count against it any more.
+    attempts_forgiven: u32,
     attempts_max: u32,
     backoff_micros: u64,
     error: Option<String>,
@@ -59,10 +61,11 @@ impl Record {
     /// Where a job goes whose attempt has failed.
     pub(super) fn failed(&mut self, now: u64, error: &str) -> Place {
         self.error = Some(error.into());
-        if self.attempts >= self.attempts_max {
+        let attempts = self.attempts.saturating_sub(self.attempts_forgiven);
+        if attempts >= self.attempts_max {
             return Place::Dead;
         }
-        let doublings = self.attempts.saturating_sub(1).min(63);
+        let doublings = attempts.saturating_sub(1).min(63);
         let pause = self.backoff_micros.saturating_mul(1 << doublings).min(BACKOFF_MAX_MICROS);
         if pause == 0 { Place::Ready } else { Place::Delayed { until: now.saturating_add(pause) } }
     }
@@ -103,6 +106,7 @@ impl<S: Storage> Queue<'_, S> {
             place,
             priority: options.priority,
             attempts: 0,
+            attempts_forgiven: 0,
             attempts_max: options.attempts,
             backoff_micros: micros(options.backoff),
             error: None,
@@ -179,7 +183,7 @@ impl<S: Storage> Queue<'_, S> {
     pub fn revive(&self, id: JobId) -> Result<()> {
         self.db.transaction(|tx| {
             let mut record = self.dead_record(tx, id)?;
-            record.attempts = 0;
+            record.attempts_forgiven = record.attempts;
             self.go(tx, id, record, Place::Ready)
         })
     }

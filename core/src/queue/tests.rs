@@ -151,10 +151,52 @@ fn a_job_that_fails_is_tried_again_after_doubling_pauses_and_is_dead_in_the_end(
 
     mails.revive(id).unwrap();
     let job = mails.claim(LEASE).unwrap().unwrap();
-    assert_eq!(job.attempt, 1);
+    assert_eq!(job.attempt, 4);
     assert_eq!(mails.discard(id).unwrap_err().kind(), ErrorKind::NotFound);
     mails.ack(&job).unwrap();
     assert_eq!(keys_left(&db), 0);
+}
+
+/// Attempts began at 1 again, so that a consumer whose lease had ended long ago passed for the one that has the job now.
+#[test]
+fn whoever_had_a_job_before_it_was_revived_cannot_finish_it() {
+    let (db, clock) = store();
+    let mails = db.queue("mails").unwrap();
+    let id = mails.push_with(&PushOptions::new().attempts(2), "a").unwrap();
+    let mut before = Vec::new();
+    for _ in 0..2 {
+        before.push(mails.claim(LEASE).unwrap().unwrap());
+        clock.pass(LEASE);
+    }
+    assert_eq!(mails.claim(LEASE).unwrap(), None);
+    mails.revive(id).unwrap();
+    for round in 0..2 {
+        let job = mails.claim(LEASE).unwrap().unwrap();
+        for stale in &before {
+            assert_eq!(mails.ack(stale).unwrap_err().kind(), ErrorKind::Precondition, "round {round}");
+            assert_eq!(mails.nack(stale, "late").unwrap_err().kind(), ErrorKind::Precondition, "round {round}");
+        }
+        before.push(job);
+        clock.pass(LEASE);
+    }
+    assert_eq!(mails.claim(LEASE).unwrap(), None, "it has all its attempts again, and no more");
+    assert_eq!(mails.counts().unwrap(), counts(0, 0, 0, 1));
+}
+
+/// A claim looked after 64 ends of leases and handed out what it saw then: nothing, or a job of lower priority.
+#[test]
+fn however_many_leases_have_ended_a_claim_finds_what_is_due_behind_them() {
+    let (db, clock) = store();
+    let mails = db.queue("mails").unwrap();
+    for number in 0..200 {
+        mails.push_with(&PushOptions::new().attempts(1), number).unwrap();
+    }
+    assert_eq!(mails.claim_many(200, LEASE).unwrap().len(), 200);
+    let delay = LEASE + Duration::from_secs(1);
+    let due = mails.push_with(&PushOptions::new().delay(delay), "due").unwrap();
+    clock.pass(delay);
+    assert_eq!(mails.claim(LEASE).unwrap().map(|job| job.id), Some(due));
+    assert_eq!(mails.counts().unwrap(), counts(0, 0, 1, 200));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use alloc::{
 };
 use std::sync::PoisonError;
 
-use super::slot::Answer;
+use super::{super::closed, slot::Answer};
 use crate::{
     Error, Result,
     db::{Durability, Receipt, commit::Request, shared::Shared},
@@ -50,7 +50,12 @@ pub(crate) struct Helper<S: Storage> {
 
 struct Queue<S: Storage> {
     work: Vec<Work<S>>,
+    /// How much was ever handed over, and how much of it is done.
+    handed_over: u64,
+    done: u64,
     has_thread: bool,
+    /// The store is closed: nothing more is taken.
+    closed: bool,
     /// The store is gone.
     over: bool,
     /// The thread, while it is there.
@@ -61,7 +66,16 @@ struct Queue<S: Storage> {
 
 impl<S: Storage> Helper<S> {
     pub(crate) fn new() -> Self {
-        let queue = Queue { work: Vec::new(), has_thread: false, over: false, thread: None, holding: 0 };
+        let queue = Queue {
+            work: Vec::new(),
+            handed_over: 0,
+            done: 0,
+            has_thread: false,
+            closed: false,
+            over: false,
+            thread: None,
+            holding: 0,
+        };
         Helper { queue: Mutex::new(queue), changed: Condvar::new() }
     }
 
@@ -69,12 +83,25 @@ impl<S: Storage> Helper<S> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Before the store closes: waits until everything that was handed over is done. Not on the thread that does it.
+    /// Before the store closes: waits until everything that was handed over before is done. Not for what comes meanwhile: tasks that
+    /// go on until they are refused would keep a store from closing for ever. Not on the thread that does it.
     pub(crate) fn finish(&self) {
-        let me = current_thread();
         let mut queue = self.lock();
+        let until = queue.handed_over;
         // A task that is woken, or dropped, on the thread itself may hold the last handle of the store.
-        while queue.has_thread && queue.thread != Some(me) && !(queue.work.is_empty() && queue.holding == 0) {
+        while queue.has_thread && queue.thread != Some(current_thread()) && queue.done < until {
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// When the store is closed, or has failed to: nothing more is taken, and no thread of this holds the store when it returns.
+    pub(crate) fn end(&self) {
+        let mut queue = self.lock();
+        queue.closed = true;
+        while queue.has_thread
+            && queue.thread != Some(current_thread())
+            && !(queue.work.is_empty() && queue.holding == 0)
+        {
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -96,9 +123,12 @@ impl<S: Storage> Helper<S> {
         }
     }
 
-    /// This thread has let go of the store.
-    fn let_go(&self) {
-        self.lock().holding -= 1;
+    /// This thread has done so much, and has let go of the store.
+    fn let_go(&self, done: usize) {
+        let mut queue = self.lock();
+        queue.holding -= 1;
+        queue.done = queue.done.saturating_add(u64::try_from(done).unwrap_or(u64::MAX));
+        drop(queue);
         self.changed.notify_all();
     }
 }
@@ -111,6 +141,9 @@ where
     pub(super) fn hand_over(self: &Arc<Self>, shared: &Arc<Shared<S>>, work: Work<S>) -> Result<()> {
         let has_thread = {
             let mut queue = self.lock();
+            if queue.closed {
+                return Err(closed("a write"));
+            }
             core::mem::replace(&mut queue.has_thread, true)
         };
         if !has_thread {
@@ -118,7 +151,10 @@ where
             let spawned = shared.host.spawn("foldb-helper", Box::new(move || helper.run(&store)));
             spawned.inspect_err(|_| self.lock().has_thread = false)?;
         }
-        self.lock().work.push(work);
+        let mut queue = self.lock();
+        queue.work.push(work);
+        queue.handed_over = queue.handed_over.saturating_add(1);
+        drop(queue);
         self.changed.notify_all();
         Ok(())
     }
@@ -126,11 +162,12 @@ where
     /// What the thread does.
     fn run(self: Arc<Self>, store: &Weak<Shared<S>>) {
         while let Some(work) = self.take() {
+            let done = work.len();
             if let Some(shared) = store.upgrade() {
                 shared.do_together(work);
                 self.take_snapshot_aside(shared);
             }
-            self.let_go();
+            self.let_go(done);
         }
     }
 
@@ -149,10 +186,10 @@ where
         let aside = move || {
             store.snapshot_in_passing();
             drop(store);
-            helper.let_go();
+            helper.let_go(0);
         };
         if shared.host.spawn("foldb-snapshot", Box::new(aside)).is_err() {
-            self.let_go();
+            self.let_go(0);
             shared.snapshot_in_passing();
         }
     }

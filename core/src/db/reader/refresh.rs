@@ -7,7 +7,7 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use super::{
-    super::{Db, shared::Shared},
+    super::{Db, closed, shared::Shared},
     Reader, Shown, Stand,
     anew::{Found, Look},
     moment::Moment,
@@ -40,6 +40,7 @@ impl<S: Storage> Db<S> {
     pub fn refresh(&self) -> Result<u64> {
         let shared = &*self.shared;
         match &shared.reader {
+            Some(_) if shared.lock().closed => Err(closed("moving on")),
             Some(reader) => shared.refresh(reader),
             None => Ok(shared.state().seq()),
         }

@@ -27,7 +27,8 @@ impl<'db, S: Storage> Events<&'db Db<S>> {
     /// The events of a stream from the seq `from` on, and then those that are appended later: an iterator that waits. It takes no
     /// polling, and can be gone on with after a restart: by [`Tail::seq`], as `from`.
     ///
-    /// Where events were trimmed that it had not come to, it goes on with the oldest that is kept; their seqs show it.
+    /// Where events were trimmed that it had not come to, it goes on with the oldest that is kept; their seqs show it. It reads up to
+    /// 256 events ahead: those it has read come, whatever has become of them.
     /// The stream need not exist yet. One that is deleted and begins anew begins with seq 1, and a tail that is further goes on where it
     /// is.
     ///
