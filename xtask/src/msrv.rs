@@ -10,14 +10,19 @@ use std::{fs, path::Path, process::Command};
 const CHECK: &str =
     "check --locked --target-dir target/msrv -p foldb-core -p foldb-fs -p foldb-archive -p foldb -p foldb-cli";
 
-/// Builds with the oldest version, after rustup has got it.
+/// Builds with the oldest version, after rustup has got it. Where it cannot be had, that is said, and no failure.
 pub(crate) fn check(root: &Path) -> Result<(), String> {
     let manifest = root.join("Cargo.toml");
     let text = fs::read_to_string(&manifest).map_err(|error| format!("reading {}: {error}", manifest.display()))?;
     let version = promised(&text).ok_or("Cargo.toml of the workspace has no rust-version")?;
     let toolchain = if version.matches('.').count() == 1 { format!("{version}.0") } else { version.into() };
     if run(root, &["run", &toolchain, "rustc", "--version"]).is_err() {
-        run(root, &["toolchain", "install", &toolchain, "--profile", "minimal"])?;
+        let install = ["toolchain", "install", &toolchain, "--profile", "minimal"];
+        if let Err(line) = run(root, &install) {
+            // Without a way to get it, that says nothing about the sources.
+            println!("NOT TRIED with Rust {toolchain}, because it could not be had: {line}");
+            return Ok(());
+        }
     }
     let mut arguments = vec!["run", &toolchain, "cargo"];
     arguments.extend(CHECK.split(' '));
