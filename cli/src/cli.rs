@@ -27,7 +27,7 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     /// Import JSON Lines into a run: an event each, and with --key a document each
     Import(import::ImportArgs),
-    /// List runs, begin them, end them, resume them
+    /// List runs, the newest first; begin them, end them, resume them
     Runs(runs::RunsArgs),
     /// Print the value of a key
     Get(kv::GetArgs),
@@ -39,7 +39,7 @@ pub(crate) enum Command {
     Scan(kv::ScanArgs),
     /// JSON documents: get, set, delete, list, merge, patch
     Json(json::JsonArgs),
-    /// Event streams: append, list, streams, verify
+    /// Event streams: append, list, tail, streams, verify
     Events(events::EventsArgs),
     /// State cells: list them, or print one
     State(state::StateArgs),

@@ -1,8 +1,11 @@
-//! Pages of lists: how many are shown, and where the next page begins. The same for every list.
+//! Pages of lists: how many are shown, and where the next page begins. The same for every list that has pages.
 //!
 //! Invariant: the cursor of an item, given to `--after`, shows what comes behind that item, whether it is still there or not.
 
+use std::str::FromStr;
+
 use clap::Args;
+use foldb::ScanOptions;
 
 use crate::{
     failure::{Failure, Result},
@@ -30,10 +33,16 @@ impl PageArgs {
         }
     }
 
-    /// The number to go on behind.
-    pub(crate) fn after_number(&self) -> Result<Option<u64>> {
-        let number = |after: &String| after.parse().map_err(|_| wrong(after, "a seq"));
-        self.after.as_ref().map(number).transpose()
+    /// What to go on behind, where that is no key; `what` says what it is.
+    pub(crate) fn after_as<T: FromStr>(&self, what: &str) -> Result<Option<T>> {
+        let parsed = |after: &String| after.parse().map_err(|_| wrong(after, what));
+        self.after.as_ref().map(parsed).transpose()
+    }
+
+    /// This page of a list that goes by keys.
+    pub(crate) fn of(&self, list: ScanOptions) -> Result<ScanOptions> {
+        let limit = self.limit.and_then(|limit| usize::try_from(limit).ok());
+        Ok(ScanOptions { limit, after: self.after_key()?, ..list })
     }
 }
 
@@ -44,8 +53,5 @@ fn wrong(cursor: &str, what: &str) -> Failure {
 
 /// The cursor of a key: the key itself, or `0x` and its digits.
 pub(crate) fn key_cursor(key: &[u8]) -> String {
-    match std::str::from_utf8(key) {
-        Ok(text) if !text.starts_with("0x") && !text.chars().any(char::is_control) => text.to_owned(),
-        _ => format!("0x{}", text::hex(key)),
-    }
+    if key.starts_with(b"0x") { format!("0x{}", text::hex(key)) } else { text::bytes(key) }
 }

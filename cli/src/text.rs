@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use crate::failure::{Failure, Result};
+
 /// How much of a value a table shows.
 pub(crate) const VALUE_WIDTH: usize = 100;
 
@@ -11,6 +13,14 @@ pub(crate) fn bytes(bytes: &[u8]) -> String {
         Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
         _ => format!("0x{}", hex(bytes)),
     }
+}
+
+/// A key on the command line: as it is, or as hexadecimal digits.
+pub(crate) fn key(key: &str, is_hex: bool) -> Result<Vec<u8>> {
+    if !is_hex {
+        return Ok(key.as_bytes().to_vec());
+    }
+    unhex(key).ok_or_else(|| Failure::usage(format!("KEY {key:?} is not an even number of hexadecimal digits")))
 }
 
 /// Two hexadecimal digits a byte.

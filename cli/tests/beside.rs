@@ -196,3 +196,30 @@ fn every_list_goes_on_behind_the_cursor_of_the_page_before() {
     }
     assert!(place.ok(&["scan", "--limit", "1"]).ends_with("go on with --after 'k 1'\n"));
 }
+
+#[test]
+fn a_list_of_runs_goes_on_behind_a_run_that_is_deleted_meanwhile() {
+    let place = Place::new();
+    for number in 1..=3 {
+        place.ok(&["runs", "begin", &format!("run {number}")]);
+    }
+    let page = place.json_lines(&["runs", "--limit", "2"]);
+    let store = foldb::open_with(place.store(), Options::new()).unwrap();
+    store.runs().delete(text(&page[1], "id").parse().unwrap()).unwrap();
+    store.close().unwrap();
+    let rest = place.json_lines(&["runs", "--after", text(&page[1], "cursor")]);
+    assert_eq!(rest.iter().map(|run| text(run, "name")).collect::<Vec<_>>(), ["run 1"]);
+}
+
+#[test]
+fn what_a_tail_or_a_single_cell_would_ignore_is_refused() {
+    let place = Place::new();
+    place.ok(&["put", "key", "1"]);
+    for ignored in [
+        &["trace", "--run", "orders", "tail"][..],
+        &["trace", "--limit", "1", "tail"],
+        &["state", "cell", "--limit", "1"],
+    ] {
+        place.foldb(ignored).assert().code(2);
+    }
+}

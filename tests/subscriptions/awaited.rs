@@ -115,10 +115,17 @@ fn a_future_that_is_dropped_has_done_nothing_before_it_was_polled_and_takes_noth
     let disk = Watched::default();
     let db = threaded(&disk, STRICT);
     drop(db.transaction_async(|tx| tx.kv().put("never", 1)));
+    let (go, gone) = mpsc::channel::<()>();
+    // Or it could be done before it is dropped.
+    disk.in_next_sync(move || {
+        gone.recv().unwrap();
+        Ok(())
+    });
     {
         let mut polled = pin!(db.transaction_async(|tx| tx.kv().put("handed over", 1)));
         assert!(polled.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
+    go.send(()).unwrap();
     block_on(db.sync_async()).unwrap();
     assert_eq!(db.kv().get::<i64>("handed over").unwrap(), Some(1));
     assert_eq!(db.kv().get::<i64>("never").unwrap(), None);

@@ -16,6 +16,7 @@ use crate::{
     option,
     output::{Column, Listing},
     page::{self, PageArgs},
+    report,
     store::{self, on_space},
     text, value,
 };
@@ -137,7 +138,7 @@ fn list(listed: &Listed<'_>, space: &InRun, context: &mut Context) -> Result<()>
     let direction = if listed.reverse { Direction::Backward } else { Direction::Forward };
     let mut left = listed.page.limit.unwrap_or(u64::MAX);
     let (mut lowest, mut highest) = if listed.reverse { (0, listed.from) } else { (listed.from.unwrap_or(0), None) };
-    match (listed.page.after_number()?, listed.reverse) {
+    match (listed.page.after_as::<u64>("an event")?, listed.reverse) {
         (Some(after), false) => lowest = lowest.max(after.saturating_add(1)),
         (Some(after), true) => highest = Some(highest.unwrap_or(u64::MAX).min(after.saturating_sub(1))),
         (None, _) => {}
@@ -172,6 +173,9 @@ fn tail(stream: &str, args: &TailArgs, space: &InRun, context: &mut Context) -> 
     };
     let mut next = head.saturating_sub(args.last).saturating_add(1);
     args.each_time(&store, &mut context.output, |output| {
+        // A power failure, or a sync of the writer that failed, has taken back what was printed: others get these seqs.
+        let head = on_space!(&space, events, |events| events.info(stream))?.map_or(0, |info| info.head);
+        next = next.min(head.saturating_add(1));
         loop {
             let seqs = (Bound::Included(next), Bound::Unbounded);
             let most = usize::try_from(PAGE).ok();
@@ -205,9 +209,7 @@ fn row(event: &Event) -> Vec<String> {
 fn streams(page: &PageArgs, space: &InRun, context: &mut Context) -> Result<()> {
     let store = context.store.open_to_look()?;
     let space = store::space(&store, space.run.as_deref())?;
-    let mut options = ScanOptions::all();
-    options.limit = page.limit.and_then(|limit| usize::try_from(limit).ok());
-    options.after = page.after_key()?;
+    let options = page.of(ScanOptions::all())?;
     let streams = on_space!(&space, events, |events| events.streams(&options))?;
     let mut listing = Listing::new(&[
         Column::Left("stream"),
@@ -218,17 +220,7 @@ fn streams(page: &PageArgs, space: &InRun, context: &mut Context) -> Result<()> 
         Column::Left("newest"),
     ]);
     for stream in &streams {
-        let record = json!({
-            "stream": value::key_to_json(&stream.stream),
-            "events": stream.events,
-            "first": stream.first,
-            "head": stream.head,
-            "bytes": stream.bytes,
-            "created_micros": stream.created_micros,
-            "appended_micros": stream.appended_micros,
-            "link": text::hex(&stream.link),
-        });
-        listing.push_at(&mut context.output, page::key_cursor(&stream.stream), record, || {
+        listing.push_at(&mut context.output, page::key_cursor(&stream.stream), report::stream(stream), || {
             vec![
                 text::bytes(&stream.stream),
                 text::count(stream.events),

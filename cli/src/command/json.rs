@@ -149,28 +149,16 @@ fn list(prefix: &str, page_args: &PageArgs, space: &InRun, context: &mut Context
     let store = context.store.open_to_look()?;
     let space = store::space(&store, space.run.as_deref())?;
     let mut listing = Listing::new(&[Column::Left("key"), Column::Left("document")]);
-    let mut left = page_args.limit.unwrap_or(u64::MAX);
-    let mut after = page_args.after_key()?;
-    while left > 0 {
-        let mut options = ScanOptions::prefix(prefix);
-        options.limit = usize::try_from(left.min(PAGE)).ok();
-        options.after = after.take();
-        let page = on_space!(&space, json, |documents| documents.list(&options))?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.key.clone());
-        left = left.saturating_sub(u64::try_from(page.len()).unwrap_or(u64::MAX));
-        for DocumentEntry { key, document, .. } in &page {
-            let record = json!({ "key": value::key_to_json(key), "value": document });
-            listing.push_at(&mut context.output, page::key_cursor(key), record, || {
-                vec![text::bytes(key), text::shortened(&document.to_string(), text::VALUE_WIDTH)]
-            })?;
-        }
-    }
+    let options = page_args.of(ScanOptions::prefix(prefix))?;
+    on_space!(&space, json, |documents| for entry in documents.iter(&options) {
+        let DocumentEntry { key, document, .. } = entry?;
+        let record = json!({ "key": value::key_to_json(&key), "value": document });
+        listing.push_at(&mut context.output, page::key_cursor(&key), record, || {
+            vec![text::bytes(&key), text::shortened(&document.to_string(), text::VALUE_WIDTH)]
+        })?;
+    });
     listing.finish_page(&mut context.output, "no documents", page_args.limit)
 }
-
-/// Documents fetched at a time: a reader that stops early costs one page.
-const PAGE: u64 = 500;
 
 fn merge(key: &str, patch: &str, path: Option<&str>, space: &InRun, context: &mut Context) -> Result<()> {
     let patch = value::json_argument("PATCH", patch)?;

@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use clap::Args;
 use foldb::{
-    Direction, KeyRange,
+    KeyRange,
     primitive::{Pair, ScanOptions},
     value::Value,
 };
@@ -91,11 +91,7 @@ pub(crate) struct ScanArgs {
 
 impl Key {
     fn bytes(&self) -> Result<Vec<u8>> {
-        if !self.hex_key {
-            return Ok(self.key.clone().into_bytes());
-        }
-        text::unhex(&self.key)
-            .ok_or_else(|| Failure::usage(format!("KEY {:?} is not an even number of hexadecimal digits", self.key)))
+        text::key(&self.key, self.hex_key)
     }
 }
 
@@ -154,34 +150,16 @@ pub(crate) fn scan(args: &ScanArgs, context: &mut Context) -> Result<()> {
         return context.output.answer(&json!({ "count": count }), count);
     }
     let mut listing = Listing::new(&[Column::Left("key"), Column::Left("value")]);
-    let mut left = args.page.limit.unwrap_or(u64::MAX);
-    let mut after = args.page.after_key()?;
-    while left > 0 {
-        let options = scan_options(&range, args.reverse, left, after.take());
-        let page = on_space!(&space, kv, |kv| kv.scan(&options))?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.key.clone());
-        left = left.saturating_sub(u64::try_from(page.len()).unwrap_or(u64::MAX));
-        for Pair { key, value: found, .. } in &page {
-            let record = json!({ "key": value::key_to_json(key), "value": value::to_json(found) });
-            listing.push_at(&mut context.output, page::key_cursor(key), record, || {
-                vec![text::bytes(key), text::shortened(&value::to_text(found), text::VALUE_WIDTH)]
-            })?;
-        }
-    }
+    let options = args.page.of(ScanOptions::range(range))?;
+    let options = if args.reverse { options.reverse() } else { options };
+    on_space!(&space, kv, |kv| for pair in kv.iter::<Value>(&options) {
+        let Pair { key, value: found, .. } = pair?;
+        let record = json!({ "key": value::key_to_json(&key), "value": value::to_json(&found) });
+        listing.push_at(&mut context.output, page::key_cursor(&key), record, || {
+            vec![text::bytes(&key), text::shortened(&value::to_text(&found), text::VALUE_WIDTH)]
+        })?;
+    });
     listing.finish_page(&mut context.output, "no keys", args.page.limit)
-}
-
-/// Pairs fetched at a time: a reader that stops early costs one page.
-const SCAN_PAGE: u64 = 1000;
-
-fn scan_options(range: &KeyRange, reverse: bool, left: u64, after: Option<Vec<u8>>) -> ScanOptions {
-    ScanOptions {
-        range: range.clone(),
-        direction: if reverse { Direction::Backward } else { Direction::Forward },
-        limit: usize::try_from(left.min(SCAN_PAGE)).ok(),
-        after,
-    }
 }
 
 fn range(args: &ScanArgs) -> Result<KeyRange> {

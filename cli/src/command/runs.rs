@@ -112,8 +112,8 @@ fn label(text: &str) -> Result<(String, String), String> {
 fn list(filter: &Filter, context: &mut Context) -> Result<()> {
     let store = context.store.open_to_look()?;
     let mut wanted = filter.wanted();
-    if let Some(after) = &filter.page.after {
-        wanted = wanted.after(store::find_run(&store, after)?.number);
+    if let Some(number) = filter.page.after_as("a run")? {
+        wanted = wanted.after(number);
     }
     let runs = store.runs().list(&wanted)?;
     let mut listing = Listing::new(&[
@@ -125,7 +125,7 @@ fn list(filter: &Filter, context: &mut Context) -> Result<()> {
         Column::Left("message"),
     ]);
     for run in &runs {
-        listing.push_at(&mut context.output, run.id.to_string(), record(run), || {
+        listing.push_at(&mut context.output, run.number.to_string(), record(run), || {
             vec![
                 run.id.to_string(),
                 text::shortened(&run.name, 40),

@@ -20,6 +20,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct StateArgs {
     /// Only the cell of this key; without it, all cells
+    #[arg(conflicts_with_all = ["limit", "after"])]
     key: Option<String>,
     #[command(flatten)]
     page: PageArgs,
@@ -40,9 +41,7 @@ pub(crate) fn run(args: &StateArgs, context: &mut Context) -> Result<()> {
         let entry = CellEntry { key: key.clone().into_bytes(), cell: found.value, version: found.version };
         return context.output.answer(&record(&entry), value::to_text(&entry.cell.value));
     }
-    let mut options = ScanOptions::all();
-    options.limit = args.page.limit.and_then(|limit| usize::try_from(limit).ok());
-    options.after = args.page.after_key()?;
+    let options = args.page.of(ScanOptions::all())?;
     let cells = on_space!(&space, state, |cells| cells.list(&options))?;
     let mut listing = Listing::new(&[Column::Left("key"), Column::Right("counter"), Column::Left("value")]);
     for entry in &cells {

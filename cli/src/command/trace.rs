@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     context::{Context, InRun},
-    failure::{Failure, Result},
+    failure::Result,
     follow::TailArgs,
     output::{Column, Listing},
     page::PageArgs,
@@ -21,6 +21,7 @@ use crate::{
 
 /// Arguments of `foldb trace`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct TraceArgs {
     #[command(subcommand)]
     action: Option<Action>,
@@ -79,9 +80,7 @@ fn list(args: &TraceArgs, store: &Store, space: &Space<'_>, context: &mut Contex
     let kind = args.kind.as_deref().map(TraceKind::from_name);
     let mut left = args.page.limit.unwrap_or(u64::MAX);
     let mut options = if args.reverse { ScanOptions::all().reverse() } else { ScanOptions::all() };
-    if let Some(after) = &args.page.after {
-        let id: TraceId =
-            after.parse().map_err(|_| Failure::usage(format!("--after {after:?} is not the id of a trace entry")))?;
+    if let Some(id) = args.page.after_as::<TraceId>("a trace entry")? {
         options = options.after(id.to_bytes());
     }
     let mut is_empty = true;

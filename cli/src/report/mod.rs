@@ -3,6 +3,8 @@
 mod contents;
 mod counts;
 pub(crate) mod recovery;
+mod stream;
 
 pub(crate) use contents::Contents;
 pub(crate) use counts::Counts;
+pub(crate) use stream::stream;

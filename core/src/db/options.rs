@@ -20,7 +20,7 @@ const SYNC_INTERVAL_DEFAULT: Duration = Duration::from_millis(100);
 /// | `Relaxed` | with the operating system | nothing | at most the last interval |
 /// | `Strict` | on stable media (group commit) | nothing | nothing |
 ///
-/// `Relaxed` costs one `write(2)` more than `Buffered`, about a microsecond, and is the one to take where a sync for each
+/// `Relaxed` costs one `write(2)` more than `Buffered`, and is the one to take where a sync for each
 /// commit is too much. `Buffered` is for what can be done again. Where the system dies and not only the process
 /// (a panic of the kernel, a virtual machine that is switched off), that is a power failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

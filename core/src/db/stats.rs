@@ -1,6 +1,6 @@
 //! Figures about an open store.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 use core::sync::atomic::Ordering;
 
 use super::{
@@ -28,7 +28,8 @@ pub struct Stats {
     pub runs: u64,
     /// Entries of the trees of all spaces.
     pub entries: u64,
-    /// Bytes that the resident parts of the trees take in memory.
+    /// Bytes that the resident parts of the trees take in memory. A run that nobody has asked for since the store was opened is counted as
+    /// if somebody had.
     pub tree_bytes: u64,
     /// Idempotency keys remembered.
     pub idempotency_keys: u64,
@@ -73,12 +74,13 @@ impl<S: Storage> Db<S> {
             let core = shared.lock();
             (core.engine.durable_seq(), core.engine.pending_bytes(), core.engine.store())
         };
-        let (mut entries, mut tree_bytes) = (0, 0);
+        let (mut entries, mut tree_bytes, mut live) = (0, 0, BTreeMap::new());
+        // One walk: a run that nobody has asked for is built for it, and dropped.
         state.look_at_spaces(&mut |space| {
             entries += space.tree().len();
             tree_bytes += space.tree().memory_bytes();
+            space.add_live(&mut live);
         });
-        let live = state.live_bytes();
         let (mut segments, mut snapshots) = (Vec::new(), Vec::new());
         for name in shared.storage.list()? {
             let (segment, generation) = (parse_segment_name(&name), parse_snapshot_name(&name));

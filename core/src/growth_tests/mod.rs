@@ -151,6 +151,7 @@ fn check(rows: Vec<Row>) {
 
 /// What is another word for one of the others, or looks nothing up.
 const ALIASES: &[&str] = &[
+    "all_as",
     "begin_or_get",
     "filter",
     "get_as",
@@ -158,6 +159,7 @@ const ALIASES: &[&str] = &[
     "list_as",
     "new",
     "number",
+    "place",
     "range_as",
     "remove_label",
     "scan_as",
@@ -172,10 +174,12 @@ const ALIASES: &[&str] = &[
 fn every_operation_of_every_primitive_is_in_the_table() {
     let sources = [
         include_str!("../primitive/kv.rs"),
+        include_str!("../primitive/kv/writes.rs"),
         include_str!("../primitive/documents.rs"),
         include_str!("../primitive/documents/paths.rs"),
         include_str!("../primitive/documents/updates.rs"),
         include_str!("../primitive/events.rs"),
+        include_str!("../primitive/events/order.rs"),
         include_str!("../primitive/cells.rs"),
         include_str!("../primitive/trace.rs"),
         include_str!("../db/runs.rs").split("pub struct Runs<").nth(1).unwrap(),

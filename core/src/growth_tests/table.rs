@@ -3,6 +3,7 @@
 use core::ops::ControlFlow;
 use std::{format, vec, vec::Vec};
 
+use ruint::aliases::U256;
 use serde_json::json;
 
 use super::place::{Place, Space};
@@ -167,6 +168,8 @@ pub(super) fn pairs_table() -> Vec<Row> {
         write("kv.get_and_delete", pairs, |s, n, i| s.kv().get_and_delete::<u64>(some(n, i)).map(|_| ())),
         write("kv.rename", pairs, |s, n, i| s.kv().rename(key(i % n), key(n + i))),
         write("kv.add_i64", pairs, |s, n, i| s.kv().add_i64(some(n, i), 1)),
+        write("kv.add_f64", pairs, |s, n, i| s.kv().add_f64(key(n + i), 0.5)),
+        write("kv.add_u256", pairs, |s, n, i| s.kv().add_u256(key(n + i), U256::from(1))),
         write("kv.put, then a page", pairs, |s, n, i| {
             s.kv().put(key(n + i), i)?;
             s.kv().scan(&page()).map(|_| ())
@@ -293,6 +296,13 @@ pub(super) fn events_table() -> Vec<Row> {
         write("events.append and delete_stream", streams, |s, n, i| {
             s.events().append(key(n + i), "e", i)?;
             s.events().delete_stream(key(n + i)).map(|_| ())
+        }),
+        all(read("events.all, for each stream", streams, |s, _, _| {
+            s.events().all(None, 3, Direction::Forward).map(|_| ())
+        })),
+        read("events.all, behind one", stream, |s, _, _| {
+            let newest = s.events().all(None, 1, Direction::Backward)?;
+            s.events().all(newest[0].place(), 3, Direction::Backward).map(|_| ())
         }),
         read("events.get", stream, |s, n, i| s.events().get("log", (i * 37) % n + 1).map(|_| ())),
         read("events.range, the oldest", stream, |s, _, _| {

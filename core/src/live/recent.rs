@@ -12,7 +12,7 @@ use super::Announced;
 pub(crate) const ANNOUNCEMENTS_MAX: usize = 4096;
 
 /// Most bytes of memory that they take together, where there are several.
-const BYTES_MAX: usize = 8 << 20;
+pub(super) const BYTES_MAX: usize = 8 << 20;
 
 /// The newest announcements.
 #[derive(Debug, Default)]

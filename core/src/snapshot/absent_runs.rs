@@ -85,7 +85,7 @@ impl AbsentRuns {
     ) -> Result<Runs> {
         let count = fields.varint()?;
         let catalog = catalog.clone().last(fields.remaining());
-        let leaves = leaves.clone().last(index.rest());
+        let leaves = leaves.clone().last(index.remaining());
         // The count ends with the bytes at the latest.
         let room = usize::try_from(count).unwrap_or(usize::MAX).min(fields.remaining() / ROW_BYTES_MIN);
         let mut numbers: Vec<SpaceNumber> = Vec::with_capacity(room);

@@ -87,7 +87,7 @@ impl<'a> IndexReader<'a> {
     }
 
     /// How many bytes the spaces have that were not read.
-    pub(super) fn rest(&self) -> usize {
+    pub(super) fn remaining(&self) -> usize {
         self.fields.remaining()
     }
 

@@ -139,6 +139,13 @@ impl Space {
     pub fn commits(&self) -> u64 {
         self.commits
     }
+
+    /// Adds the bytes of values and events that live in the log, by segment.
+    pub(crate) fn add_live(&self, sums: &mut BTreeMap<u64, u64>) {
+        for (segment, bytes) in self.live.iter() {
+            *sums.entry(*segment).or_default() += bytes;
+        }
+    }
 }
 
 /// A run: its space and its life.
@@ -242,11 +249,7 @@ impl State {
     /// Bytes of values and events that live in each segment of the log, by segment number.
     pub fn live_bytes(&self) -> BTreeMap<u64, u64> {
         let mut sums = BTreeMap::new();
-        self.look_at_spaces(&mut |space| {
-            for (segment, bytes) in space.live.iter() {
-                *sums.entry(*segment).or_default() += bytes;
-            }
-        });
+        self.look_at_spaces(&mut |space| space.add_live(&mut sums));
         sums
     }
 }

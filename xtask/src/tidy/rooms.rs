@@ -93,7 +93,7 @@ const CLI: House = House {
         ("follow", &["option", "output"]),
         ("value", &["input", "text"]),
         ("jsonl", &["input", "text", "value"]),
-        ("report", &["text"]),
+        ("report", &["text", "value"]),
         ("context", &["option", "output", "store"]),
         (
             "command",

@@ -104,20 +104,17 @@ struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn new(args: &'a DumpArgs, context: &Context) -> Result<Self> {
-        let key = match &args.key {
-            Some(digits) if args.hex_key => {
-                let key = text::unhex(digits);
-                Some(key.ok_or_else(|| {
-                    Failure::usage(format!("KEY {digits:?} is not an even number of hexadecimal digits"))
-                })?)
+        let key = args.key.as_ref().map(|key| text::key(key, args.hex_key)).transpose()?;
+        // Only operations are in runs. What does not open, or takes long to, is what one dumps.
+        let (space, runs) = match &args.run {
+            Some(run) => {
+                let store = context.store.open_to_look()?;
+                (Some(store::find_run(&store, run)?.number), store.view().runs())
             }
-            key => key.as_ref().map(|key| key.clone().into_bytes()),
-        };
-        let (space, runs) = match (context.store.open_to_look(), &args.run) {
-            (Ok(store), Some(run)) => (Some(store::find_run(&store, run)?.number), store.view().runs()),
-            (Ok(store), None) => (None, store.view().runs()),
-            (Err(failure), Some(_)) => return Err(failure),
-            (Err(_), None) => (None, Vec::new()),
+            None if args.ops || key.is_some() => {
+                (None, context.store.open_to_look().map(|store| store.view().runs()).unwrap_or_default())
+            }
+            None => (None, Vec::new()),
         };
         Ok(Wanted { args, key, space, runs: runs.into_iter().map(|run| (run.number, run)).collect() })
     }

@@ -12,7 +12,7 @@ use crate::{
     context::Context,
     failure::Result,
     output::{Column, Listing},
-    report::Contents,
+    report::{self, Contents},
     store, text, value,
 };
 
@@ -115,15 +115,7 @@ fn contents(run: Option<&RunInfo>, space: &Space<'_, '_>, listing: &mut Listing,
 
 fn streams(run: Option<&RunInfo>, space: &Space<'_, '_>, listing: &mut Listing, context: &mut Context) -> Result<()> {
     for stream in space.events().streams(&ScanOptions::all())? {
-        let rest = json!({
-            "stream": value::key_to_json(&stream.stream),
-            "events": stream.events,
-            "bytes": stream.bytes,
-            "first": stream.first,
-            "head": stream.head,
-            "appended_micros": stream.appended_micros,
-        });
-        listing.push(&mut context.output, &record(run, rest), || {
+        listing.push(&mut context.output, &record(run, report::stream(&stream)), || {
             vec![
                 name(run),
                 text::bytes(&stream.stream),
@@ -137,15 +129,12 @@ fn streams(run: Option<&RunInfo>, space: &Space<'_, '_>, listing: &mut Listing, 
     Ok(())
 }
 
-/// How many there are, and how many bytes their values have.
+/// How many there are, and about how many bytes their values have: documents as JSON text.
 #[derive(Clone, Copy, Default)]
 struct Sum {
     count: u64,
     bytes: u64,
 }
-
-/// Documents fetched at a time.
-const PAGE: usize = 500;
 
 fn prefixes(
     run: Option<&RunInfo>,
@@ -164,15 +153,9 @@ fn prefixes(
         add("pairs", key, value_bytes(&value));
         std::ops::ControlFlow::Continue(())
     })?;
-    let mut options = ScanOptions::all();
-    options.limit = Some(PAGE);
-    loop {
-        let page = space.json().list(&options)?;
-        let Some(last) = page.last() else { break };
-        options.after = Some(last.key.clone());
-        for entry in &page {
-            add("documents", &entry.key, entry.document.to_string().len());
-        }
+    for entry in space.json().iter(&ScanOptions::all()) {
+        let entry = entry?;
+        add("documents", &entry.key, entry.document.to_string().len());
     }
     for ((what, prefix), sum) in sums {
         let rest = json!({

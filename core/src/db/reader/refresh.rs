@@ -34,8 +34,8 @@ impl<S: Storage> Db<S> {
     /// with [`ErrorKind::Poisoned`](crate::ErrorKind::Poisoned) where another store is in the place of this one. What was shown before is still
     /// shown then.
     ///
-    /// Cost: a listing and two small reads where nothing has happened. Otherwise one small read for each segment, and about 2 ms for
-    /// each MiB that the log has got; all of it behind the last snapshot only where the writer's process died meanwhile and its tail
+    /// Cost: a listing and two small reads where nothing has happened. Otherwise one small read for each segment, and folding what
+    /// the log has got, as [`Db::open`] says; all of it behind the last snapshot only where the writer's process died meanwhile and its tail
     /// was lost.
     pub fn refresh(&self) -> Result<u64> {
         let shared = &*self.shared;
