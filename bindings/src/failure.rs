@@ -96,3 +96,55 @@ pub(crate) fn thrown(error: &Error) -> JsValue {
 pub(crate) fn archive_thrown(error: &ArchiveError) -> JsValue {
     JsValue::from_str(&format!("{}\n{}\n{}", kind(error.kind()), archive_code(error), message(error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use foldb_core::ErrorKind;
+
+    /// Every kind that is known here. What is missing is `Io` to JavaScript, whatever it says.
+    const KINDS: [ErrorKind; 19] = [
+        ErrorKind::Conflict,
+        ErrorKind::Precondition,
+        ErrorKind::AlreadyDone,
+        ErrorKind::Invalid,
+        ErrorKind::Limit,
+        ErrorKind::NotFound,
+        ErrorKind::RunEnded,
+        ErrorKind::Locked,
+        ErrorKind::StorageFull,
+        ErrorKind::NotReady,
+        ErrorKind::Io,
+        ErrorKind::Poisoned,
+        ErrorKind::OutcomeUnknown,
+        ErrorKind::Corrupt,
+        ErrorKind::Unsupported,
+        ErrorKind::NotAStore,
+        ErrorKind::Cancelled,
+        ErrorKind::ReadOnly,
+        ErrorKind::Lagged,
+    ];
+
+    /// The lines between one that begins so and the first that ends so.
+    fn part<'a>(text: &'a str, begin: &str, end: &str) -> impl Iterator<Item = &'a str> {
+        let (_, rest) = text.split_once(begin).unwrap();
+        rest.split_once(end).unwrap().0.lines().map(str::trim)
+    }
+
+    #[test]
+    fn each_kind_of_error_has_its_own_name_in_typescript_and_in_answers() {
+        let names = KINDS.map(|kind| format!("{kind:?}"));
+        assert_eq!(KINDS.map(super::kind).map(String::from), names);
+
+        let rust = include_str!("../../core/src/error.rs");
+        let rust: Vec<&str> =
+            part(rust, "pub enum ErrorKind {", "\n}").filter_map(|line| line.strip_suffix(',')).collect();
+        assert_eq!(rust, names, "the kinds of Rust, in their order");
+
+        let typescript = include_str!("../ts/api/common.ts");
+        let mut typescript: Vec<&str> = part(typescript, "export type ErrorKind =", ";\n")
+            .filter_map(|line| line.trim_end_matches(';').strip_prefix("| \"")?.strip_suffix('"'))
+            .collect();
+        assert_eq!(typescript.split_off(names.len()), ["Closed", "Crashed"], "of the package itself");
+        assert_eq!(typescript, names);
+    }
+}

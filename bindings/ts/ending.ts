@@ -1,4 +1,4 @@
-// The end of a process: what its stores have buffered is synced before it, however it comes.
+// The end of a process: what its stores have not synced yet is synced before it, however it comes.
 //
 // Invariants:
 // - It comes as it would have come otherwise: with the same exit status, by the same signal, after the same listeners. Whoever
@@ -7,7 +7,8 @@
 //   take the other for a listener that sees to the signal, and none would.
 //
 // What ends a process without asking it (SIGKILL, `process.abort`, an engine that runs out of memory) cannot be helped, nor a
-// worker thread that is ended from outside: then what came after the last sync is lost, which the interval bounds.
+// worker thread that is ended from outside: then what lies in this process is lost, which is what buffered commits have left here since
+// the interval began. Relaxed and strict ones have left nothing here.
 
 import { readFileSync, writeSync } from "node:fs";
 import { constants } from "node:os";
@@ -16,7 +17,7 @@ import { constants } from "node:os";
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 type Signal = (typeof SIGNALS)[number];
 
-/** Syncs what a store has buffered. `last`: and every later write of it at once, for there is no other chance. */
+/** Syncs what a store has not synced yet. `last`: and every later write of it at once, for there is no other chance. */
 export type Flush = (last: boolean) => void;
 
 class Ending {

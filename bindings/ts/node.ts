@@ -37,10 +37,11 @@ const ZEROS = new Uint8Array(1 << 20);
  * Opens the store in a directory, or creates both.
  *
  * It is open until `close`, also if nobody holds it any more. Where the process ends before (at the end of the program, by
- * `process.exit`, an uncaught error, SIGINT, SIGTERM or SIGHUP), what is buffered is synced, and the process ends as it would have
- * ended. For the signals there is a listener while a store is buffered and the program has none of its own: like any
- * listener it hears of a signal when the event loop runs, and not in a loop without an `await`. A worker thread hears of its own
- * end only: it loses what came after the last sync when it is terminated, or when another thread ends the process.
+ * `process.exit`, an uncaught error, SIGINT, SIGTERM or SIGHUP), everything is synced, and the process ends as it would have
+ * ended. For the signals there is a listener while some commits are `relaxed` or `buffered` and the program has none of its own: like
+ * any listener it hears of a signal when the event loop runs, and not in a loop without an `await`. A worker thread hears of its own
+ * end only. When it is terminated, or another thread ends the process, what is buffered in it is lost, as by `kill -9`; what is
+ * relaxed is with the system and stays.
  *
  * Throws `Locked` where another process or handle has it, `NotAStore` where the directory holds something else (or nothing, with
  * `create: false`), `Unsupported` with code `NoLock` where this system offers no lock that Node can take, and what `open` of

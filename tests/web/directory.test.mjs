@@ -92,7 +92,7 @@ test("the same work has the same digest in memory, in a directory and natively",
   equal(JSON.parse(native(directory, "replay").stdout).digest, digest);
 });
 
-test("a store that is open here is locked for the native program and for other processes", async () => {
+test("a store that is open here is opened by nobody else, and the native program can look at it", async () => {
   const directory = fresh();
   const db = await openDirectory(directory);
   db.kv.put("a", 1);
@@ -191,6 +191,21 @@ test("a path that is no text, and a file that is no archive, are told as what th
   await fails("Invalid", () => foldb.importStore(place, new Blob([]), {}, 1));
   equal((await fails("Invalid", () => openDirectory(path.join(place, "new"), { durabilty: "buffered" }))).code, "Option");
   equal(fs.existsSync(path.join(place, "new")), false);
+});
+
+test("a relaxed commit is with the system when it returns, and not on the medium yet", async () => {
+  for (const [mode, isSeen] of [["relaxed", true], ["buffered", false]]) {
+    const directory = fresh();
+    const db = await openDirectory(directory, { durability: { mode, intervalMs: 3_600_000 } });
+    db.kv.put("first", 1);
+    const durable = db.sync();
+    const { receipt } = db.transactionWith({}, (tx) => tx.kv.put("a", 1));
+    equal([receipt.durable, db.durableSeq()], [false, durable], mode);
+    // Whoever reads the files sees it, unless it lies in this process.
+    equal(native(directory, "get", "a").status === 0, isSeen, `${mode}: read by another process`);
+    equal(db.transactionWith({ durability: "strict" }, (tx) => tx.kv.put("b", 1)).receipt.durable, true);
+    await db.close();
+  }
 });
 
 test("an interval longer than any timer is a long one, and not none", async () => {

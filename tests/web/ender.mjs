@@ -130,6 +130,24 @@ const ways = {
     }
     wait();
   },
+  /** Commits that are with the system only, of a store and of one transaction. */
+  async relaxed() {
+    for (const db of await open({ durability: { mode: "relaxed", intervalMs: 3_600_000 } })) fill(db);
+    wait();
+  },
+  async relaxedTransaction() {
+    for (const db of await open({})) db.transaction((tx) => fill(tx), { durability: "relaxed" });
+    wait();
+  },
+  /** What was synced, and as much again that was not. */
+  async half() {
+    for (const db of await open()) {
+      fill(db);
+      db.sync();
+      fill(db, 100);
+    }
+    wait();
+  },
   async thread() {
     if (isMainThread) return new Worker(new URL(import.meta.url), { workerData: [way, ...stores] });
     (await open()).forEach((db) => fill(db));

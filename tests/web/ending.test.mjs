@@ -64,6 +64,18 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   });
 }
 
+test("kill -9 takes nothing of what is relaxed, and what is buffered in the process", async () => {
+  for (const way of ["relaxed", "relaxedTransaction", "half"]) {
+    const store = fresh();
+    assert.equal((await ends(way, [store], { signals: ["SIGKILL"] })).signal, "SIGKILL");
+    assert.equal(await count(store), 100, way);
+  }
+});
+
+test("a process with a relaxed store ends by a signal as ever", async () => {
+  for (const way of ["relaxed", "relaxedTransaction"]) assert.equal((await same(way, { signals: ["SIGTERM"] })).signal, "SIGTERM");
+});
+
 test("a program that sees to a signal itself is left to it, and loses nothing", async () => {
   assert.equal((await same("handler", { signals: ["SIGTERM"] })).status, 7);
   const told = await same("once", { signals: ["SIGTERM"] });

@@ -17,6 +17,15 @@ export function equal(found, expected, what = "value") {
   if (show(found) !== show(expected)) throw new Error(`${what}: expected ${show(expected)}, found ${show(found)}`);
 }
 
+/** What a function that is given to a call throws, the call throws: as it is, and not in anything. */
+export async function throwsOwn(work) {
+  const own = new Error("mine");
+  const thrown = await Promise.resolve()
+    .then(() => work(() => { throw own; }))
+    .catch((error) => error);
+  if (thrown !== own) throw new Error(`expected the error of the function itself, found ${String(thrown)}`);
+}
+
 export async function fails(kind, work) {
   let result;
   try {

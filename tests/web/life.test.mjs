@@ -65,6 +65,35 @@ test("a flush that fails in passing ends no store: reads go on, and the next com
   await context.close();
 });
 
+test("a worker that is killed takes nothing of what is relaxed, and what is buffered in it", async () => {
+  const { context, run } = await visit();
+  const found = await run(async ({ foldb }) => {
+    const found = [];
+    for (const mode of ["relaxed", "buffered"]) {
+      const db = await foldb.open(mode, { durability: { mode, intervalMs: 3_600_000 } });
+      await db.kv.put("synced", 1);
+      const durable = await db.sync();
+      for (let number = 0; number < 10; number++) await db.kv.put(`key ${number}`, number);
+      const isDurable = (await db.durableSeq()) > durable;
+      globalThis.workers.splice(0).forEach((worker) => worker.terminate());
+      const said = await soon(db.kv.get("synced"));
+      const again = await foldb.open(mode);
+      found.push([mode, isDurable, said, await again.kv.count(), (await again.verify()).violations.length]);
+      await again.close();
+    }
+    // However it is said, it is the same durability.
+    const first = await foldb.open("said", { durability: "relaxed" });
+    const second = await foldb.open("said", { durability: { mode: "relaxed", intervalMs: 100 } });
+    const other = await soon(foldb.open("said", { durability: { mode: "relaxed", intervalMs: 5 } }));
+    await first.close();
+    await second.close();
+    return [...found, other];
+  });
+  const crashed = "Crashed Crashed";
+  assert.deepEqual(found, [["relaxed", false, crashed, 11, 0], ["buffered", false, crashed, 1, 0], "Invalid Options"]);
+  await context.close();
+});
+
 test("where the browser tells no quota, statistics have everything else", async () => {
   const { context, run } = await visit();
   const found = await run(async ({ foldb }) => {

@@ -192,6 +192,26 @@ async function parts() {
   return { memory, Store, encodeOptions, LocalCaller, Reader, Writer, writeHead, readAnswer, STORE, Operation, open };
 }
 
+test("a durability travels as its number, and what goes with it", async () => {
+  const { encodeOptions } = await parts();
+  for (const [durability, code, ...numbers] of [
+    ["strict", 0],
+    ["buffered", 1, 100, 1 << 20],
+    [{ bytes: 7 }, 1, 100, 7],
+    [{ mode: "buffered", intervalMs: 5 }, 1, 5, 1 << 20],
+    ["inMemory", 2],
+    ["relaxed", 3, 100],
+    [{ mode: "relaxed" }, 3, 100],
+    [{ mode: "relaxed", intervalMs: 5 }, 3, 5],
+  ]) {
+    const bytes = encodeOptions({ durability });
+    const view = new DataView(bytes.buffer);
+    const sent = numbers.map((_, at) => view.getFloat64(1 + 8 * at, true));
+    // Behind it is whether a store is created: yes.
+    equal([bytes[0], ...sent, bytes[1 + 8 * numbers.length]], [code, ...numbers, 1], JSON.stringify(durability));
+  }
+});
+
 test("a full disk is StorageFull, nothing is changed, and the store goes on", async () => {
   const { open } = await parts();
   const directory = new Directory();

@@ -49,7 +49,7 @@ commands.times = async () => {
   const buffered = await foldb.openInWorker("times", { durability: "buffered" });
   // Reads every page of the snapshot once: what is timed is putting.
   buffered.kv.count();
-  time("relaxed put", 20_000, () => keys.slice(0, 20_000).forEach((key) => buffered.kv.put(key, value)));
+  time("buffered put", 20_000, () => keys.slice(0, 20_000).forEach((key) => buffered.kv.put(key, value)));
   await buffered.close();
   await foldb.destroy("times");
   return times;

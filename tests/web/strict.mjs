@@ -153,6 +153,19 @@ export const strict = {
     equal((await fails("Invalid", () => db.runs.list({ status: "done" }))).message.includes('"done"'), true);
   },
 
+  async a_durability_is_taken_with_what_makes_sense_for_it_and_nothing_else(db) {
+    for (const durability of ["strict", "relaxed", "buffered", { mode: "relaxed" }, { mode: "relaxed", intervalMs: 5 }, { mode: "buffered", bytes: 1 }, { intervalMs: 5 }, {}]) {
+      const { receipt } = await db.transactionWith({ durability }, (tx) => tx.kv.put("a", 1));
+      equal(receipt.durable, durability === "strict", JSON.stringify(durability));
+    }
+    const { seq } = await db.view();
+    const refused = async (durability) => (await fails("Invalid", () => db.transaction((tx) => tx.kv.put("a", 2), { durability }))).code;
+    for (const durability of [{ mode: "relaxed", bytes: 1 }, { mode: "relaxed", interval: 5 }, { mode: "buffered", interval: 5 }]) equal(await refused(durability), "Option", JSON.stringify(durability));
+    for (const durability of [{ mode: "strict" }, { mode: "strict", intervalMs: 5 }, { mode: "inMemory" }, { mode: "" }, "Relaxed", 3]) equal(await refused(durability), "Argument", JSON.stringify(durability));
+    for (const intervalMs of [-1, 0.5, NaN, "5", null]) await refused({ mode: "relaxed", intervalMs });
+    equal((await db.view()).seq, seq, "nothing was done");
+  },
+
   async arguments_that_a_call_does_not_take_are_refused(db) {
     await db.kv.put("a", 1);
     await db.json.set("a", { a: [] });

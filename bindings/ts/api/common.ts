@@ -126,6 +126,8 @@ export type ErrorKind =
   | "Cancelled"
   /** The store was opened for reading only. */
   | "ReadOnly"
+  /** A subscriber was too slow for what it was to be told. Read again what it wants to know; it goes on from there. */
+  | "Lagged"
   /** The handle was closed. */
   | "Closed"
   /** The worker, or the module in it, is gone. What was in flight may or may not be there: reopen. */

@@ -86,15 +86,7 @@ export class Documents extends Entries implements api.Documents<api.Mode> {
   }
 
   casVersion(key: Key, expected: number | undefined, document: unknown): Now<void> {
-    return this.ask(
-      Operation.JsonCasVersion,
-      (out) => {
-        out.key(key);
-        out.optional(expected, (version) => out.number(version));
-        out.document(document);
-      },
-      () => undefined,
-    );
+    return this.swap(Operation.JsonCasVersion, key, expected, (out) => out.document(document));
   }
 
   upsert(key: Key, changes: unknown): Now<boolean> {

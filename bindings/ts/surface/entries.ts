@@ -6,7 +6,7 @@ import { Operation } from "../operation.js";
 import { describe } from "../wire/cbor.js";
 import type { Reader } from "../wire/reader.js";
 import { flag, number } from "./answers.js";
-import type { Now, Read } from "./caller.js";
+import type { Now, Read, Write } from "./caller.js";
 import { exact } from "./exact.js";
 import { Part } from "./part.js";
 
@@ -37,6 +37,19 @@ export class Entries extends Part {
       const version = answer.number();
       return { value: read(answer), version };
     });
+  }
+
+  /** Replaces an entry whose version is the expected one; `write` adds what comes instead. */
+  protected swap(operation: Operation, key: Key, expected: number | undefined, write: Write): Now<void> {
+    return this.ask(
+      operation,
+      (out) => {
+        out.key(key);
+        out.optional(expected, (version) => out.number(version));
+        write(out);
+      },
+      () => undefined,
+    );
   }
 
   exists(key: Key): Now<boolean> {

@@ -45,8 +45,9 @@ export class Events extends Part implements api.Events<api.Mode> {
   }
 
   all(options?: api.AllOptions): Now<any> {
-    return this.ask(
+    return this.#page(
       Operation.EventAll,
+      options,
       (out) => {
         checkOptions("a list of all events", options, ALL);
         out.optional(options?.after, ({ version, stream, seq }) => {
@@ -58,11 +59,16 @@ export class Events extends Part implements api.Events<api.Mode> {
         out.flag(choice("reverse", options?.reverse));
         checkKeys(options?.keys);
       },
-      (answer) => {
-        const key = keyOf(options, answer);
-        return answer.list(() => ({ stream: key(), ...event(answer) }));
-      },
+      (answer, stream) => ({ stream: stream(), ...event(answer) }),
     );
+  }
+
+  /** What has the name of a stream, as text or bytes: as the options say. */
+  #page(operation: Operation, options: Pick<api.ScanOptions, "keys"> | undefined, write: Write, item: (answer: Reader, stream: () => any) => any): Now<any> {
+    return this.ask(operation, write, (answer) => {
+      const stream = keyOf(options, answer);
+      return answer.list(() => item(answer, stream));
+    });
   }
 
   head(stream: Key): Now<number> {
@@ -82,14 +88,7 @@ export class Events extends Part implements api.Events<api.Mode> {
   }
 
   streams(options?: api.ScanOptions): Now<any> {
-    return this.ask(
-      Operation.EventStreams,
-      (out) => out.scan(options),
-      (answer) => {
-        const key = keyOf(options, answer);
-        return answer.list(() => summary(answer, key));
-      },
-    );
+    return this.#page(Operation.EventStreams, options, (out) => out.scan(options), summary);
   }
 
   verifyChain(stream: Key): Now<api.ChainReport> {
@@ -101,17 +100,14 @@ export class Events extends Part implements api.Events<api.Mode> {
   }
 
   append(stream: Key, kind: string, payload: unknown): Now<number | undefined> {
-    // In a transaction the answer says nothing, so that the write can wait for the next read or the commit.
-    const read = this.place.target === 1 ? (nothing as Read<undefined>) : optionalNumber;
-    return this.#ask(Operation.EventAppend, stream, read, (out) => {
+    return this.#append(Operation.EventAppend, stream, (out) => {
       out.text(kind);
       out.value(payload);
     });
   }
 
   appendBatch(stream: Key, events: Iterable<api.NewEvent>): Now<number | undefined> {
-    const read = this.place.target === 1 ? (nothing as Read<undefined>) : optionalNumber;
-    return this.#ask(Operation.EventAppendBatch, stream, read, (out) =>
+    return this.#append(Operation.EventAppendBatch, stream, (out) =>
       out.list(events, (event) => {
         const { kind, payload } = event;
         checkOptions("an event", event, EVENT);
@@ -119,6 +115,11 @@ export class Events extends Part implements api.Events<api.Mode> {
         out.value(payload);
       }),
     );
+  }
+
+  #append(operation: Operation, stream: Key, write: Write): Now<number | undefined> {
+    // In a transaction the answer says nothing, so that the write can wait for the next read or the commit.
+    return this.#ask(operation, stream, this.place.target === 1 ? (nothing as Read<undefined>) : optionalNumber, write);
   }
 
   trim(stream: Key, keepFrom: number): Now<void> {

@@ -84,15 +84,7 @@ export class Kv extends Entries implements api.Kv<api.Mode> {
   }
 
   casVersion(key: Key, expected: number | undefined, value: unknown): Now<void> {
-    return this.ask(
-      Operation.KvCasVersion,
-      (out) => {
-        out.key(key);
-        out.optional(expected, (version) => out.number(version));
-        out.value(value);
-      },
-      () => undefined,
-    );
+    return this.swap(Operation.KvCasVersion, key, expected, (out) => out.value(value));
   }
 
   casValue(key: Key, expected: unknown, value: unknown): Now<void> {

@@ -34,7 +34,7 @@ export function unsynced(durability: Exclude<api.Durability, "strict" | "inMemor
   const given: { mode?: "relaxed" | "buffered"; intervalMs?: number; bytes?: number } =
     typeof durability === "object" && durability !== null ? durability : { mode: durability };
   const { mode = "buffered", intervalMs = 100, bytes = 1 << 20 } = given;
-  if (mode !== "relaxed" && mode !== "buffered") throw invalid("Argument", `${describe(mode)} is not a durability`);
+  if (mode !== "relaxed" && mode !== "buffered") throw invalid("Argument", `${describe(mode)} is no durability that has an interval: "relaxed" and "buffered" have one`);
   checkOptions("a durability", given, mode === "relaxed" ? ["mode", "intervalMs"] : ["mode", "intervalMs", "bytes"]);
   return { mode, intervalMs, bytes };
 }
