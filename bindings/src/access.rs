@@ -4,7 +4,7 @@
 //! is in the module once. What differs is behind `dyn`.
 
 use foldb_core::{
-    Db, Error, Result, RunId, Transaction, View,
+    Db, Error, Result, Transaction, View,
     primitive::{
         Cells, Documents, EventBatch, Events, Kv, Trace,
         access::{Access, AccessMut, Reads, Writes},
@@ -12,10 +12,7 @@ use foldb_core::{
     state::SpaceNumber,
 };
 
-use crate::{
-    announce::{Journal, Noted},
-    platform::PlatformStorage,
-};
+use crate::{platform::PlatformStorage, together::Together};
 
 /// What an operation works on.
 #[derive(Clone, Copy)]
@@ -33,8 +30,7 @@ pub(crate) enum Target<'a> {
 pub(crate) struct Space<'a> {
     pub(crate) target: Target<'a>,
     pub(crate) number: SpaceNumber,
-    pub(crate) run: Option<RunId>,
-    pub(crate) journal: &'a Journal,
+    pub(crate) together: &'a Together,
 }
 
 impl<'a> Space<'a> {
@@ -69,21 +65,9 @@ impl<'a> Space<'a> {
 
     fn write_dyn(&self, operation: &mut dyn FnMut(&dyn Writes) -> Result<()>) -> Result<()> {
         match self.target {
-            Target::Store(db) => commit(db, self.journal, &mut |transaction| self.noted(transaction, operation)),
-            Target::Transaction(transaction) => self.noted(transaction, operation),
+            Target::Store(db) => commit(db, self.together, &mut |transaction| operation(transaction)),
+            Target::Transaction(transaction) => operation(transaction),
             Target::View(_) => Err(read_only()),
-        }
-    }
-
-    fn noted(
-        &self,
-        transaction: &Transaction<'_, PlatformStorage>,
-        operation: &mut dyn FnMut(&dyn Writes) -> Result<()>,
-    ) -> Result<()> {
-        if self.journal.active {
-            operation(&Noted { writes: transaction, journal: self.journal, run: self.run })
-        } else {
-            operation(transaction)
         }
     }
 }
@@ -91,26 +75,21 @@ impl<'a> Space<'a> {
 /// Runs `work` in a transaction of its own.
 pub(crate) fn commit(
     db: &Db<PlatformStorage>,
-    journal: &Journal,
+    together: &Together,
     work: &mut dyn FnMut(&Transaction<'_, PlatformStorage>) -> Result<()>,
 ) -> Result<()> {
-    commit_with(db, journal, work).map(|_| ())
+    commit_with(db, together, work).map(|_| ())
 }
 
 /// [`commit`], with the receipt.
 pub(crate) fn commit_with(
     db: &Db<PlatformStorage>,
-    journal: &Journal,
+    together: &Together,
     work: &mut dyn FnMut(&Transaction<'_, PlatformStorage>) -> Result<()>,
 ) -> Result<foldb_core::Receipt> {
-    let done = db.transaction_with(&journal.options(), |transaction| {
-        journal.touched.borrow_mut().clear();
-        work(transaction)
-    });
-    let ((), mut receipt) = done?;
-    journal.committed(receipt.seq);
+    let ((), mut receipt) = db.transaction_with(&together.options(), |transaction| work(transaction))?;
     // Whoever hears of it hears of it after the sync of the whole message.
-    receipt.durable |= journal.together.get();
+    receipt.durable |= together.active.get();
     Ok(receipt)
 }
 
@@ -148,20 +127,13 @@ impl AccessMut for &Space<'_> {
         let Target::Store(db) = self.target else {
             return self.write(|writes| writes.append(space, stream, events)).map(|()| None);
         };
-        if self.journal.together.get() {
+        if self.together.active.get() {
             self.write(|writes| writes.append(space, stream, events))?;
             // Nobody else commits in this thread meanwhile, so these are the stream's newest.
             let head = self.events().head(stream)?;
             return Ok(Some(head.saturating_sub(events.len()).saturating_add(1)));
         }
-        let first = AccessMut::append(&db, space, stream, events)?;
-        if self.journal.active {
-            // A write that failed at its commit has left here what it would have announced.
-            self.journal.touched.borrow_mut().clear();
-            self.journal.touch(self.run, 2, stream);
-            self.journal.committed(db.view().seq());
-        }
-        Ok(first)
+        AccessMut::append(&db, space, stream, events)
     }
 }
 

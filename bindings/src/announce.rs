@@ -1,178 +1,170 @@
-//! What commits have touched, for those who listen; and whether they still wait for their sync.
+//! Those who listen to commits, and who of them has something to hear.
 //!
-//! Invariants: only what was committed is announced, once, in the order of the commits. A commit whose sync was put off is
-//! told to nobody before that sync has returned.
+//! Invariants: a listener hears what a [`Subscription`] hears, and nothing that this message has committed before its sync has
+//! returned. Whoever has nothing to hear costs nothing: a listener is looked at when its subscription has woken it.
 
-use core::{
-    cell::{Cell, RefCell},
-    time::Duration,
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, Wake, Waker},
 };
 
-use foldb_core::{
-    Durability, Result, RunId, TransactionOptions,
-    host::Host,
-    log::OpCode,
-    primitive::{
-        EventBatch,
-        access::{DocumentEdit, OnItem, OnPair, OnPendingEvents, PendingStream, Reads, Writes},
-    },
-    state::{Family, Source, SpaceNumber},
-    tree::{Direction, KeyRange},
+use foldb_core::{Announcement, ChangeFilter, Db, Error, Primitive, Result, Subscription};
+
+use crate::{
+    failure,
+    platform::PlatformStorage,
+    wire::{Input, Output, malformed},
 };
 
-use crate::wire::Output;
+/// By client and handle.
+type Number = (u32, u32);
 
-/// One write: the run, the sort of thing, its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Touched {
-    pub(crate) run: Option<RunId>,
-    pub(crate) primitive: u8,
-    pub(crate) key: Vec<u8>,
-}
+/// The listeners that have something to hear.
+#[derive(Clone, Default)]
+pub(crate) struct Due(Arc<Mutex<Vec<Number>>>);
 
-/// The number of a run's own life among the primitives; the others are those of their families.
-pub(crate) const RUN: u8 = 5;
-
-/// The number of the primitive that an operation belongs to, as in `ts/commits.ts`.
-fn primitive(code: OpCode) -> u8 {
-    match code {
-        OpCode::KvPut | OpCode::KvDelete | OpCode::KvAdd => 0,
-        OpCode::JsonPut | OpCode::JsonDelete | OpCode::JsonEdit => 1,
-        OpCode::EventAppend | OpCode::EventTrim | OpCode::StreamDelete => 2,
-        OpCode::StatePut | OpCode::StateDelete => 3,
-        OpCode::TracePut => 4,
-        _ => RUN,
-    }
-}
-
-/// The durability of a commit whose sync is left to whoever answers, however long that takes.
-pub(crate) const UNTIL_ANSWERED: Durability = Durability::Buffered { interval: Duration::MAX, bytes: usize::MAX };
-
-/// Collects what is written, while somebody listens.
-#[derive(Default)]
-pub(crate) struct Journal {
-    pub(crate) active: bool,
-    /// What the present operation has written.
-    pub(crate) touched: RefCell<Vec<Touched>>,
-    commits: RefCell<Vec<(u64, Vec<Touched>)>>,
-    /// Whether commits leave their sync to the end of the message, and whether one has.
-    pub(crate) together: Cell<bool>,
-    pub(crate) unsynced: Cell<bool>,
-}
-
-impl Journal {
-    /// Notes a write of the present operation.
-    pub(crate) fn touch(&self, run: Option<RunId>, primitive: u8, key: &[u8]) {
-        if self.active {
-            self.touched.borrow_mut().push(Touched { run, primitive, key: key.to_vec() });
+impl Due {
+    fn add(&self, number: Number) {
+        let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !due.contains(&number) {
+            due.push(number);
         }
     }
 
-    /// How a commit of the present operation is made: at once, or with those of the whole message.
-    pub(crate) fn options(&self) -> TransactionOptions {
-        if !self.together.get() {
-            return TransactionOptions::new();
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    pub(crate) fn take(&self) -> Vec<Number> {
+        mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What a subscription wakes.
+struct Woken {
+    due: Due,
+    number: Number,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.due.add(self.number);
+    }
+}
+
+/// Somebody who listens.
+pub(crate) struct Listener {
+    /// Gone once it is over.
+    subscription: Option<Subscription>,
+    woken: Arc<Woken>,
+    /// What ended it before the store did, until that was told.
+    failed: Option<Error>,
+}
+
+impl Listener {
+    /// Listens from now on.
+    pub(crate) fn new(db: &Db<PlatformStorage>, filter: ChangeFilter, due: &Due, number: Number) -> Result<Self> {
+        let woken = Arc::new(Woken { due: due.clone(), number });
+        let listener = Listener { subscription: Some(db.subscribe(filter)?), woken, failed: None };
+        // The first look registers it.
+        due.add(number);
+        Ok(listener)
+    }
+
+    /// Nothing of what there is to hear is to be acted upon: it is over, for this reason.
+    pub(crate) fn fail(&mut self, cause: &Error) {
+        self.subscription = None;
+        self.failed = Some(Error::Poisoned { cause: cause.to_string() });
+        self.woken.due.add(self.woken.number);
+    }
+
+    fn poll(&mut self) -> Poll<Option<Result<Announcement>>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
         }
-        self.unsynced.set(true);
-        TransactionOptions::new().durability(UNTIL_ANSWERED)
+        let Some(subscription) = &mut self.subscription else { return Poll::Ready(None) };
+        let waker = Waker::from(Arc::clone(&self.woken));
+        subscription.poll_next(&mut Context::from_waker(&waker))
     }
 
-    /// Nothing of this message was committed, as far as anybody is told.
-    pub(crate) fn forget(&self) {
-        self.commits.borrow_mut().clear();
-    }
-
-    /// What the present operation has written was committed.
-    pub(crate) fn committed(&self, seq: u64) {
-        let touched = self.touched.take();
-        if !touched.is_empty() {
-            self.commits.borrow_mut().push((seq, touched));
-        }
-    }
-
-    pub(crate) fn has_commits(&self) -> bool {
-        !self.commits.borrow().is_empty()
-    }
-
-    /// Writes and forgets the commits so far.
-    pub(crate) fn write(&self, out: &mut Output) {
-        let commits = self.commits.take();
-        out.count(commits.len());
-        for (seq, touched) in commits {
-            out.number(seq);
-            out.count(touched.len());
-            for Touched { run, primitive, key } in touched {
-                out.optional(run, |out, run| out.0.extend_from_slice(&run.to_bytes()));
-                out.u8(primitive);
-                out.bytes(&key);
+    /// Writes what there is to hear: commits, the errors between them, and whether that was all.
+    pub(crate) fn write(&mut self, out: &mut Output) {
+        let (_, handle) = self.woken.number;
+        out.u32(handle);
+        let (at, mut count) = (out.0.len(), 0);
+        out.u32(0);
+        let is_over = loop {
+            match self.poll() {
+                Poll::Pending => break false,
+                Poll::Ready(None) => break true,
+                Poll::Ready(Some(heard)) => {
+                    count += 1;
+                    out.flag(heard.is_ok());
+                    match heard {
+                        Ok(commit) => announcement(&commit, out),
+                        Err(error) => failure::write(&error.into(), out),
+                    }
+                }
             }
-        }
+        };
+        out.patch(at, count);
+        out.flag(is_over);
     }
 }
 
-/// Writes that are noted on their way.
-pub(crate) struct Noted<'a> {
-    pub(crate) writes: &'a dyn Writes,
-    pub(crate) journal: &'a Journal,
-    pub(crate) run: Option<RunId>,
-}
-
-impl Reads for Noted<'_> {
-    fn get_with(&self, space: SpaceNumber, family: Family, key: &[u8], found: OnItem<'_>) -> Result<()> {
-        self.writes.get_with(space, family, key, found)
-    }
-
-    fn visit(
-        &self,
-        space: SpaceNumber,
-        family: Family,
-        range: &KeyRange,
-        direction: Direction,
-        each: OnPair<'_>,
-    ) -> Result<()> {
-        self.writes.visit(space, family, range, direction, each)
-    }
-
-    fn pending_stream(&self, space: SpaceNumber, stream: &[u8]) -> Result<PendingStream> {
-        self.writes.pending_stream(space, stream)
-    }
-
-    fn visit_pending(
-        &self,
-        space: SpaceNumber,
-        stream: &[u8],
-        range: (u64, u64),
-        direction: Direction,
-        each: OnPendingEvents<'_>,
-    ) -> Result<()> {
-        self.writes.visit_pending(space, stream, range, direction, each)
-    }
-
-    fn source(&self) -> &dyn Source {
-        self.writes.source()
+fn announcement(commit: &Announcement, out: &mut Output) {
+    out.number(commit.seq());
+    out.number(commit.time_micros());
+    out.flag(commit.is_durable());
+    out.count(commit.changes().count());
+    for change in commit.changes() {
+        out.optional(change.run, |out, run| out.0.extend_from_slice(&run.to_bytes()));
+        out.u8(number(change.primitive));
+        out.bytes(change.key);
     }
 }
 
-impl Writes for Noted<'_> {
-    fn write(&self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()> {
-        self.writes.write(space, code, key, body)?;
-        self.journal.touch(self.run, primitive(code), key);
-        Ok(())
+/// The number of a primitive, as in `ts/commits.ts`.
+fn number(primitive: Primitive) -> u8 {
+    match primitive {
+        Primitive::Kv => 0,
+        Primitive::Json => 1,
+        Primitive::Events => 2,
+        Primitive::State => 3,
+        Primitive::Trace => 4,
+        _ => 5,
     }
+}
 
-    fn write_edited(&self, space: SpaceNumber, key: &[u8], document: &[u8], edit: DocumentEdit<'_>) -> Result<()> {
-        self.writes.write_edited(space, key, document, edit)?;
-        self.journal.touch(self.run, primitive(OpCode::JsonEdit), key);
-        Ok(())
+/// Which changes somebody wants to hear of.
+pub(crate) fn filter(input: &mut Input<'_>) -> Result<ChangeFilter> {
+    let mut filter = ChangeFilter::all();
+    if let Some(run) = input.optional(Input::run)? {
+        filter = filter.run(run);
     }
-
-    fn append(&self, space: SpaceNumber, stream: &[u8], events: &EventBatch) -> Result<()> {
-        self.writes.append(space, stream, events)?;
-        self.journal.touch(self.run, primitive(OpCode::EventAppend), stream);
-        Ok(())
+    if input.flag()? {
+        filter = filter.default_space();
     }
-
-    fn host(&self) -> &dyn Host {
-        self.writes.host()
+    for primitive in input.list(Input::u8)? {
+        filter = filter.primitive(match primitive {
+            0 => Primitive::Kv,
+            1 => Primitive::Json,
+            2 => Primitive::Events,
+            3 => Primitive::State,
+            4 => Primitive::Trace,
+            5 => Primitive::Run,
+            _ => return Err(malformed("an unknown primitive")),
+        });
     }
+    for key in input.list(Input::bytes)? {
+        filter = filter.key(key);
+    }
+    for prefix in input.list(Input::bytes)? {
+        filter = filter.prefix(prefix);
+    }
+    if input.flag()? {
+        filter = filter.durable();
+    }
+    Ok(if input.flag()? { filter.or_life() } else { filter })
 }

@@ -13,7 +13,7 @@ use foldb_core::{
 
 use crate::{
     access::{Space, Target},
-    announce::{Journal, UNTIL_ANSWERED},
+    announce::{self, Due, Listener},
     archive::Export,
     failure,
     handles::{Handle, Handles, OpenTransaction},
@@ -21,7 +21,8 @@ use crate::{
     operation::Operation,
     options,
     platform::PlatformStorage,
-    primitives, reports,
+    primitives, queues, reports,
+    together::{Together, UNTIL_ANSWERED},
     wire::{Input, Output, REQUEST_BYTES_MAX, malformed},
 };
 
@@ -36,7 +37,8 @@ const FAILED: u8 = 1;
 pub(crate) struct Executor<'a> {
     pub(crate) db: &'a Db<PlatformStorage>,
     pub(crate) handles: &'a mut Handles,
-    pub(crate) journal: &'a Journal,
+    pub(crate) together: &'a Together,
+    pub(crate) due: &'a Due,
     /// What is wrong in the storage itself, for the report of recovery.
     pub(crate) damage: &'a [Damage],
     pub(crate) client: u32,
@@ -67,14 +69,14 @@ impl Executor<'_> {
     /// returns how many bytes of the requests are answered. Durable commits among them share one sync, as those of several
     /// threads do natively.
     pub(crate) fn answer_all(&mut self, requests: &[u8], out: &mut Output) -> usize {
-        self.journal.together.set(self.strict);
+        self.together.active.set(self.strict);
         let answered = self.answer_each(requests, out);
-        self.journal.together.set(false);
-        if self.journal.unsynced.replace(false)
+        self.together.active.set(false);
+        if self.together.unsynced.replace(false)
             && let Err(error) = self.db.sync()
         {
             // What was read may be lost with what was written: nobody may act upon any of it.
-            self.journal.forget();
+            self.handles.fail_listeners(&error);
             out.0.clear();
             fail_each(requests.get(..answered).unwrap_or_default(), &error, out);
         }
@@ -134,6 +136,7 @@ impl Executor<'_> {
             }
             (2, Operation::ViewOpen) => self.open_view(handle, out),
             (2, Operation::ReplayOpen) => self.open_replay(handle, request, out),
+            (2, Operation::Subscribe | Operation::QueueSubscribe) => self.subscribe(handle, request),
             (2, Operation::VerifyOpen) => self.begin_verification(handle, request, out),
             (2, Operation::VerifyStep) => self.verify(handle, request, out),
             (2, Operation::ExportOpen) => self.begin_export(handle, request),
@@ -166,6 +169,7 @@ impl Executor<'_> {
             Operation::StoreSeen => once::seen(db, input, out)?,
             Operation::StoreKeyWindow => once::window(db, out),
             Operation::StoreSetKeyWindow => once::set_window(db, input)?,
+            Operation::StoreRefresh => out.number(db.refresh()?),
             Operation::Digest => digest(&live_digest(&db.view(), request.run)?, out),
             Operation::Diff => {
                 let diff = live_diff(&db.view(), input.optional(Input::run)?, input.optional(Input::run)?)?;
@@ -181,7 +185,7 @@ impl Executor<'_> {
 
     /// An operation of a primitive, or on runs.
     fn primitive(&self, target: Target<'_>, number: u32, request: Request<'_>, out: &mut Output) -> Result<()> {
-        let Request { operation, run, mut input } = request;
+        let Request { operation, mut input, .. } = request;
         if input.len() > REQUEST_BYTES_MAX {
             return Err(Error::Limit {
                 what: "request bytes",
@@ -189,7 +193,7 @@ impl Executor<'_> {
                 limit: REQUEST_BYTES_MAX as u64,
             });
         }
-        let space = Space { target, number, run, journal: self.journal };
+        let space = Space { target, number, together: self.together };
         let input = &mut input;
         match operation as u8 {
             1..=9 => primitives::entries(operation, &space, input, out)?,
@@ -198,7 +202,8 @@ impl Executor<'_> {
             70..=82 => primitives::events(operation, &space, input, out)?,
             90..=93 => primitives::cells(operation, &space, input, out)?,
             100..=105 => primitives::trace(operation, &space, input, out)?,
-            120..=128 => life::runs(operation, target, self.journal, input, out)?,
+            120..=128 => life::runs(operation, target, self.together, input, out)?,
+            190..=198 => queues::queues(operation, self.db, target, self.together, input, out)?,
             _ => return Err(malformed("the operation is not one of this target")),
         }
         // Writes have seen to it before they began.
@@ -208,12 +213,12 @@ impl Executor<'_> {
     fn begin(&mut self, handle: u32, mut request: Request<'_>) -> Result<()> {
         let (mut options, durability) = options::transaction(&mut request.input)?;
         request.input.finish()?;
-        let deferred = self.journal.together.get() && durability.is_none_or(|wanted| wanted == Durability::Strict);
+        let deferred = self.together.active.get() && durability.is_none_or(|wanted| wanted == Durability::Strict);
         if deferred {
             options = options.durability(UNTIL_ANSWERED);
         }
         let transaction = self.db.detach_transaction(self.db.begin_transaction_with(&options)?)?;
-        let open = OpenTransaction { transaction, savepoints: Vec::new(), touched: Vec::new(), deferred };
+        let open = OpenTransaction { transaction, savepoints: Vec::new(), deferred };
         self.handles.insert(self.client, handle, Handle::Transaction(Box::new(open)))
     }
 
@@ -237,29 +242,23 @@ impl Executor<'_> {
         };
         let mut receipt = self.db.attach_transaction(open.transaction)?.commit()?;
         if open.deferred && !receipt.durable {
-            match self.journal.together.get() {
-                true => self.journal.unsynced.set(true),
+            match self.together.active.get() {
+                true => self.together.unsynced.set(true),
                 false => drop(self.db.sync()?),
             }
             // Whoever hears of it hears of it after the sync.
             receipt.durable = true;
-        }
-        if !receipt.deduplicated && self.journal.active {
-            self.journal.touched.replace(open.touched);
-            self.journal.committed(receipt.seq);
         }
         life::receipt(&receipt, out);
         Ok(())
     }
 
     fn on_transaction(&mut self, handle: u32, request: Request<'_>, out: &mut Output) -> Result<()> {
-        let OpenTransaction { transaction, mut savepoints, mut touched, deferred } = *self.take_transaction(handle)?;
+        let OpenTransaction { transaction, mut savepoints, deferred } = *self.take_transaction(handle)?;
         let transaction = self.db.attach_transaction(transaction)?;
-        self.journal.touched.borrow_mut().clear();
-        let done = self.in_transaction(&transaction, &mut savepoints, &mut touched, request, out);
-        touched.append(&mut self.journal.touched.borrow_mut());
+        let done = self.in_transaction(&transaction, &mut savepoints, request, out);
         let transaction = self.db.detach_transaction(transaction)?;
-        let open = OpenTransaction { transaction, savepoints, touched, deferred };
+        let open = OpenTransaction { transaction, savepoints, deferred };
         self.handles.put_back(self.client, handle, Handle::Transaction(Box::new(open)));
         done
     }
@@ -267,8 +266,7 @@ impl Executor<'_> {
     fn in_transaction(
         &self,
         transaction: &Transaction<'_, PlatformStorage>,
-        savepoints: &mut Vec<(foldb_core::Savepoint, usize)>,
-        touched: &mut Vec<crate::announce::Touched>,
+        savepoints: &mut Vec<foldb_core::Savepoint>,
         mut request: Request<'_>,
         out: &mut Output,
     ) -> Result<()> {
@@ -276,16 +274,15 @@ impl Executor<'_> {
             Operation::TransactionSeq => out.number(transaction.seq()),
             Operation::TransactionSavepoint => {
                 out.count(savepoints.len());
-                savepoints.push((transaction.savepoint(), touched.len()));
+                savepoints.push(transaction.savepoint());
             }
             Operation::TransactionRollbackTo => {
                 let wanted = usize::try_from(request.input.u32()?).unwrap_or(usize::MAX);
-                let (savepoint, touched_then) = savepoints.get(wanted).ok_or_else(|| Error::Invalid {
+                let savepoint = savepoints.get(wanted).ok_or_else(|| Error::Invalid {
                     what: "savepoint",
                     why: format!("{wanted} was not made in this transaction, or one before it was gone back to"),
                 })?;
                 transaction.rollback_to(savepoint)?;
-                touched.truncate(*touched_then);
                 savepoints.truncate(wanted + 1);
             }
             Operation::TransactionResult => transaction.set_result(&Encoded(request.input.last(Input::bytes)?))?,
@@ -315,6 +312,18 @@ impl Executor<'_> {
         out.number(replay.transactions());
         let replay = self.db.detach_replay(replay)?;
         self.handles.insert(self.client, handle, Handle::Replay(replay))
+    }
+
+    /// Listens from now on. Nothing is answered: whoever listens hears by [`Store::announcements`](crate::Store::announcements).
+    fn subscribe(&mut self, handle: u32, mut request: Request<'_>) -> Result<()> {
+        let input = &mut request.input;
+        let filter = match request.operation {
+            Operation::Subscribe => announce::filter(input)?,
+            _ => queues::changes(self.db, input)?,
+        };
+        input.finish()?;
+        let listener = Listener::new(self.db, filter, self.due, (self.client, handle))?;
+        self.handles.insert(self.client, handle, Handle::Listener(Box::new(listener)))
     }
 
     fn begin_verification(&mut self, handle: u32, request: Request<'_>, out: &mut Output) -> Result<()> {

@@ -6,7 +6,7 @@
 use foldb_core::{DetachedReplay, DetachedTransaction, DetachedView, Error, Result, Savepoint, Verification};
 use litemap::LiteMap;
 
-use crate::{announce::Touched, archive::Export, platform::PlatformStorage};
+use crate::{announce::Listener, archive::Export, platform::PlatformStorage};
 
 /// Most handles of one client: a program that forgets to release them hears of it before memory is gone.
 const HANDLES_MAX: usize = 65_536;
@@ -18,6 +18,7 @@ pub(crate) enum Handle {
     Replay(DetachedReplay<PlatformStorage>),
     Verification(Box<Verification<PlatformStorage>>),
     Export(Box<Export>),
+    Listener(Box<Listener>),
     /// A transaction of which a write failed that nobody waited for: nothing else of it may be done.
     Failed(Error),
 }
@@ -25,11 +26,9 @@ pub(crate) enum Handle {
 /// A transaction between two calls.
 pub(crate) struct OpenTransaction {
     pub(crate) transaction: DetachedTransaction<PlatformStorage>,
-    /// Savepoints, each with the number of touched keys at the time.
-    pub(crate) savepoints: Vec<(Savepoint, usize)>,
-    pub(crate) touched: Vec<Touched>,
+    pub(crate) savepoints: Vec<Savepoint>,
     /// Whether its commit does not wait for stable media, because whoever answers does: see
-    /// [`Journal::together`](crate::announce::Journal::together).
+    /// [`Together`](crate::together::Together).
     pub(crate) deferred: bool,
 }
 
@@ -68,6 +67,23 @@ impl Handles {
     pub(crate) fn fail(&mut self, client: u32, number: u32, error: &Error) {
         if let Some(handle @ (Handle::Transaction(_) | Handle::Failed(_))) = self.0.get_mut(&(client, number)) {
             *handle = Handle::Failed(error.clone());
+        }
+    }
+
+    /// Somebody who listens, if that is what the handle is of.
+    pub(crate) fn listener(&mut self, number: (u32, u32)) -> Option<&mut Listener> {
+        match self.0.get_mut(&number) {
+            Some(Handle::Listener(listener)) => Some(listener),
+            _ => None,
+        }
+    }
+
+    /// Ends all who listen, with this error, before they hear of anything that is not known to be there.
+    pub(crate) fn fail_listeners(&mut self, error: &Error) {
+        for (_, handle) in self.0.iter_mut() {
+            if let Handle::Listener(listener) = handle {
+                listener.fail(error);
+            }
         }
     }
 

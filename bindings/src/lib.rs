@@ -23,8 +23,10 @@ mod opfs;
 mod options;
 mod platform;
 mod primitives;
+mod queues;
 mod reports;
 mod store;
+mod together;
 mod wire;
 
 pub use archive::StoreImport;

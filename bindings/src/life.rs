@@ -8,10 +8,10 @@ use foldb_core::{
 
 use crate::{
     access::{Target, commit_with},
-    announce::{Journal, RUN},
     host::JsHost,
     operation::Operation,
     platform::PlatformStorage,
+    together::Together,
     wire::{Input, Output, malformed},
 };
 
@@ -29,7 +29,7 @@ enum Change<'a> {
 pub(crate) fn runs(
     operation: Operation,
     target: Target<'_>,
-    journal: &Journal,
+    together: &Together,
     input: &mut Input<'_>,
     out: &mut Output,
 ) -> Result<()> {
@@ -39,10 +39,10 @@ pub(crate) fn runs(
     if operation == Operation::RunBegin {
         let (id, options) = begin(input)?;
         out.0.extend_from_slice(&id.to_bytes());
-        return change(target, journal, id, &Change::Begin(options), out);
+        return change(target, together, id, &Change::Begin(options), out);
     }
     if operation == Operation::RunBeginOrGet {
-        return begin_or_get(target, journal, input, out);
+        return begin_or_get(target, together, input, out);
     }
     let id = input.run()?;
     let wanted = match operation {
@@ -61,7 +61,7 @@ pub(crate) fn runs(
         _ => Change::Delete,
     };
     input.finish()?;
-    change(target, journal, id, &wanted, out)
+    change(target, together, id, &wanted, out)
 }
 
 fn begin(input: &mut Input<'_>) -> Result<(RunId, RunOptions)> {
@@ -75,7 +75,7 @@ fn begin(input: &mut Input<'_>) -> Result<(RunId, RunOptions)> {
 }
 
 /// The run of a key: begun now, or the one that there is.
-fn begin_or_get(target: Target<'_>, journal: &Journal, input: &mut Input<'_>, out: &mut Output) -> Result<()> {
+fn begin_or_get(target: Target<'_>, together: &Together, input: &mut Input<'_>, out: &mut Output) -> Result<()> {
     let (key, name) = (input.bytes()?, input.text()?);
     let options = described(RunOptions::named(name), input)?;
     let Target::Store(db) = target else {
@@ -86,7 +86,7 @@ fn begin_or_get(target: Target<'_>, journal: &Journal, input: &mut Input<'_>, ou
     match db.runs().get(id) {
         // Whoever began it may have done so in this message: the answers leave after the sync of all of it.
         Ok(_) => Ok(()),
-        Err(_) => change(target, journal, id, &Change::Begin(options.id(id)), out),
+        Err(_) => change(target, together, id, &Change::Begin(options.id(id)), out),
     }
 }
 
@@ -101,24 +101,19 @@ fn described(mut options: RunOptions, input: &mut Input<'_>) -> Result<RunOption
     Ok(options.metadata(input.last(Input::value)?))
 }
 
-fn change(target: Target<'_>, journal: &Journal, id: RunId, change: &Change<'_>, out: &mut Output) -> Result<()> {
+fn change(target: Target<'_>, together: &Together, id: RunId, change: &Change<'_>, out: &mut Output) -> Result<()> {
     match target {
         Target::Store(db) => {
-            let done = commit_with(db, journal, &mut |transaction| apply(transaction, journal, id, change))?;
+            let done = commit_with(db, together, &mut |transaction| apply(transaction, id, change))?;
             receipt(&done, out);
             Ok(())
         }
-        Target::Transaction(transaction) => apply(transaction, journal, id, change),
+        Target::Transaction(transaction) => apply(transaction, id, change),
         Target::View(_) => Err(Error::Unsupported { what: "a write", why: "this is a view of one version".into() }),
     }
 }
 
-fn apply(
-    transaction: &Transaction<'_, PlatformStorage>,
-    journal: &Journal,
-    id: RunId,
-    change: &Change<'_>,
-) -> Result<()> {
+fn apply(transaction: &Transaction<'_, PlatformStorage>, id: RunId, change: &Change<'_>) -> Result<()> {
     let runs = transaction.runs();
     match change {
         Change::Begin(options) => runs.begin(options.clone()).map(|_| ())?,
@@ -131,7 +126,6 @@ fn apply(
         Change::Metadata(metadata) => runs.set_metadata(id, metadata.clone())?,
         Change::Delete => runs.delete(id)?,
     }
-    journal.touch(Some(id), RUN, &id.to_bytes());
     Ok(())
 }
 

@@ -120,6 +120,7 @@ operations! {
     VerifyStep = 156,
     ExportOpen = 157,
     ExportStep = 158,
+    Subscribe = 159,
     StoreSync = 170,
     StoreWaitDurable = 171,
     StoreDurableSeq = 172,
@@ -130,6 +131,17 @@ operations! {
     StoreSeen = 178,
     StoreKeyWindow = 179,
     StoreSetKeyWindow = 180,
+    StoreRefresh = 181,
+    QueuePush = 190,
+    QueueClaim = 191,
+    QueueAck = 192,
+    QueueNack = 193,
+    QueueExtend = 194,
+    QueueDead = 195,
+    QueueRevive = 196,
+    QueueDiscard = 197,
+    QueueCounts = 198,
+    QueueSubscribe = 199,
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use js_sys::Function;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
-    announce::Journal,
+    announce::Due,
     execute::{Executor, fail, fail_each},
     failure::thrown,
     handles::Handles,
@@ -18,12 +18,13 @@ use crate::{
     node::{NodeFiles, NodeStorage},
     options,
     platform::PlatformStorage,
+    together::Together,
     wire::{Output, REQUEST_BYTES_MAX},
 };
 
 /// Set in what a call returns: the output buffer has moved.
 const MOVED: u32 = 1 << 31;
-/// Set in what a call returns: there are commits to announce.
+/// Set in what a call returns: somebody who listens has something to hear.
 const ANNOUNCE: u32 = 1 << 30;
 /// Set in what a call returns: few files are ready for the log to grow into.
 #[cfg(target_family = "wasm")]
@@ -39,7 +40,8 @@ pub struct Store {
     db: Option<Db<PlatformStorage>>,
     ticker: Ticker<PlatformStorage>,
     handles: Handles,
-    journal: Journal,
+    due: Due,
+    together: Together,
     strict: bool,
     input: Vec<u8>,
     /// How many bytes of the input are answered.
@@ -66,7 +68,8 @@ impl Store {
                 db: Some(db),
                 strict,
                 handles: Handles::default(),
-                journal: Journal::default(),
+                due: Due::default(),
+                together: Together::default(),
                 input: Vec::new(),
                 answered_to: 0,
                 output: Output::default(),
@@ -87,7 +90,7 @@ impl Store {
             self.output_at = at;
             answer |= MOVED;
         }
-        if self.journal.has_commits() {
+        if !self.due.is_empty() {
             answer |= ANNOUNCE;
         }
         #[cfg(target_family = "wasm")]
@@ -150,9 +153,9 @@ impl Store {
         let request = part(&self.input, 0, length);
         match &self.db {
             Some(db) => {
-                let damage = &self.damage;
-                let (handles, journal, strict) = (&mut self.handles, &self.journal, self.strict);
-                Executor { db, handles, journal, damage, client, strict }.answer(request, &mut self.output);
+                let (damage, due, strict) = (&self.damage, &self.due, self.strict);
+                let (handles, together) = (&mut self.handles, &self.together);
+                Executor { db, handles, together, due, damage, client, strict }.answer(request, &mut self.output);
             }
             None => fail(&closed().into(), &mut self.output),
         }
@@ -167,9 +170,9 @@ impl Store {
         let requests = part(&self.input, from, to);
         let answered = match &self.db {
             Some(db) => {
-                let damage = &self.damage;
-                let (handles, journal, strict) = (&mut self.handles, &self.journal, self.strict);
-                Executor { db, handles, journal, damage, client, strict }.answer_all(requests, &mut self.output)
+                let (damage, due, strict) = (&self.damage, &self.due, self.strict);
+                let (handles, together) = (&mut self.handles, &self.together);
+                Executor { db, handles, together, due, damage, client, strict }.answer_all(requests, &mut self.output)
             }
             None => {
                 fail_each(requests, &closed(), &mut self.output);
@@ -187,16 +190,20 @@ impl Store {
         self.answered_to
     }
 
-    /// The commits to announce, as an answer.
+    /// What those hear who listen, as an answer.
     pub fn announcements(&mut self) -> u32 {
         self.begin_answer();
-        self.journal.write(&mut self.output);
+        let (at, mut count) = (self.output.0.len(), 0);
+        self.output.u32(0);
+        for number in self.due.take() {
+            // One that was released is not there any more.
+            if let Some(listener) = self.handles.listener(number) {
+                listener.write(&mut self.output);
+                count += 1;
+            }
+        }
+        self.output.patch(at, count);
         self.answered()
-    }
-
-    /// Whether commits are to be announced.
-    pub fn announce(&mut self, active: bool) {
-        self.journal.active = active;
     }
 
     /// Forgets what a client holds.
@@ -205,9 +212,11 @@ impl Store {
         self.handles.drop_client(client);
     }
 
-    /// What a timer calls: see [`Ticker::tick`].
-    pub fn tick(&self) -> Result<bool, JsValue> {
-        self.ticker.tick().map_err(|error| thrown(&error))
+    /// What a timer calls: see [`Ticker::tick`]. Marked like what a call returns; the length says whether there is more to do.
+    pub fn tick(&mut self) -> Result<u32, JsValue> {
+        let more = self.ticker.tick().map_err(|error| thrown(&error))?;
+        let heard = if self.due.is_empty() { 0 } else { ANNOUNCE };
+        Ok(u32::from(more) | heard)
     }
 
     /// Closes the store. Nothing can be asked afterwards.

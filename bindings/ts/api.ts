@@ -7,6 +7,8 @@ export type * from "./api/documents.js";
 export type * from "./api/events.js";
 export type * from "./api/history.js";
 export type * from "./api/kv.js";
+export type * from "./api/listening.js";
+export type * from "./api/queue.js";
 export type * from "./api/reports.js";
 export type * from "./api/runs.js";
 export type * from "./api/spaces.js";

@@ -2,9 +2,8 @@
 
 import type { OpenOptions, Stats } from "./api.js";
 import { FoldbError, said, thrown } from "./errors.js";
-import { TIMER_MAX_MILLIS } from "./memory.js";
 import { load, Store } from "./module.js";
-import { ANSWER_MILLIS, within } from "./wait.js";
+import { ANSWER_MILLIS, TIMER_MAX_MILLIS, within } from "./wait.js";
 import { orCancelled, type Watch } from "./work.js";
 
 /** The lock that stands for a store among all tabs and workers of an origin. */

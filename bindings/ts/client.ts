@@ -3,11 +3,11 @@
 // Invariants: requests that are issued in one tick travel in one message, and are answered in their order. When the worker is
 // gone, whatever was in flight is rejected, and so is everything later; nothing waits for ever.
 
-import type { Announcement, AsyncDb, OpenOptions, Progress, Stats, WorkOptions } from "./api.js";
-import { Listeners, readCommits } from "./commits.js";
+import type { AsyncDb, OpenOptions, Progress, Stats, WorkOptions } from "./api.js";
+import { Listeners, readHeard, type Listener } from "./commits.js";
 import { FoldbError, invalid, unwritable } from "./errors.js";
 import { checkName, checkSurplus } from "./given.js";
-import type { Operation } from "./operation.js";
+import { Operation } from "./operation.js";
 import { checkSame, encodeOptions } from "./options.js";
 import { askOnce } from "./persistence.js";
 import { fromWorker, PROTOCOL_VERSION, received, type FromWorker, type ToWorker } from "./protocol.js";
@@ -17,7 +17,7 @@ import { nothing } from "./surface/answers.js";
 import type { Caller } from "./surface/caller.js";
 import { Db } from "./surface/db.js";
 import { ended } from "./surface/hold.js";
-import type { Place } from "./surface/place.js";
+import { STORE, type Place } from "./surface/place.js";
 import { opened, type Opened } from "./surface/reports.js";
 import { givenUp, within } from "./wait.js";
 import { Reader } from "./wire/reader.js";
@@ -46,7 +46,7 @@ const MESSAGE_BYTES = 4 << 20;
 class Connection {
   readonly name: string;
   readonly options: OpenOptions;
-  readonly listeners = new Listeners((active) => this.#post({ type: "announce", active }));
+  readonly listeners = new Listeners();
   /** How many handles of the page use it. */
   users = 0;
   /** How often transactions of the page ran again after a conflict. */
@@ -180,8 +180,8 @@ class Connection {
         return this.#fail(received(message.error));
       case "answers":
         return this.#answers(new Uint8Array(message.bytes), message.more);
-      case "commits":
-        return this.listeners.tell(readCommits(Reader.of(new Uint8Array(message.bytes))));
+      case "heard":
+        return this.listeners.tell(readHeard(Reader.of(new Uint8Array(message.bytes))));
       case "stats":
         return this.#stats.shift()?.resolve(message);
       case "progress":
@@ -242,6 +242,7 @@ class Connection {
     this.#started.reject(error);
     for (const { reject } of this.#waiting.slice(this.#answered)) reject(error);
     for (const { reject } of this.#stats.splice(0)) reject(error);
+    this.listeners.end(error);
     this.#waiting = [];
     this.#answered = 0;
     this.#closed?.();
@@ -333,7 +334,8 @@ class Client implements Caller {
   readonly name: string;
   readonly #connection: Connection;
   #closed = false;
-  readonly #subscriptions = new Set<() => void>();
+  /** Those of this handle who listen. */
+  readonly #listening = new Map<number, () => void>();
 
   constructor(connection: Connection) {
     this.name = connection.name;
@@ -362,14 +364,26 @@ class Client implements Caller {
     return new Promise((resolve) => setTimeout(resolve, millis));
   }
 
-  subscribe(run: string | undefined, listener: (commit: Announcement) => void): () => void {
-    if (this.#closed) throw closed(this.name);
-    const end = this.#connection.listeners.add(run, listener);
-    this.#subscriptions.add(end);
-    return () => {
-      this.#subscriptions.delete(end);
-      end();
+  listen(handle: number, listener: Listener): () => void {
+    const stop = this.#connection.listeners.add(handle, listener);
+    const end = () => {
+      this.#listening.delete(handle);
+      stop();
     };
+    this.#listening.set(handle, () => {
+      end();
+      listener.end();
+    });
+    return end;
+  }
+
+  /** Ends those who listen, behind what was committed before. The store may stay open for others of this page. */
+  async #hearOut(): Promise<void> {
+    const asked = (place: Place, operation: Operation) => this.#connection.request(place, operation, undefined, nothing).catch(() => {});
+    await asked(STORE, Operation.StoreSync);
+    // What that has for them is on its way before these are answered.
+    await Promise.all([...this.#listening.keys()].map((handle) => asked({ ...STORE, target: 2, handle }, Operation.Release)));
+    for (const end of this.#listening.values()) end();
   }
 
   stats(stats: Stats): Promise<Stats> {
@@ -382,7 +396,7 @@ class Client implements Caller {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const end of this.#subscriptions) end();
+    if (this.#listening.size > 0) await within(CLOSE_MILLIS, this.#hearOut(), () => {});
     if (--this.#connection.users === 0) await this.#connection.close();
   }
 }

@@ -1,54 +1,79 @@
 // Commits as they are announced, and those who listen.
+//
+// Invariant: whoever listens is told in the order of the commits, and that nothing more comes, however the store ends.
 
 import type { Announcement, Primitive } from "./api.js";
-import { Reader } from "./wire/reader.js";
+import type { FoldbError } from "./errors.js";
+import { readError } from "./request.js";
+import type { Reader } from "./wire/reader.js";
 
-const PRIMITIVES: readonly Primitive[] = ["kv", "json", "events", "state", "trace", "run"];
+/** In the order of their numbers. */
+export const PRIMITIVES: readonly Primitive[] = ["kv", "json", "events", "state", "trace", "run"];
 
-/** Reads announced commits. */
-export function readCommits(answer: Reader): Announcement[] {
+/** What the module has for somebody who listens. */
+export interface Heard {
+  readonly handle: number;
+  readonly what: (Announcement | FoldbError)[];
+  readonly isOver: boolean;
+}
+
+/** Somebody who listens. */
+export interface Listener {
+  hear(what: Announcement | FoldbError): void;
+  /** Nothing more comes. */
+  end(): void;
+}
+
+/** Reads what there is to hear. */
+export function readHeard(answer: Reader): Heard[] {
   return answer.list(() => ({
+    handle: answer.u32(),
+    what: answer.list(() => (answer.flag() ? announcement(answer) : readError(answer))),
+    isOver: answer.flag(),
+  }));
+}
+
+function announcement(answer: Reader): Announcement {
+  return {
     seq: answer.number(),
-    touched: answer.list(() => ({
+    timeMicros: answer.number(),
+    isDurable: answer.flag(),
+    changes: answer.list(() => ({
       run: answer.optional(() => answer.id()),
       primitive: PRIMITIVES[answer.u8()] ?? "run",
       key: answer.anyKey(),
     })),
-  }));
+  };
 }
 
-/** Those who listen. */
+/** Those who listen, by their handles. */
 export class Listeners {
-  readonly #all = new Set<{ run: string | undefined; listener: (commit: Announcement) => void }>();
-  readonly #changed: (any: boolean) => void;
+  readonly #all = new Map<number, Listener>();
 
-  /** `changed` is told when the first comes and when the last goes. */
-  constructor(changed: (any: boolean) => void) {
-    this.#changed = changed;
+  get any(): boolean {
+    return this.#all.size > 0;
   }
 
-  add(run: string | undefined, listener: (commit: Announcement) => void): () => void {
-    const entry = { run: run?.toLowerCase(), listener };
-    this.#all.add(entry);
-    if (this.#all.size === 1) this.#changed(true);
-    return () => {
-      if (this.#all.delete(entry) && this.#all.size === 0) this.#changed(false);
-    };
+  /** Adds one; what is returned takes it away. */
+  add(handle: number, listener: Listener): () => void {
+    this.#all.set(handle, listener);
+    return () => this.#all.delete(handle);
   }
 
-  /** Tells them. One that throws is reported like any uncaught error and keeps nobody else from hearing. */
-  tell(commits: Announcement[]): void {
-    for (const commit of commits) {
-      for (const { run, listener } of [...this.#all]) {
-        if (run !== undefined && !commit.touched.some((touched) => touched.run === run)) continue;
-        try {
-          listener(commit);
-        } catch (error) {
-          queueMicrotask(() => {
-            throw error;
-          });
-        }
-      }
+  tell(heard: Heard[]): void {
+    for (const { handle, what, isOver } of heard) {
+      // It may go away by what it hears.
+      for (const one of what) this.#all.get(handle)?.hear(one);
+      if (isOver) this.#all.get(handle)?.end();
     }
+  }
+
+  /** Nobody hears anything any more: by an error, if it is one. */
+  end(error?: FoldbError): void {
+    for (const listener of this.#all.values()) {
+      if (error) listener.hear(error);
+      listener.end();
+    }
+    this.#all.clear();
   }
 }

@@ -15,9 +15,8 @@ export class Store {
   callAll(client: number, from: number, to: number): number;
   answeredTo(): number;
   announcements(): number;
-  announce(active: boolean): void;
   dropClient(client: number): void;
-  tick(): boolean;
+  tick(): number;
   replenish(): Promise<void>;
   close(): void;
 }

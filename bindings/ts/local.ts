@@ -3,17 +3,18 @@
 // Invariant: one call into the module for one operation. Requests are written into the module's memory and answers read
 // from it; nothing is copied on the way but values.
 
-import type { Announcement, OpenOptions, Out, Mode, Stats, SyncDb } from "./api.js";
-import { Listeners, readCommits } from "./commits.js";
+import type { OpenOptions, Out, Mode, Stats, SyncDb } from "./api.js";
+import { Listeners, readHeard, type Listener } from "./commits.js";
 import { FoldbError, invalid, thrown, unwritable } from "./errors.js";
 import type { Store } from "./foldb_wasm.js";
 import { Memory, startTicking, tickMillis } from "./memory.js";
-import type { Operation } from "./operation.js";
+import { Operation } from "./operation.js";
 import { readAnswer, writeHead } from "./request.js";
-import type { Caller } from "./surface/caller.js";
+import { nothing } from "./surface/answers.js";
+import { settle, type Caller } from "./surface/caller.js";
 import { Db } from "./surface/db.js";
 import { ended } from "./surface/hold.js";
-import type { Place } from "./surface/place.js";
+import { STORE, type Place } from "./surface/place.js";
 import { opened, type Opened } from "./surface/reports.js";
 import { ANSWER_MILLIS, givenUp, within } from "./wait.js";
 import { Reader } from "./wire/reader.js";
@@ -49,7 +50,7 @@ export class LocalCaller implements Caller {
   readonly #memory: Memory;
   readonly #surroundings: Surroundings;
   readonly #writer: Writer;
-  readonly #listeners: Listeners;
+  readonly #listeners = new Listeners();
   readonly #stop: () => void;
   #exiting: (() => void) | undefined;
   #killed: (() => void) | undefined;
@@ -63,11 +64,11 @@ export class LocalCaller implements Caller {
     const { name, store, memory, options } = surroundings;
     this.name = name;
     this.#surroundings = surroundings;
-    this.#memory = new Memory(store, memory);
-    this.#writer = new Writer((least) => this.#memory.input(least));
-    this.#listeners = new Listeners((any) => {
-      if (!this.#memory.gone) this.#memory.guard(() => store.announce(any));
+    this.#memory = new Memory(store, memory, (returned) => {
+      const heard = readHeard(this.#reader(returned));
+      queueMicrotask(() => this.#listeners.tell(heard));
     });
+    this.#writer = new Writer((least) => this.#memory.input(least));
     this.#stop = startTicking(this.#memory, options);
     this.#exiting = surroundings.ending?.atExit(this.#flush);
     if (tickMillis(options) > 0 && (options.durability ?? "strict") !== "strict") this.buffers();
@@ -112,18 +113,16 @@ export class LocalCaller implements Caller {
     try {
       returned = memory.store.call(0, out.at);
     } catch (error) {
-      throw (memory.gone = thrown(error));
+      memory.gone = thrown(error);
+      this.#listeners.end(memory.gone);
+      throw memory.gone;
     }
     void memory.refill(returned);
     try {
       return readAnswer(this.#reader(returned), read);
     } finally {
       if (this.#last) this.#memory.tick();
-      const announced = memory.announced(returned);
-      if (announced !== undefined) {
-        const commits = readCommits(this.#reader(announced));
-        queueMicrotask(() => this.#listeners.tell(commits));
-      }
+      memory.tell(returned);
     }
   }
 
@@ -149,8 +148,8 @@ export class LocalCaller implements Caller {
     this.#retries++;
   }
 
-  subscribe(run: string | undefined, listener: (commit: Announcement) => void): () => void {
-    return this.#listeners.add(run, listener);
+  listen(handle: number, listener: Listener): () => void {
+    return this.#listeners.add(handle, listener);
   }
 
   async stats(stats: Stats): Promise<Stats> {
@@ -162,6 +161,11 @@ export class LocalCaller implements Caller {
 
   async close(): Promise<void> {
     this.stop();
+    if (this.#listeners.any) {
+      // They hear of all that was committed before.
+      settle(() => this.call(STORE, Operation.StoreSync, undefined, nothing));
+      queueMicrotask(() => this.#listeners.end());
+    }
     try {
       this.#memory.guard(() => this.#memory.store.close());
     } finally {

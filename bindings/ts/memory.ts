@@ -5,6 +5,7 @@
 import type { OpenOptions } from "./api.js";
 import { stopped, thrown, type FoldbError } from "./errors.js";
 import type { Store } from "./foldb_wasm.js";
+import { TIMER_MAX_MILLIS } from "./wait.js";
 import { INPUT_BYTES_MAX } from "./wire/limits.js";
 
 /** Marks in what a call returns: see `src/store.rs`. */
@@ -29,9 +30,12 @@ export class Memory {
   #refilling: Promise<void> | undefined;
   #refillAfter = 0;
   #gone: FoldbError | undefined;
+  readonly #hear: (returned: number) => void;
 
-  constructor(store: Store, memory: WebAssembly.Memory) {
+  /** `hear` is given the length of what there is to hear for those who listen. */
+  constructor(store: Store, memory: WebAssembly.Memory, hear: (returned: number) => void) {
     this.store = store;
+    this.#hear = hear;
     this.#memory = memory;
     this.#bytes = new Uint8Array(memory.buffer as ArrayBuffer);
     this.#view = new DataView(memory.buffer);
@@ -109,7 +113,7 @@ export class Memory {
    */
   tick(): void {
     try {
-      this.guard(() => this.store.tick());
+      this.tell(this.guard(() => this.store.tick()));
     } catch {
       // See above.
     }
@@ -118,7 +122,11 @@ export class Memory {
   /** Brings what is buffered to the medium, as far as that is possible, and says in the log that it is. Throws what fails. */
   flush(): void {
     if (this.gone) return;
-    for (let ticks = 0; ticks < FLUSH_TICKS && this.guard(() => this.store.tick()); ticks++);
+    for (let ticks = 0; ticks < FLUSH_TICKS; ticks++) {
+      const ticked = this.guard(() => this.store.tick());
+      this.tell(ticked);
+      if ((ticked & LENGTH) === 0) return;
+    }
   }
 
   get memoryBytes(): number {
@@ -131,14 +139,11 @@ export class Memory {
     return bytes.slice(at, end).buffer as ArrayBuffer;
   }
 
-  /** What was committed, as the length of an answer, if the return value of a call says that something was. */
-  announced(returned: number): number | undefined {
-    return returned & ANNOUNCE ? this.guard(() => this.store.announcements()) : undefined;
+  /** Has those who listen hear what there is, if what a call returned says that there is something. */
+  tell(returned: number): void {
+    if (returned & ANNOUNCE) this.#hear(this.guard(() => this.store.announcements()));
   }
 }
-
-/** The longest that a timer can wait: 25 days. */
-export const TIMER_MAX_MILLIS = 0x7fffffff;
 
 /** Calls the store's timer. */
 export function startTicking(memory: Memory, options: OpenOptions): () => void {

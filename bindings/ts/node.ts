@@ -8,13 +8,13 @@ import * as fs from "node:fs";
 import { readFile } from "node:fs/promises";
 import * as path from "node:path";
 
-import type { OpenOptions, SyncDb, WorkOptions } from "./api.js";
+import type { DirectoryOptions, SyncDb, WorkOptions } from "./api.js";
 import { pour, type ArchiveSource, type Imported } from "./archive.js";
 import { ending } from "./ending.js";
 import { FoldbError, fromModule, invalid, thrown } from "./errors.js";
 import { localDb } from "./local.js";
 import { load, readModuleWith, Store, StoreImport } from "./module.js";
-import { checkSurplus, checkWork } from "./given.js";
+import { checkSurplus, checkWork, choice } from "./given.js";
 import { encodeOptions } from "./options.js";
 import { isText } from "./text.js";
 import { check, Watch } from "./work.js";
@@ -43,26 +43,32 @@ const ZEROS = new Uint8Array(1 << 20);
  * end only. When it is terminated, or another thread ends the process, what is buffered in it is lost, as by `kill -9`; what is
  * relaxed is with the system and stays.
  *
+ * With `readOnly` it is only looked at, beside whoever has it open.
+ *
  * Throws `Locked` where another process or handle has it, `NotAStore` where the directory holds something else (or nothing, with
  * `create: false`), `Unsupported` with code `NoLock` where this system offers no lock that Node can take, and what `open` of
  * `foldb` throws.
  */
-export async function openDirectory(directory: string, options: OpenOptions = {}): Promise<SyncDb> {
+export async function openDirectory(directory: string, options: DirectoryOptions = {}): Promise<SyncDb> {
   checkSurplus("openDirectory", 2, arguments);
-  const encoded = encodeOptions(options);
+  const readOnly = choice("readOnly", options?.readOnly);
+  const encoded = encodeOptions(options, readOnly);
   const watch = new Watch(options);
   const { memory } = await load();
-  const create = options.create ?? true;
+  const create = !readOnly && (options.create ?? true);
   const place = existing(directory, create);
-  const letGo = takeLock(place, create);
-  const files = new Files(place);
+  const letGo = readOnly ? () => {} : takeLock(place, create);
+  if (readOnly && !fs.existsSync(path.join(place, LOCK))) refuseForeign(place, false);
+  const files = new Files(place, readOnly);
   const released = () => {
     files.closeAll();
     letGo();
   };
   try {
     const store = Store.openNode(files, encoded, watch.call);
-    return localDb({ name: place, store, memory, options, ending: ending(), released });
+    // Whoever only reads has nothing to sync, in time or at the end.
+    const surroundings = readOnly ? { options: { ...options, durability: "inMemory" as const } } : { options, ending: ending() };
+    return localDb({ name: place, store, memory, released, ...surroundings });
   } catch (error) {
     released();
     throw watch.cause(thrown(error));
@@ -80,7 +86,7 @@ export async function importStore(directory: string, source: ArchiveSource, opti
   await load();
   const place = existing(directory, true);
   const letGo = takeLock(place, true);
-  const files = new Files(place);
+  const files = new Files(place, false);
   try {
     return await pour(source, fromModule(() => StoreImport.intoNode(files)), options);
   } finally {
@@ -222,12 +228,15 @@ function visible(directory: string): string[] {
 /** The files of a directory, as `src/node.rs` asks for them. */
 class Files {
   readonly #directory: string;
+  /** How a file that is there is opened. */
+  readonly #flags: string;
   readonly #open = new Set<number>();
   /** Files whose name may not be on stable media yet. */
   readonly #unnamed = new Set<number>();
 
-  constructor(directory: string) {
+  constructor(directory: string, readOnly: boolean) {
     this.#directory = directory;
+    this.#flags = readOnly ? "r" : "r+";
   }
 
   list(): string[] {
@@ -240,7 +249,7 @@ class Files {
 
   open(name: string): number {
     // Whoever created it may have died before the first sync, so its name counts as not yet durable.
-    return this.#opened(name, "r+");
+    return this.#opened(name, this.#flags);
   }
 
   #opened(name: string, flags: string): number {

@@ -95,6 +95,7 @@ export const Operation = {
   VerifyStep: 156,
   ExportOpen: 157,
   ExportStep: 158,
+  Subscribe: 159,
   StoreSync: 170,
   StoreWaitDurable: 171,
   StoreDurableSeq: 172,
@@ -105,6 +106,17 @@ export const Operation = {
   StoreSeen: 178,
   StoreKeyWindow: 179,
   StoreSetKeyWindow: 180,
+  StoreRefresh: 181,
+  QueuePush: 190,
+  QueueClaim: 191,
+  QueueAck: 192,
+  QueueNack: 193,
+  QueueExtend: 194,
+  QueueDead: 195,
+  QueueRevive: 196,
+  QueueDiscard: 197,
+  QueueCounts: 198,
+  QueueSubscribe: 199,
 } as const;
 
 export type Operation = (typeof Operation)[keyof typeof Operation];

@@ -13,9 +13,9 @@ const RECOVERY = ["default", "strict", "salvage"];
 const OF_STORE = ["durability", "recovery", "checkSnapshots", "segmentBytes", "snapshotLogBytes", "snapshotOnClose"] as const;
 const OPTIONS = [...OF_STORE, "create", "retries", "persist", "lockTimeoutMs", ...WORK_OPTIONS];
 
-/** Refuses what are no options of an opening. */
-export function checkOpening(options: OpenOptions): void {
-  checkOptions("an opening", options, OPTIONS);
+/** Refuses what are no options of an opening, here or by what `also` names. */
+export function checkOpening(options: OpenOptions, also: readonly string[] = []): void {
+  checkOptions("an opening", options, [...OPTIONS, ...also]);
   checkWatching(options);
   checkRetries(options.retries);
   choice("persist", options.persist);
@@ -41,8 +41,9 @@ function settled({ durability = "strict", recovery = "default", checkSnapshots =
   return { durability: whole, recovery, checkSnapshots, segmentBytes, snapshotLogBytes, snapshotOnClose };
 }
 
-export function encodeOptions(options: OpenOptions): Uint8Array {
-  checkOpening(options);
+/** `readOnly` is given where a store can be opened for reading only. */
+export function encodeOptions(options: OpenOptions, readOnly?: boolean): Uint8Array {
+  checkOpening(options, readOnly === undefined ? [] : ["readOnly"]);
   let started = false;
   const out: Writer = new Writer((least) => {
     const bytes = new Uint8Array(Math.max(least, 256));
@@ -60,5 +61,6 @@ export function encodeOptions(options: OpenOptions): Uint8Array {
   out.optional(options.segmentBytes, (bytes) => out.number(bytes));
   out.flag(options.snapshotLogBytes !== undefined);
   if (options.snapshotLogBytes !== undefined) out.optional(options.snapshotLogBytes, (bytes) => out.number(bytes));
+  out.flag(readOnly);
   return out.bytes.slice(0, out.at);
 }

@@ -7,7 +7,7 @@
 import type { ErrorKind, OpenOptions, Progress } from "./api.js";
 import { FoldbError } from "./errors.js";
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** An error on its way. */
 export interface SentError {
@@ -24,8 +24,6 @@ export type ToWorker =
   | { type: "module"; module: WebAssembly.Module | undefined }
   /** Requests, each behind its length. */
   | { type: "requests"; bytes: ArrayBuffer }
-  /** Whether commits are to be announced. */
-  | { type: "announce"; active: boolean }
   /** The page may be going: what is buffered should not wait for the timer. */
   | { type: "flush" }
   | { type: "stats" }
@@ -46,7 +44,8 @@ export type FromWorker =
   | { type: "refused"; error: SentError }
   /** Answers, each behind its length, in the order of their requests. `more`: another part of the same message's follows. */
   | { type: "answers"; bytes: ArrayBuffer; more: boolean }
-  | { type: "commits"; bytes: ArrayBuffer }
+  /** What those hear who listen. */
+  | { type: "heard"; bytes: ArrayBuffer }
   | { type: "stats"; memoryBytes: number; usageBytes?: number; quotaBytes?: number; persisted?: boolean }
   /** The module stopped, or a message was none: nothing will be answered any more. Its kind is always `Crashed`. */
   | { type: "crashed"; error: SentError }
@@ -67,7 +66,6 @@ const TO_WORKER: Record<ToWorker["type"], (message: Fields) => boolean> = {
     (version !== PROTOCOL_VERSION || (typeof name === "string" && typeof alive === "string" && typeof options === "object" && options !== null && encoded instanceof Uint8Array)),
   module: ({ module }) => module === undefined || module instanceof WebAssembly.Module,
   requests: ({ bytes }) => isBuffer(bytes),
-  announce: ({ active }) => typeof active === "boolean",
   flush: () => true,
   stats: () => true,
   close: () => true,
@@ -82,7 +80,7 @@ const FROM_WORKER: Record<FromWorker["type"], (message: Fields) => boolean> = {
   opened: ({ version }) => typeof version === "number",
   refused: ({ error }) => isError(error),
   answers: ({ bytes, more }) => isBuffer(bytes) && typeof more === "boolean",
-  commits: ({ bytes }) => isBuffer(bytes),
+  heard: ({ bytes }) => isBuffer(bytes),
   stats: ({ memoryBytes }) => typeof memoryBytes === "number",
   crashed: ({ error }) => isError(error),
   closed: ({ error }) => error === undefined || isError(error),

@@ -17,5 +17,10 @@ export function writeHead(out: Writer, { target, handle, run }: Place, operation
 /** Throws the error that an answer is, or gives its result. */
 export function readAnswer<T>(answer: Reader, read: (answer: Reader) => T): T {
   if (answer.u8() === 0) return read(answer);
-  throw new FoldbError(answer.text() as ErrorKind, answer.text(), answer.text());
+  throw readError(answer);
+}
+
+/** An error, as the module tells it. */
+export function readError(answer: Reader): FoldbError {
+  return new FoldbError(answer.text() as ErrorKind, answer.text(), answer.text());
 }

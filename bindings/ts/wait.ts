@@ -7,6 +7,9 @@ import { FoldbError } from "./errors.js";
 /** How long a browser may take to answer what is a matter of milliseconds. */
 export const ANSWER_MILLIS = 5_000;
 
+/** The longest that a timer can wait: 25 days. */
+export const TIMER_MAX_MILLIS = 0x7fffffff;
+
 /** What comes within so many milliseconds; otherwise what `late` gives, or throws. What comes then is overlooked. */
 export function within<T>(millis: number, result: Promise<T>, late: () => T): Promise<T> {
   return new Promise<T>((resolve, reject) => {

@@ -104,8 +104,6 @@ class Session {
         return this.#first(() => this.#open(message));
       case "requests":
         return this.#answer(message.bytes);
-      case "announce":
-        return memory?.guard(() => memory.store.announce(message.active));
       case "flush":
         return memory?.tick();
       case "stats": {
@@ -143,7 +141,10 @@ class Session {
     // Asked for now and waited for later: each of these is a way to the browser's own process and back.
     const persisted = inTime(Promise.resolve(navigator.storage?.persisted()).catch(() => undefined));
     const { store, memory: wasm, release } = await openHere(name, options, encoded, new Watch({ onProgress: this.#watch(watched) }));
-    const memory = new Memory(store, wasm);
+    const memory: Memory = new Memory(store, wasm, (returned) => {
+      const heard = memory.copy(returned);
+      this.#say({ type: "heard", bytes: heard }, heard);
+    });
     this.#held = { memory, stop: startTicking(memory, options), release };
     this.#say({ type: "opened", version: PROTOCOL_VERSION, persisted: await persisted });
   }
@@ -160,11 +161,7 @@ class Session {
       if (to === from) throw new FoldbError("Crashed", "Crashed", "a request was cut off; reopen the store");
       const answers = memory.copy(returned);
       this.#say({ type: "answers", bytes: answers, more: to < requests.length }, answers);
-      const announced = memory.announced(returned);
-      if (announced !== undefined) {
-        const commits = memory.copy(announced);
-        this.#say({ type: "commits", bytes: commits }, commits);
-      }
+      memory.tell(returned);
     }
     // Where few files are left, the next message waits until there are more: no burst of a page can use them up. It does not
     // wait for a browser that makes none: what needs no file is answered, and what needs one fails by itself.

@@ -208,6 +208,91 @@ test("a relaxed commit is with the system when it returns, and not on the medium
   }
 });
 
+test("jobs that a program in Rust pushes are done here, and the other way round", async () => {
+  const directory = fresh();
+  const jobs = (what) => {
+    const { status, stdout, stderr } = spawnSync(process.env.FOLDB_JOBS, [directory, what], { encoding: "utf8" });
+    equal(status, 0, stderr);
+    return stdout.trim().split("\n");
+  };
+  const [dies, first, second] = jobs("push")[0].split(" ");
+  const db = await openDirectory(directory);
+  const mails = db.queue("mails");
+  equal(mails.counts(), { ready: 2, delayed: 1, leased: 0, dead: 1 });
+  equal(mails.push("again", { idempotencyKey: "key" }), first);
+  const [one, other] = mails.claimMany(5, 600_000);
+  equal([one.id, one.payload, other.id, other.payload], [first, 17n, second, "from Rust"]);
+  db.transaction((tx) => mails.ackIn(tx, one));
+  mails.nack(other, "not today");
+  equal(mails.dead(5), [{ id: dies, payload: "dies", attempts: 1, error: "no answer" }]);
+  mails.revive(dies);
+  mails.nack(mails.claim(600_000), "never");
+  const third = mails.push([1n, null], { priority: 255 });
+  await db.close();
+  equal(jobs("consume"), [
+    `${third} 1 List([Integer(Integer(1)), Null])`,
+    `${second} 2 Text("from Rust")`,
+    `${dies} 2 never`,
+    "QueueCounts { ready: 0, delayed: 1, leased: 0, dead: 1 }",
+  ]);
+});
+
+test("a store that is open elsewhere is read here, moves on when it is asked to, and is left as it was", async () => {
+  const directory = fresh();
+  const db = await openDirectory(directory, { durability: "relaxed" });
+  db.kv.put("a", 1);
+  const names = fs.readdirSync(directory).sort();
+  const reader = await openDirectory(directory, { readOnly: true });
+  equal([reader.kv.get("a"), reader.created, reader.id === db.id], [1, false, true]);
+  db.kv.put("a", 2);
+  const view = reader.view();
+  equal(reader.kv.get("a"), 1, "before it moves on");
+  equal(reader.refresh(), db.view().seq);
+  equal([reader.kv.get("a"), view.kv.get("a"), reader.refresh()], [2, 1, db.view().seq]);
+  const run = db.runs.begin({ name: "r" });
+  run.events.append("s", "k", 1);
+  reader.refresh();
+  equal(reader.replay(run.id).events.get("s", 1).payload, 1);
+  equal(reader.verify().violations, []);
+  for (const write of [() => reader.kv.put("a", 3), () => reader.runs.begin({ name: "r" }), () => reader.transaction((tx) => tx.kv.put("a", 3)), () => reader.queue("q").push(1), () => reader.snapshot(), () => reader.subscribe(), () => reader.onCommit({}, () => {})]) {
+    const { code, message } = await fails("ReadOnly", write);
+    equal(code, "ReadOnly", message);
+  }
+  await fails("ReadOnly", () => reader.events.tail("s", 1).next());
+  await fails("ReadOnly", () => reader.queue("q").wait(1));
+  equal(db.refresh(), db.view().seq, "a store that is open to write is where it is");
+  // Several look at once, and one goes without the others.
+  const another = await openDirectory(directory, { readOnly: true, durability: "strict" });
+  await reader.close();
+  equal(another.kv.get("a"), 2);
+  await another.close();
+  equal(fs.readdirSync(directory).sort(), names);
+  db.kv.put("a", 4);
+  await db.close();
+});
+
+test("looking at what is no store makes none, and what may not be written can be read", async () => {
+  const directory = fresh();
+  await fails("NotFound", () => openDirectory(directory, { readOnly: true }));
+  equal(fs.existsSync(directory), false);
+  fs.mkdirSync(directory);
+  await fails("NotAStore", () => openDirectory(directory, { readOnly: true }));
+  equal(fs.readdirSync(directory), []);
+  const db = await openDirectory(directory, { readOnly: false });
+  db.kv.put("a", 1);
+  await db.close();
+  // A copy without its lock, as from a backup, whose files may not be written.
+  fs.rmSync(path.join(directory, "lock"));
+  const names = fs.readdirSync(directory).sort();
+  for (const name of names) fs.chmodSync(path.join(directory, name), 0o444);
+  const reader = await openDirectory(directory, { readOnly: true });
+  equal(reader.kv.get("a"), 1);
+  await reader.close();
+  equal(fs.readdirSync(directory).sort(), names);
+  await fails("Invalid", () => openDirectory(directory, { readOnly: 1 }));
+  equal((await fails("Invalid", () => memory({ readOnly: true }))).code, "Option");
+});
+
 test("an interval longer than any timer is a long one, and not none", async () => {
   const warnings = [];
   const hear = (warning) => warnings.push(warning.name);

@@ -94,6 +94,45 @@ test("a worker that is killed takes nothing of what is relaxed, and what is buff
   await context.close();
 });
 
+test("whoever listens or waits for a job when a worker ends is told, and after a close that it is over", async () => {
+  const { context, run } = await visit();
+  const found = await run(async ({ foldb }) => {
+    const said = [];
+    const listen = (db) => {
+      const heard = [];
+      db.onCommit({}, ({ changes }) => heard.push(changes[0].key), ({ kind }) => heard.push(kind));
+      const loop = (async () => {
+        const keys = [];
+        for await (const { changes } of db.subscribe()) keys.push(changes[0].key);
+        return keys.join();
+      })();
+      return [heard, soon(loop), soon(db.events.tail("s", 1).next().then(({ done }) => `done ${done}`)), soon(db.queue("q").wait(1000))];
+    };
+    const db = await foldb.open("listens");
+    const [heard, ...ends] = listen(db);
+    await db.kv.put("a", 1);
+    globalThis.workers.splice(0).forEach((worker) => worker.terminate());
+    said.push(await Promise.all(ends), heard.join());
+    said.push(await soon(db.subscribe().next()));
+    // Two handles of one store: the end of one is none of the other's.
+    const [one, other] = [await foldb.open("listens"), await foldb.open("listens")];
+    const [heardByOne, ...endsOfOne] = listen(one);
+    const [heardByOther, ...endsOfOther] = listen(other);
+    await other.kv.put("b", 1);
+    void one.kv.put("c", 1);
+    await one.close();
+    said.push(await Promise.all(endsOfOne), heardByOne.join());
+    await other.kv.put("d", 1);
+    await other.close();
+    said.push(await Promise.all(endsOfOther), heardByOther.join());
+    said.push(await soon(other.subscribe().next()));
+    return said;
+  });
+  const [crashed, closed] = ["Crashed Crashed", "Closed Closed"];
+  assert.deepEqual(found, [[crashed, crashed, crashed], "a,Crashed", crashed, ["b,c", "done true", closed], "b,c", ["b,c,d", "done true", closed], "b,c,d", closed]);
+  await context.close();
+});
+
 test("where the browser tells no quota, statistics have everything else", async () => {
   const { context, run } = await visit();
   const found = await run(async ({ foldb }) => {

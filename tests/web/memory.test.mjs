@@ -414,7 +414,7 @@ test("what a write would have announced that failed at its commit is not announc
   const db = open(directory, { segmentBytes: 65_536 });
   db.events.append("s", "k", 1);
   const heard = [];
-  db.subscribe(undefined, ({ touched }) => heard.push(...touched.map(({ key }) => key)));
+  db.onCommit({}, ({ changes }) => heard.push(...changes.map(({ key }) => key)));
   directory.fail = (action) => (action === "setSize" || action === "create" ? "ENOSPC" : undefined);
   let refused = 0;
   for (let i = 0; refused === 0; i++) {
@@ -430,6 +430,102 @@ test("what a write would have announced that failed at its commit is not announc
   equal(heard, [...Array.from({ length: refused }, (_, i) => `k${i}`), "s"]);
   directory.fail = () => undefined;
   await db.close();
+});
+
+test("whoever listens hears what was committed before the store was closed, and then that it is over", async () => {
+  const db = await foldb.memory();
+  const [subscription, durable, tail] = [db.subscribe(), db.subscribe({ durable: true }), db.events.tail("s", 1)];
+  const first = tail.next();
+  db.events.append("s", "k", 1);
+  equal((await first).value.seq, 1);
+  const [waiting, following] = [db.queue("q").wait(1000), tail.next()];
+  waiting.catch(() => {});
+  db.kv.put("a", 1);
+  const closing = db.close();
+  const heard = [];
+  for await (const { changes } of subscription) heard.push(changes[0].key);
+  for await (const { changes, isDurable } of durable) heard.push([changes[0].key, isDurable]);
+  equal([heard, (await following).done], [["s", "a", ["s", true], ["a", true]], true]);
+  await fails("Closed", () => waiting);
+  await closing;
+  await fails("Closed", async () => db.subscribe());
+  await fails("Closed", () => db.queue("q").wait(1000));
+});
+
+test("a commit that is not on the medium yet is told later to whoever wants to hear of durable ones only", async () => {
+  const { open } = await parts();
+  const directory = new Directory();
+  const db = open(directory, { durability: { mode: "relaxed", intervalMs: 3_600_000 } });
+  const heard = [];
+  db.onCommit({}, ({ isDurable }) => heard.push(["shown", isDurable]));
+  db.onCommit({ durable: true }, ({ isDurable }) => heard.push(["durable", isDurable]));
+  db.kv.put("a", 1);
+  await Promise.resolve();
+  equal(heard, [["shown", false]]);
+  db.sync();
+  await Promise.resolve();
+  equal(heard, [["shown", false], ["durable", true]]);
+  await db.close();
+});
+
+test("those who listen are told why a store takes no more writes, and of nothing that may be lost", async () => {
+  const { open, memory, Store, encodeOptions, Operation, Reader, STORE, Writer, writeHead } = await parts();
+  const directory = new Directory();
+  const db = open(directory);
+  const [heard, errors] = [[], []];
+  db.onCommit({}, ({ changes }) => heard.push(changes[0].key), ({ kind }) => errors.push(kind));
+  const subscription = db.subscribe();
+  db.kv.put("a", 1);
+  directory.fail = (action) => (action === "sync" ? "EIO" : undefined);
+  await fails("OutcomeUnknown", () => db.kv.put("b", 1));
+  await Promise.resolve();
+  equal([heard, errors], [["a"], ["Poisoned"]]);
+  equal((await subscription.next()).value.changes[0].key, "a");
+  await fails("Poisoned", () => subscription.next());
+  equal((await subscription.next()).done, true);
+  await db.close().catch(() => {});
+
+  // Of a message whose sync fails, as a page sends it.
+  const another = new Directory();
+  const store = Store.openNode(another, encodeOptions({}));
+  const message = (...requests) => {
+    const out = new Writer((least) => {
+      const bytes = new Uint8Array(memory.buffer, store.reserve(least), least);
+      return bytes;
+    });
+    for (const [place, operation, write] of requests) {
+      const at = out.at;
+      out.u32(0);
+      writeHead(out, place, operation, false);
+      write(out);
+      out.patch(at, out.at - at - 4);
+    }
+    return store.callAll(1, 0, out.at);
+  };
+  const put = (key) => [STORE, Operation.KvPut, (out) => (out.key(key), out.value(1))];
+  const everything = (out) => (out.flag(false), out.flag(false), out.u32(0), out.u32(0), out.u32(0), out.flag(false), out.flag(false));
+  const told = (returned) => {
+    if (!(returned & 0x40000000)) return [];
+    const length = store.announcements() & 0x1fffffff;
+    const answer = Reader.of(new Uint8Array(memory.buffer, store.outputAt(), length).slice());
+    return answer.list(() => {
+      answer.u32();
+      const what = answer.list(() => {
+        if (!answer.flag()) return [answer.text(), answer.text(), answer.text()][0];
+        answer.number();
+        answer.number();
+        answer.flag();
+        return answer.list(() => (answer.optional(() => answer.id()), answer.u8(), answer.anyKey())).join();
+      });
+      return [...what, answer.flag()];
+    });
+  };
+  equal(told(message([{ ...STORE, target: 2, handle: 7 }, Operation.Subscribe, everything])), [[false]]);
+  equal(told(message(put("a"), put("b"))), [["a", "b", false]]);
+  another.fail = (action) => (action === "sync" ? "EIO" : undefined);
+  equal(told(message(put("c"))), [["Poisoned", true]]);
+  equal(told(message(put("d"))), []);
+  store.free();
 });
 
 test("an iterator or a getter that uses another store loses nothing of what it is written into", async () => {

@@ -91,7 +91,7 @@ export const ranges = {
     const run = await db.runs.begin({ name: "r" });
     await run.json.set("a/1", {});
     const heard = [];
-    const stop = db.subscribe(undefined, ({ touched }) => heard.push(touched.map(({ key }) => key)));
+    const stop = db.onCommit({}, ({ changes }) => heard.push(changes.map(({ key }) => key)));
     await throwsOwn((own) => db.transaction((tx) => chain(tx.kv.deleteRange({ prefix: "a/" }), own)));
     equal(await db.kv.count(), 3);
     const deleted = await db.transaction((tx) =>
@@ -108,7 +108,7 @@ export const ranges = {
     const began = async (options) => db.runs.beginOrGet("import of today", options);
     const parent = await db.runs.begin({ name: "parent" });
     const heard = [];
-    const stop = db.subscribe(undefined, ({ touched }) => heard.push(...touched.map(({ primitive }) => primitive)));
+    const stop = db.onCommit({}, ({ changes }) => heard.push(...changes.map(({ primitive }) => primitive)));
     const run = await began({ name: "import", parent: parent.id, labels: { source: "a" }, metadata: { size: 1n } });
     await run.kv.put("position", 1n);
     const again = await began({ name: "another name" });

@@ -39,7 +39,7 @@ test("pages, announcements and the exported file are as shown", async () => {
     const db = await open("pages");
     await db.kv.putMany(Array.from({ length: 250 }, (_, n) => ["stock/" + String(n).padStart(3, "0"), n]));
     const run = await db.runs.begin({ name: "heard" });
-    ${example("const stop = db.subscribe")}
+    ${example("const stop = db.onCommit")}
     await run.kv.put("a", 1);
     await db.sync();
     stop();
@@ -49,6 +49,28 @@ test("pages, announcements and the exported file are as shown", async () => {
     await copy.close();
     return [told.length, count, (await list()).includes("copy")];`);
   assert.deepEqual(told, [251, 250, true]);
+});
+
+test("jobs are done and what comes is heard as shown", async () => {
+  const told = await run(`
+    const told = [];
+    const console = { log: (...words) => told.push(words.map((word) => (typeof word === "object" ? word[0].key : word)).join(" ")) };
+    const db = await foldb.open("jobs");
+    const controller = new AbortController();
+    const { signal } = controller;
+    const shown = (async () => { ${example("const mails")} })();
+    const over = shown.catch(({ kind }) => kind);
+    // Until the loop listens.
+    while ((await db.kv.get("sent")) !== 1n || (await db.queue("mails").counts()).leased > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (let number = 0; told.length === 0; number++) {
+      await db.json.set("order/" + number, {});
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    controller.abort();
+    const kind = await over;
+    await db.close();
+    return [kind, told[0].replace(/[0-9]+/g, "n")];`);
+  assert.deepEqual(told, ["Cancelled", "commit n order/n"]);
 });
 
 test("an error says what the example does with it", async () => {

@@ -4,8 +4,10 @@
 // Runs in Node, Deno, Bun, pages and workers: nothing in the list needs any of them.
 
 import { chain, equal, fails, throwsOwn } from "./expect.mjs";
+import { listening } from "./listening.mjs";
 import { longWork } from "./long-work.mjs";
 import { once } from "./once.mjs";
+import { queues } from "./queues.mjs";
 import { ranges } from "./ranges.mjs";
 import { strict } from "./strict.mjs";
 import { versions } from "./versions.mjs";
@@ -486,20 +488,18 @@ export const cases = {
     const run = await db.runs.begin({ name: "r" });
     const heard = [];
     const all = [];
-    const stop = db.subscribe(run.id, (commit) => heard.push(commit));
-    const stopAll = db.subscribe(undefined, (commit) => all.push(commit));
+    const stop = db.onCommit({ run: run.id }, (commit) => heard.push(commit));
+    const stopAll = db.onCommit({}, (commit) => all.push(commit));
     await run.kv.put("a", 1);
     await db.kv.put("elsewhere", 1);
     await db.transaction((tx) => chain(tx.run(run.id).events.append("s", "k", 1), () => tx.kv.put("both", 1)));
     await db.kv.delete("not there");
     // An answer that was asked for later comes behind the announcements.
     await db.kv.get("a");
-    equal(heard.map(({ touched }) => touched.map(({ run: id, primitive, key }) => [id === run.id, primitive, key])), [
-      [[true, "kv", "a"]],
-      [[true, "events", "s"], [false, "kv", "both"]],
-    ]);
-    equal(all.length, 3);
-    equal(all[1].seq > all[0].seq, true, "seqs grow");
+    const changes = (commits) => commits.map(({ changes }) => changes.map(({ run: id, primitive, key }) => [id === run.id, primitive, key]));
+    equal(changes(heard), [[[true, "kv", "a"]], [[true, "events", "s"]]]);
+    equal(changes(all), [[[true, "kv", "a"]], [[false, "kv", "elsewhere"]], [[true, "events", "s"], [false, "kv", "both"]]]);
+    equal([all[1].seq > all[0].seq, all.every(({ timeMicros }) => timeMicros > 1.6e15)], [true, true], "seqs grow, times are times");
     stop();
     stopAll();
     await run.kv.put("a", 2);
@@ -579,8 +579,10 @@ export const cases = {
     equal(await db.kv.get("a"), 1);
   },
 
+  ...listening,
   ...longWork,
   ...once,
+  ...queues,
   ...ranges,
   ...strict,
   ...versions,

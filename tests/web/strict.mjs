@@ -34,6 +34,11 @@ const unknown = (db, tx, run, id) => [
   [() => db.beginTransaction({ isolation: 1 }), "isolation", "durability"],
   [() => db.verify({ progress: () => {} }), "progress", "onProgress"],
   [() => db.export({ timeout: 5 }), "timeout", "signal"],
+  [async () => db.subscribe({ runs: [] }).next(), "runs", "run, defaultSpace, primitive, key, prefix, durable and orLife"],
+  [async () => db.subscribe({}, { timeoutMs: 5 }).next(), "timeoutMs", "signal"],
+  [() => db.queue("q").push(1, { delay: 5 }), "delay", "delayMs, priority, attempts, backoffMs and idempotencyKey"],
+  [() => db.queue("q").pushIn(tx, 1, { idempotencyKey: "k" }), "idempotencyKey", "delayMs, priority, attempts and backoffMs"],
+  [() => db.queue("q").wait(1, { timeout: 5 }), "timeout", "timeoutMs and signal"],
 ];
 
 /** Every call with an argument more than it takes, but those of one family that are made alike. */
@@ -48,6 +53,11 @@ const surplus = (db, tx, view, replay, run) => [
   () => db.diff(run.id, run.id, 3),
   () => db.waitDurable(0, 1000),
   () => db.verify({}, 1),
+  () => db.refresh(1),
+  () => db.queue("q").push(1, {}, 2),
+  () => db.queue("q").claim(1, 2),
+  () => db.queue("q").wait(1, {}, 2),
+  () => db.queue("q").counts(1),
   () => db.kv.put("a", 2, { ttl: 60 }),
   () => db.kv.get("a", 0),
   () => db.kv.getOr("a", 0, 1),
@@ -145,8 +155,17 @@ export const strict = {
       () => db.json.setMany([["a", 1, 2]]),
       () => db.kv.getMany("abc"),
       () => db.kv.deleteMany("abc"),
-      async () => db.subscribe("not an id", () => {}),
-      async () => db.subscribe(run.id),
+      async () => db.subscribe({ run: "not an id" }).next(),
+      async () => db.subscribe(run.id).next(),
+      async () => db.subscribe({ primitive: "pairs" }).next(),
+      async () => db.subscribe({ run: run.id, defaultSpace: true }).next(),
+      async () => db.subscribe({ durable: 1 }).next(),
+      async () => db.subscribe({ key: 5 }).next(),
+      async () => db.subscribe({ signal: AbortSignal.abort() }).next(),
+      async () => db.subscribe({}, () => {}),
+      async () => db.onCommit({}),
+      async () => db.onCommit({}, () => {}, {}),
+      async () => db.queue(5).counts(),
     ];
     for (const call of calls) await fails("Invalid", call);
     equal([await db.kv.count(), await db.json.count(), (await db.runs.list()).length], [0, 0, 1]);
@@ -177,7 +196,9 @@ export const strict = {
       equal([code, /takes (no argument|one argument|\d arguments), and was given .* as number \d/.test(message)], ["Argument", true], message);
     }
     await fails("Invalid", async () => tx.run(run.id, 1));
-    await fails("Invalid", async () => db.subscribe(undefined, () => {}, 1));
+    await fails("Invalid", async () => db.subscribe({}, {}, 1));
+    await fails("Invalid", async () => db.onCommit({}, () => {}, () => {}, 1));
+    await fails("Invalid", async () => db.queue("q", {}));
     equal((await db.view()).seq, seq, "nothing was done");
     equal((await fails("Invalid", () => db.replayDefault(3))).message, "replayDefault takes no argument, and was given 3 as number 1");
     // `undefined` says nothing, so that a call can be passed on.

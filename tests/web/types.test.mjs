@@ -38,7 +38,20 @@ test("a strict program compiles, and results have the types that are told", () =
       const now: Order | undefined = sync.kv.get<Order>("a");
       const text: string = sync.transaction((tx) => tx.kv.getOr("a", "x"));
       const store: SyncDb = await openDirectory("./x");
-      const stop: () => void = db.subscribe(undefined, ({ seq, touched }) => console.log(seq + 1, touched[0]?.key));
+      const stop: () => void = db.onCommit({ run: "x" }, ({ seq, changes }) => console.log(seq + 1, changes[0]?.key), ({ kind }) => console.log(kind === "Lagged"));
+      for await (const { timeMicros, isDurable, changes } of sync.subscribe({ primitive: ["kv", "json"], prefix: "a/" }, { signal: AbortSignal.timeout(5) })) {
+        const run: string | undefined = changes[0]?.run;
+        console.log(timeMicros + 1, isDurable, run);
+      }
+      for await (const { payload, seq } of db.events.tail<Order>("s", 1)) console.log(payload.item, seq + 1);
+      const mails = db.queue("mails");
+      const pushed: string = await mails.push({ to: "Ada" }, { delayMs: 5, priority: 9, idempotencyKey: "k" });
+      const job = await mails.wait<{ to: string }>(1000, { timeoutMs: 5 });
+      if (job) await db.transaction(async (tx) => { await mails.pushIn(tx, job.payload.to); await mails.ackIn(tx, job); });
+      const claimed: number = sync.queue("q").claimMany(3, 1000).length + (sync.queue("q").claim(1)?.attempt ?? 0);
+      const { ready }: { ready: number } = await mails.counts();
+      const reading: SyncDb = await openDirectory("./x", { readOnly: true });
+      const moved: number = reading.refresh();
       const [first] = await db.json.list<{ a: number }>({ limit: 1 });
       const a: number | undefined = first?.document.a;
       const deleted: { keys: number; isComplete: boolean } = await db.kv.deleteRange({ prefix: "a", gt: "a/1" });
@@ -51,7 +64,7 @@ test("a strict program compiles, and results have the types that are told", () =
       try { await destroy("x"); } catch (error) {
         if (error instanceof FoldbError && error.kind === "Locked") console.log(error.code);
       }
-      console.log(any, keys, bytes, total, now, text, store, stop, a, deleted, version, counter, stream, updated, run, await list(), new U256(1n).value, await memory());
+      console.log(any, keys, bytes, total, now, text, store, stop, a, deleted, version, counter, stream, updated, run, pushed, claimed, ready, moved, await list(), new U256(1n).value, await memory());
     }
   `);
   assert.equal(status, 0, stdout);
@@ -63,6 +76,9 @@ for (const [what, line] of [
   ["kinds are known", "if (new FoldbError('Locked', '', '').kind === 'Lockd') {}"],
   ["a range to be deleted is said", "await db.kv.deleteRange();"],
   ["the run of a key has no id of its own", "await db.runs.beginOrGet('a', { name: 'n', id: 'x' });"],
+  ["a store of the browser is not read beside another tab", "await open('x', { readOnly: true });"],
+  ["a push in a transaction has no key of its own", "await db.transaction((tx) => db.queue('q').pushIn(tx, 1, { idempotencyKey: 'k' }));"],
+  ["primitives are known", "db.subscribe({ primitive: 'pairs' });"],
   ["keys are text or bytes", "await db.kv.get(7);"],
 ]) {
   test(`what is wrong does not compile: ${what}`, () => {

@@ -97,7 +97,7 @@ const OPTIMIZE: [&str; 12] = [
 pub(crate) fn test(root: &Path) -> Result<(), String> {
     build(root)?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(&cargo).args(["build", "--package", "foldb-cli"]).current_dir(root))?;
+    run(Command::new(&cargo).args(["build", "--package", "foldb-cli", "--bins", "--examples"]).current_dir(root))?;
     let folder = root.join("target/web-package");
     let packed = pack(root, &folder)?;
     let mut tests = Vec::new();
@@ -116,9 +116,10 @@ pub(crate) fn test(root: &Path) -> Result<(), String> {
     let mut command = Command::new("npm");
     command.args(["install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock"]).arg(&packed);
     run(command.current_dir(&folder))?;
-    let program = root.join("target/debug").join(format!("foldb{}", env::consts::EXE_SUFFIX));
+    let program = |name: &str| root.join("target/debug").join(format!("{name}{}", env::consts::EXE_SUFFIX));
     let mut command = Command::new("node");
-    command.args(["--test", "--test-concurrency=1"]).args(tests).env("FOLDB_PROGRAM", program);
+    command.args(["--test", "--test-concurrency=1"]).args(tests).env("FOLDB_PROGRAM", program("foldb"));
+    command.env("FOLDB_JOBS", program("examples/jobs"));
     command.env("FOLDB_GECKODRIVER", web::firefox_driver(root)?);
     command.env("FOLDB_REPOSITORY", root);
     run(command.current_dir(&folder))

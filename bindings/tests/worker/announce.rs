@@ -15,19 +15,18 @@ const EVENTS: u8 = 2;
 const RUNS: u8 = 5;
 
 #[wasm_bindgen_test]
-fn commits_are_announced_with_what_they_touched() {
+fn commits_are_announced_with_what_they_changed() {
     let mut client = Client::memory();
     client.put(STORE, "before", 1);
     assert!(!client.announced, "nobody listens");
-    client.store.announce(true);
+    client.listen(9);
     client.ask(&STORE.ask(Operation::RunBegin).bytes("run").flag(true).raw(&RUN).none(1).u32(0).value(()));
     client.put(STORE.run(RUN), "a", 1);
     client.ask(&STORE.ask(Operation::EventAppend).bytes("log").bytes("line").value(1));
     assert!(client.announced);
     let seq = client.seq();
-    let run = String::from_utf8(RUN.to_vec()).unwrap();
     let expected = [
-        (seq - 2.0, vec![(Some(RUN), RUNS, run)]),
+        (seq - 2.0, vec![(Some(RUN), RUNS, String::new())]),
         (seq - 1.0, vec![(Some(RUN), KV, "a".into())]),
         (seq, vec![(None, EVENTS, "log".into())]),
     ];
@@ -40,7 +39,7 @@ fn commits_are_announced_with_what_they_touched() {
 #[wasm_bindgen_test]
 fn what_was_not_committed_is_not_announced() {
     let mut client = Client::memory();
-    client.store.announce(true);
+    client.listen(9);
     let place = transaction(1);
     client.ask(&place.ask(Operation::TransactionBegin).none(3));
     client.put(place, "kept", 1);
@@ -64,7 +63,7 @@ fn what_was_not_committed_is_not_announced() {
     assert_eq!(client.refused(&STORE.ask(Operation::KvPutIfAbsent).bytes("kept").value(1)), "Precondition");
     assert!(!client.announced);
     assert_eq!(client.announcements(), []);
-    client.store.announce(false);
+    client.release(9);
     client.put(STORE, "kept", 10);
     assert!(!client.announced);
 }

@@ -7,7 +7,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use crate::wire::{Answer, Failure, Id, Place, Request, STORE, view};
 
-/// In what a call returns: there are commits to announce.
+/// In what a call returns: somebody who listens has something to hear.
 const ANNOUNCE: u32 = 1 << 30;
 /// In what a call returns: the length.
 const LENGTH: u32 = (1 << 29) - 1;
@@ -31,7 +31,7 @@ impl Opening {
         let request = Request(Vec::new());
         let request = if self.strict { request.u8(0) } else { request.u8(1).number(60_000).number(1 << 20) };
         let request = request.flag(self.create).u8(self.recovery).flag(false).flag(self.snapshot_on_close);
-        request.flag(true).number(self.segment_bytes).flag(false).0
+        request.flag(true).number(self.segment_bytes).flag(false).flag(false).0
     }
 }
 
@@ -40,12 +40,12 @@ pub(crate) struct Client {
     pub(crate) store: Store,
     /// The number that requests are sent under.
     pub(crate) number: u32,
-    /// Whether the last call said that there are commits to announce.
+    /// Whether the last call said that somebody has something to hear.
     pub(crate) announced: bool,
 }
 
-/// A write that is announced: its run, its primitive, its key.
-pub(crate) type Touched = (Option<Id>, u8, String);
+/// A change that is announced: its run, its primitive, its key.
+pub(crate) type Changed = (Option<Id>, u8, String);
 
 /// What was thrown: kind, code and message, apart by line feeds.
 pub(crate) fn thrown(error: JsValue) -> Failure {
@@ -145,14 +145,32 @@ impl Client {
         read
     }
 
-    /// The commits that were announced since the last time: each a seq with what it touched.
-    pub(crate) fn announcements(&mut self) -> Vec<(f64, Vec<Touched>)> {
+    /// Listens to all commits under this handle.
+    pub(crate) fn listen(&mut self, handle: u32) {
+        self.ask(&view(handle).ask(Operation::Subscribe).flag(false).flag(false).u32(0).u32(0).u32(0).none(2));
+        assert_eq!(self.announcements(), [], "nothing from before");
+    }
+
+    /// The commits that were announced to one who listens since the last time: each a seq with what it changed.
+    pub(crate) fn announcements(&mut self) -> Vec<(f64, Vec<Changed>)> {
         let returned = self.store.announcements();
         let mut answer = self.answer(returned);
-        let touched = |answer: &mut Answer| (answer.optional(Answer::array), answer.u8(), answer.text());
-        let commits = answer.list(|answer| (answer.number(), answer.list(touched)));
+        let changed = |answer: &mut Answer| (answer.optional(Answer::array), answer.u8(), answer.text());
+        let commit = |answer: &mut Answer| {
+            assert!(answer.flag(), "an error");
+            let seq = answer.number();
+            assert!(answer.number() > 0.0, "a time");
+            answer.flag();
+            (seq, answer.list(changed))
+        };
+        let heard = answer.list(|answer| {
+            answer.take(4);
+            let commits = answer.list(commit);
+            assert!(!answer.flag(), "it is over");
+            commits
+        });
         assert!(answer.is_empty());
-        commits
+        heard.into_iter().flatten().collect()
     }
 
     pub(crate) fn put(&mut self, place: Place, key: &str, value: i64) {

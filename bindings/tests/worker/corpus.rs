@@ -19,8 +19,15 @@ pub(crate) const TRANSACTIONS: [u32; 3] = [1, 2, 3];
 /// A view, two replays, a verification and an export.
 pub(crate) const VIEWS: [u32; 5] = [11, 12, 13, 18, 19];
 
-/// Fills a store with something of each sort. Returns the id of a trace entry.
-pub(crate) fn prepare(client: &mut Client) -> Id {
+/// What requests name that gets its name by chance.
+pub(crate) struct Named {
+    entry: Id,
+    /// Three that are leased, and two that are dead.
+    jobs: [Id; 5],
+}
+
+/// Fills a store with something of each sort.
+pub(crate) fn prepare(client: &mut Client) -> Named {
     let begin = STORE.ask(Operation::RunBegin).bytes("corpus").flag(true).raw(&RUN);
     client.ask(&begin.none(1).u32(1).bytes("label").bytes("one").value("metadata"));
     let mut entry = [0; 16];
@@ -47,16 +54,37 @@ pub(crate) fn prepare(client: &mut Client) -> Id {
     client.ask(&view(VIEWS[4]).ask(Operation::ExportOpen));
     client.replay(VIEWS[1], None);
     client.replay(VIEWS[2], Some(RUN));
-    entry
+    Named { entry, jobs: jobs(client) }
+}
+
+/// Jobs of a queue: one that is ready, and those of [`Named::jobs`].
+fn jobs(client: &mut Client) -> [Id; 5] {
+    for number in 0..6 {
+        let push = STORE.ask(Operation::QueuePush).bytes("jobs").none(2).flag(true).number(1);
+        client.ask(&push.none(2).value(number));
+    }
+    let claim = STORE.ask(Operation::QueueClaim).bytes("jobs").flag(true).number(5).number(600_000);
+    let claimed = client.ask(&claim).list(|answer| {
+        let id: Id = answer.array();
+        answer.value();
+        assert_eq!(answer.u32(), 1);
+        answer.number();
+        id
+    });
+    for dead in &claimed[3..] {
+        client.ask(&STORE.ask(Operation::QueueNack).bytes("jobs").raw(dead).number(1).bytes("why"));
+    }
+    claimed.try_into().unwrap()
 }
 
 /// The requests. Each can be made of a store that was prepared, in this order.
-pub(crate) fn corpus(entry: &Id) -> Vec<(Operation, Request)> {
+pub(crate) fn corpus(Named { entry, jobs }: &Named) -> Vec<(Operation, Request)> {
     let mut corpus = pairs();
     corpus.extend(documents());
     corpus.extend(events_and_cells());
     corpus.extend(traces(entry));
     corpus.extend(runs());
+    corpus.extend(queues(jobs));
     corpus.extend(handles());
     corpus.extend(whole());
     corpus
@@ -202,6 +230,29 @@ fn runs() -> Vec<(Operation, Request)> {
     requests.into_iter().map(|request| (named(request.0[0]), request)).collect()
 }
 
+fn queues([acknowledged, failed, kept, revived, discarded]: &[Id; 5]) -> Vec<(Operation, Request)> {
+    use Operation as Op;
+    let ask = |operation| STORE.ask(operation).bytes("jobs");
+    let push = ask(Op::QueuePush).flag(true).number(5).flag(true).number(200).flag(true).number(3);
+    let in_it = transaction(TRANSACTIONS[0]).ask(Op::QueuePush).bytes("jobs").none(5).value("in it");
+    let filter = view(20).ask(Op::Subscribe).flag(true).raw(&RUN).flag(false).u32(2).u8(0).u8(5);
+    let requests = vec![
+        push.flag(true).number(7).flag(true).bytes("key").value("job"),
+        in_it,
+        ask(Op::QueueClaim).flag(true).number(1).number(1000),
+        ask(Op::QueueAck).raw(acknowledged).number(1),
+        ask(Op::QueueNack).raw(failed).number(1).bytes("why"),
+        ask(Op::QueueExtend).raw(kept).number(1).number(1000),
+        ask(Op::QueueDead).flag(true).number(5),
+        ask(Op::QueueRevive).raw(revived),
+        ask(Op::QueueDiscard).raw(discarded),
+        ask(Op::QueueCounts),
+        filter.u32(1).bytes("key").u32(1).bytes("prefix").flag(true).flag(true),
+        view(21).ask(Op::QueueSubscribe).bytes("jobs"),
+    ];
+    requests.into_iter().map(|request| (named(request.0[0]), request)).collect()
+}
+
 fn handles() -> Vec<(Operation, Request)> {
     use Operation as Op;
     let [open, committed, rolled_back] = TRANSACTIONS.map(transaction);
@@ -249,6 +300,7 @@ fn whole() -> Vec<(Operation, Request)> {
         STORE.ask(Op::StoreRecall).none(1).flag(true).bytes("idempotency").flag(true).bytes("fingerprint"),
         STORE.ask(Op::StoreSeen).bytes("idempotency"),
         STORE.ask(Op::StoreKeyWindow),
+        STORE.ask(Op::StoreRefresh),
         STORE.ask(Op::StoreSetKeyWindow).number(100).flag(true).number(60_000),
         STORE.ask(Op::Diff).flag(false).flag(true).raw(&RUN),
     ];

@@ -1,6 +1,7 @@
 // Event streams.
 
 import type { BytesKeys, Key, Mode, Out, ScanOptions, Value, Version } from "./common.js";
+import type { ListenOptions } from "./listening.js";
 
 /** An event as it is read. */
 export interface StreamEvent<T = Value> {
@@ -141,6 +142,13 @@ export interface Events<M extends Mode> extends EventsReader<M> {
   appendBatch(stream: Key, events: Iterable<NewEvent>): Out<M, number | undefined>;
   /** Lets go of the events before `keepFrom`. Seqs do not change, and what is kept stays verifiable. */
   trim(stream: Key, keepFrom: number): Out<M, void>;
+  /**
+   * The events of a stream from seq `from` on, and then those that are appended later: for `for await`. After a restart it goes on behind
+   * the last one, by its `seq + 1`. The stream need not exist yet. Where events were trimmed that it had not come to, it goes on with the
+   * oldest that is kept. It ends when the store is closed. Throws `NotFound` once the run is deleted, `Cancelled` by the signal, `ReadOnly`
+   * as `subscribe` does, `Unsupported` in a transaction.
+   */
+  tail<T = Value>(stream: Key, from: number, options?: ListenOptions): AsyncGenerator<StreamEvent<T>, void>;
   /** Deletes a stream with its events and says whether it existed. Appended to again, it begins again with seq 1. */
   deleteStream(stream: Key): Out<M, boolean>;
 }

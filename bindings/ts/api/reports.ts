@@ -1,16 +1,5 @@
 // What a store says of itself.
 
-/** What a commit wrote to. */
-export type Primitive = "kv" | "json" | "events" | "state" | "trace" | "run";
-
-/** A commit, as `subscribe` announces it. */
-export interface Announcement {
-  /** Its seq. */
-  seq: number;
-  /** What was written; for streams and traces the key is the stream and the id. */
-  touched: { run: string | undefined; primitive: Primitive; key: string | Uint8Array }[];
-}
-
 /** Figures about a store. Counts begin with its opening. */
 export interface Stats {
   /** The store's id. */

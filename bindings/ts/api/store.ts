@@ -1,9 +1,11 @@
 // Stores: how one is opened, and what an open one does.
 
 import type { Durability, Receipt } from "./commits.js";
-import type { Given, Mode, Out, Key } from "./common.js";
+import type { ErrorKind, Given, Mode, Out, Key } from "./common.js";
 import type { Diff, Replay, View } from "./history.js";
-import type { Announcement, RecoveryReport, Stats, VerifyReport } from "./reports.js";
+import type { Announcement, ChangeFilter, ListenOptions, Subscription } from "./listening.js";
+import type { Queue } from "./queue.js";
+import type { RecoveryReport, Stats, VerifyReport } from "./reports.js";
 import type { Runs } from "./runs.js";
 import type { Space } from "./spaces.js";
 import type { IdempotencyWindow, OpenTransaction, Seen, Transaction, TransactionOptions } from "./transactions.js";
@@ -39,6 +41,15 @@ export interface OpenOptions extends WorkOptions {
   persist?: boolean;
   /** Browser: how many milliseconds to wait for another owner of the store to let go, as after a reload. Default 2000. */
   lockTimeoutMs?: number;
+}
+
+/** How to open a store in a directory. */
+export interface DirectoryOptions extends OpenOptions {
+  /**
+   * Whether the store is only read: without its lock, so also while another process has it open, and where nothing may be written.
+   * Nothing is made, changed or synced. It shows what was committed until now; `refresh` moves on. What would write throws `ReadOnly`.
+   */
+  readOnly?: boolean;
 }
 
 /** An open store, and its default space. */
@@ -94,8 +105,26 @@ export interface Db<M extends Mode> extends Space<M> {
   diff(older: string, newer: string): Out<M, Diff>;
   /** Digest of the default space or of a run, now: see `View.digest`. Throws `NotFound`. */
   digest(run?: string): Out<M, string>;
-  /** Calls `listener` after each commit that touches a run (`undefined`: any). Returns what ends it. */
-  subscribe(run: string | undefined, listener: (commit: Announcement) => void): () => void;
+  /**
+   * Commits as they are made from now on, as far as the filter asks for it: `for await (const { seq, changes } of db.subscribe())`. Throws
+   * `ReadOnly` for a store that was opened for reading only; on the main thread that, and what is wrong with the filter, is thrown by `next`.
+   */
+  subscribe(filter?: ChangeFilter, options?: ListenOptions): Subscription;
+  /**
+   * Calls `callback` for each commit that is made from now on, as far as the filter asks for it, until what is returned is called, or the
+   * store is closed. It runs when the event loop does; what it throws is reported as uncaught. `onError` hears what `Subscription.next`
+   * throws. Throws as `subscribe` does.
+   */
+  onCommit(filter: ChangeFilter, callback: (commit: Announcement) => void, onError?: (error: Error & { readonly kind: ErrorKind; readonly code: string }) => void): () => void;
+  /** A queue of jobs of this name; it needs no making. */
+  queue(name: string): Queue<M>;
+  /**
+   * Moves a store that was opened with `readOnly` forward, to every commit that is whole in the log now, and returns the seq of the last
+   * one. Views that were taken before stay where they are. The seq falls only where a power failure, or a sync of the writer that failed,
+   * has taken commits back. A store that is open to write shows its newest version always. Throws `Corrupt`, and `Poisoned` where another
+   * store is in the place of this one.
+   */
+  refresh(): Out<M, number>;
   /** A barrier: everything committed before is on stable media. Returns the seq that it reached. Throws `OutcomeUnknown`, `Poisoned`. */
   sync(): Out<M, number>;
   /** Waits until a commit is on stable media. Throws `Invalid` for a seq that nobody has committed yet, `OutcomeUnknown` where a write or sync failed before that. */

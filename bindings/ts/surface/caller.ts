@@ -3,6 +3,7 @@
 // Invariant: nothing here knows an operation. `chain` goes on with either form of a result, so that each method is written once.
 
 import type * as api from "../api.js";
+import type { Listener } from "../commits.js";
 import type { FoldbError } from "../errors.js";
 import type { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
@@ -31,7 +32,8 @@ export interface Caller {
   handle(): number;
   /** Waits before a transaction is run again. */
   pause(attempt: number): Now<void>;
-  subscribe(run: string | undefined, listener: (commit: api.Announcement) => void): () => void;
+  /** Has somebody hear what the module has for this handle, until what is returned is called. */
+  listen(handle: number, listener: Listener): () => void;
   stats(stats: api.Stats): Now<api.Stats> | Promise<api.Stats>;
   /** Waits until files are ready for the log to grow into. */
   ready(): Promise<void>;

@@ -4,8 +4,7 @@
 // promise; `chain` goes on with either.
 
 import type * as api from "../api.js";
-import { invalid } from "../errors.js";
-import { idHex, idText } from "../ids.js";
+import { invalid, type FoldbError } from "../errors.js";
 import { Operation } from "../operation.js";
 import type { Writer } from "../wire/writer.js";
 import { number } from "./answers.js";
@@ -13,8 +12,10 @@ import { chain, isPromise, type Caller, type Now } from "./caller.js";
 import { differences } from "./diff.js";
 import { exact } from "./exact.js";
 import { endLater, held } from "./hold.js";
+import { onCommit, Subscription } from "./listen.js";
 import { keyWindow, once, seen, unlessDone } from "./once.js";
 import { STORE, type Place } from "./place.js";
+import { Queue } from "./queue.js";
 import { stats, verification, type Opened } from "./reports.js";
 import { Runs } from "./runs.js";
 import { Space } from "./space.js";
@@ -122,10 +123,20 @@ export class Db extends Space implements api.Db<api.Mode> {
     return this.caller.call({ ...STORE, run }, Operation.Digest, undefined, digest);
   }
 
-  subscribe(run: string | undefined, listener: (commit: api.Announcement) => void): () => void {
-    if (typeof listener !== "function") throw invalid("Argument", "a listener is a function");
-    // As announcements have it, however it was grouped.
-    return this.caller.subscribe(run === undefined ? undefined : idText(idHex(run).toLowerCase()), listener);
+  subscribe(filter?: api.ChangeFilter, options?: api.ListenOptions): api.Subscription {
+    return new Subscription(this.caller, filter, options);
+  }
+
+  onCommit(filter: api.ChangeFilter, callback: (commit: api.Announcement) => void, onError?: (error: FoldbError) => void): () => void {
+    return onCommit(this.caller, filter, callback, onError);
+  }
+
+  queue(name: string): any {
+    return new Queue(this.caller, name);
+  }
+
+  refresh(): Now<number> {
+    return this.ask(Operation.StoreRefresh, undefined, number);
   }
 
   sync(): Now<number> {

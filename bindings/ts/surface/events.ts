@@ -1,6 +1,7 @@
 // Streams of events.
 
 import type * as api from "../api.js";
+import { FoldbError } from "../errors.js";
 import { checkOptions, choice } from "../given.js";
 import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
@@ -9,6 +10,7 @@ import { flag, nothing, number, optionalNumber } from "./answers.js";
 import type { Now, Read, Write } from "./caller.js";
 import { keyOf } from "./entries.js";
 import { exact } from "./exact.js";
+import { checkListening, filtered, tail } from "./listen.js";
 import { Part } from "./part.js";
 
 type Key = api.Key;
@@ -18,6 +20,9 @@ const BOUNDS = ["gt", "gte", "lt", "lte", "from", "to", "limit"] as const;
 const RANGE = [...BOUNDS, "reverse"];
 const ALL = ["limit", "reverse", "after", "keys"];
 const EVENT = ["kind", "payload"];
+
+/** So many events a tail reads at once. */
+const READ_AHEAD = 256;
 
 export class Events extends Part implements api.Events<api.Mode> {
   #ask<T>(operation: Operation, stream: Key, read: Read<T>, write?: Write): Now<T> {
@@ -124,6 +129,14 @@ export class Events extends Part implements api.Events<api.Mode> {
 
   trim(stream: Key, keepFrom: number): Now<void> {
     return this.#ask(Operation.EventTrim, stream, () => undefined, (out) => out.number(keepFrom));
+  }
+
+  tail(stream: Key, from: number, options?: api.ListenOptions): AsyncGenerator<any, void> {
+    checkListening("a tail", options);
+    if (this.place.target !== 0) throw new FoldbError("Unsupported", "Unsupported", "a tail waits for commits: ask the store or a run for it, not a transaction");
+    const { run } = this.place;
+    const filter = filtered({ run, defaultSpace: run === undefined, primitive: "events", key: stream, orLife: true });
+    return tail(this.caller, filter, from, (from) => this.range(stream, { from, limit: READ_AHEAD }), options?.signal);
   }
 
   deleteStream(stream: Key): Now<boolean> {

@@ -8,7 +8,7 @@ import type { Caller } from "./caller.js";
 import type { Place } from "./place.js";
 
 /** These say at once what they are, in both forms of the API, and so what is wrong with them. */
-const DIRECT = ["run", "subscribe"];
+const DIRECT = ["run", "subscribe", "onCommit", "queue", "tail"];
 
 type Method = (this: { caller: Caller; place: Place }, ...given: unknown[]) => unknown;
 

@@ -22,11 +22,15 @@ export function ended(): FoldbError {
 const forgotten =
   typeof FinalizationRegistry === "undefined" ? undefined : new FinalizationRegistry<() => void>((release) => settle(release));
 
-/** Has `operation` end what `place` is of, once its hold is collected. */
-export function endLater(caller: Caller, { target, handle, hold }: Place, operation: Operation): void {
+/** Has `operation` end what `place` is of, once its hold is collected, behind `first`. */
+export function endLater(caller: Caller, { target, handle, hold }: Place, operation: Operation, first?: () => void): void {
   // Another place, which does not keep the hold alive.
   const place = { target, handle, run: undefined, hold: undefined };
-  if (hold) forgotten?.register(hold, () => caller.call(place, operation, undefined, () => undefined), hold);
+  const release = () => {
+    first?.();
+    return caller.call(place, operation, undefined, () => undefined);
+  };
+  if (hold) forgotten?.register(hold, release, hold);
 }
 
 /** Ends what `place` is of, by its last request. */

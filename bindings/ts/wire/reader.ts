@@ -166,9 +166,9 @@ export class Reader {
     return idText(hexOf(this.bytes, this.#take(16), 16));
   }
 
-  /** The rest as hex digits. */
-  hex(): string {
-    return hexOf(this.bytes, this.at, this.end - this.at);
+  /** So many bytes, or the rest, as hex digits. */
+  hex(length = this.end - this.at): string {
+    return hexOf(this.bytes, this.#take(length), length);
   }
 
   /** A varint, as cells have it before their value (docs/format.md, F-38). */

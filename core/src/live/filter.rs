@@ -84,9 +84,10 @@ impl ChangeFilter {
         self
     }
 
-    /// Also changes of the life of the run, or of any where none was named.
+    /// Also changes of the life of the run, or of any where none was named, whatever primitives and keys were asked for: who waits
+    /// for events of a run hears of its end.
     #[must_use]
-    pub(crate) fn or_life(mut self) -> Self {
+    pub fn or_life(mut self) -> Self {
         self.or_life = true;
         self
     }

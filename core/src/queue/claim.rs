@@ -40,18 +40,32 @@ impl<S: Storage> Queue<'_, S> {
     /// As a commit.
     pub fn claim_many(&self, limit: usize, lease: Duration) -> Result<Vec<Job>> {
         loop {
-            let claimed = self.db.transaction_in_turn(|tx| {
-                let now = now(tx);
-                // Before anything is handed out: a job of the highest priority may be among those that are due.
-                if !self.look_after_due(tx, now)? {
-                    return Ok(None);
-                }
-                self.take_ready(tx, limit, now.saturating_add(micros(lease))).map(Some)
-            })?;
-            if let Some(jobs) = claimed {
+            if let Some(jobs) = self.db.transaction_in_turn(|tx| self.claim_in(tx, limit, lease))? {
                 return Ok(jobs);
             }
         }
+    }
+
+    /// [`Queue::claim_many`] when this transaction commits. `None` where more delays and leases have ended than are looked after in one
+    /// transaction: commit it, and claim again. Transactions that claim at the same time conflict; only [`Queue::claim_many`] takes
+    /// turns.
+    ///
+    /// # Errors
+    /// As a write of the transaction.
+    pub fn claim_in(&self, tx: &Transaction<'_, S>, limit: usize, lease: Duration) -> Result<Option<Vec<Job>>> {
+        let now = now(tx);
+        // Before anything is handed out: a job of the highest priority may be among those that are due.
+        if !self.look_after_due(tx, now)? {
+            return Ok(None);
+        }
+        self.take_ready(tx, limit, now.saturating_add(micros(lease))).map(Some)
+    }
+
+    /// The changes by which a job can be claimed that could not be before, or earlier than it could: what a consumer subscribes to that
+    /// waits in another way than [`Queue::wait`] does. [`Queue::next_due_micros`] says how long it may.
+    pub fn changes(&self) -> ChangeFilter {
+        let filter = ChangeFilter::all().default_space().primitive(Primitive::Kv);
+        filter.prefix(self.keys.all_ready()).prefix(self.keys.all_timed())
     }
 
     fn take_ready(&self, tx: &Transaction<'_, S>, limit: usize, until: u64) -> Result<Vec<Job>> {
@@ -77,9 +91,7 @@ impl<S: Storage> Queue<'_, S> {
             return Ok(Some(job));
         }
         // Subscribed before the second look: what is pushed behind that look wakes. Also by a time that comes earlier.
-        let filter = ChangeFilter::all().default_space().primitive(Primitive::Kv);
-        let filter = filter.prefix(self.keys.all_ready()).prefix(self.keys.all_timed());
-        let mut changes = self.db.subscribe(filter)?;
+        let mut changes = self.db.subscribe(self.changes())?;
         let host = self.db.host();
         let end = host.now_micros().saturating_add(micros(timeout));
         loop {
@@ -90,7 +102,7 @@ impl<S: Storage> Queue<'_, S> {
             if now >= end {
                 return Ok(None);
             }
-            let due = self.next_due()?.unwrap_or(u64::MAX).min(end);
+            let due = self.next_due_micros()?.unwrap_or(u64::MAX).min(end);
             let pause = Duration::from_micros(due.saturating_sub(now).max(1));
             match changes.next_timeout(pause) {
                 Ok(_) | Err(Error::Lagged { .. }) => {}
@@ -99,8 +111,11 @@ impl<S: Storage> Queue<'_, S> {
         }
     }
 
-    /// When the next delay or lease ends.
-    fn next_due(&self) -> Result<Option<u64>> {
+    /// When the next delay or lease ends, in microseconds since 1970 by the clock of the host; `None` where none does.
+    ///
+    /// # Errors
+    /// As a read.
+    pub fn next_due_micros(&self) -> Result<Option<u64>> {
         let first = self.db.kv().keys(&ScanOptions::prefix(self.keys.all_timed()).limit(1))?;
         Ok(first.first().and_then(|key| self.keys.time_of(key)))
     }

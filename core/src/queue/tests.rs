@@ -128,6 +128,31 @@ fn a_lease_that_is_extended_lasts_so_much_longer() {
 }
 
 #[test]
+fn who_waits_in_a_way_of_his_own_learns_by_what_and_when_there_may_be_a_job() {
+    let (db, clock) = store();
+    let mails = db.queue("mails").unwrap();
+    let mut changes = db.subscribe(mails.changes()).unwrap();
+    let claim = || db.transaction(|tx| mails.claim_in(tx, 1, LEASE)).unwrap().unwrap();
+    assert_eq!((claim(), mails.next_due_micros().unwrap()), (Vec::new(), None));
+    db.kv().put("elsewhere", 1).unwrap();
+    db.queue("others").unwrap().push("b").unwrap();
+    assert!(changes.try_next().unwrap().is_none());
+    mails.push_with(&PushOptions::new().delay(LEASE), "later").unwrap();
+    assert!(changes.try_next().unwrap().is_some());
+    let due = mails.next_due_micros().unwrap().unwrap();
+    assert!(due > clock.now_micros());
+    assert_eq!(claim(), []);
+    clock.pass(LEASE);
+    assert!(due <= clock.now_micros());
+    assert_eq!(claim().len(), 1);
+    mails.push("now").unwrap();
+    while let Some(commit) = changes.try_next().unwrap() {
+        assert!(commit.changes().count() > 0);
+    }
+    assert_eq!(claim().len(), 1);
+}
+
+#[test]
 fn a_job_that_fails_is_tried_again_after_doubling_pauses_and_is_dead_in_the_end() {
     let (db, clock) = store();
     let mails = db.queue("mails").unwrap();

@@ -48,7 +48,7 @@ async function show(name) {
   }
   openedMillis = performance.now() - begin;
   localStorage.setItem(CHOSEN, name);
-  db.subscribe(undefined, hear);
+  db.onCommit({}, hear);
   await Promise.all([showStores(name), refresh()]);
   settle("open");
 }
