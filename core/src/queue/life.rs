@@ -83,11 +83,11 @@ impl<S: Storage> Queue<'_, S> {
     /// [`Queue::push`] with options.
     ///
     /// # Errors
-    /// As a commit.
+    /// As a commit, and [`Error::Limit`] for an idempotency key that is too long.
     pub fn push_with(&self, options: &PushOptions, payload: impl Encode) -> Result<JobId> {
         let push = |tx: &Transaction<'_, S>| self.push_in(tx, options, &payload);
         let Some(key) = &options.key else { return self.db.transaction(push) };
-        let once = TransactionOptions::new().idempotency_key(self.keys.once(key));
+        let once = TransactionOptions::new().idempotency_key(self.keys.once(key)?);
         let (id, _) = self.db.once_with(&once, |tx| push(tx).map(JobId::to_bytes))?;
         Ok(JobId::from_bytes(id))
     }
@@ -127,8 +127,8 @@ impl<S: Storage> Queue<'_, S> {
     /// The job is done when this transaction commits.
     ///
     /// # Errors
-    /// [`Error::Precondition`] where the lease has ended and the job was handed out again, or is gone: its effect is not this
-    /// consumer's to have. Let the transaction fail.
+    /// [`Error::Precondition`] where the lease was lost: it has ended and somebody has looked after it since (a claim does), whether the
+    /// job was handed out again or not; or the job is gone. Its effect is not this consumer's to have. Let the transaction fail.
     pub fn ack_in(&self, tx: &Transaction<'_, S>, job: &Job) -> Result<()> {
         let record = self.held(tx, job)?;
         self.leave(tx, job.id, &record)?;
@@ -165,15 +165,14 @@ impl<S: Storage> Queue<'_, S> {
     /// # Errors
     /// As a read.
     pub fn dead(&self, limit: usize) -> Result<Vec<DeadJob>> {
-        self.db.transaction(|tx| {
-            let dead = tx.kv().keys(&ScanOptions::prefix(self.keys.all_dead()).limit(limit))?;
-            let jobs = dead.iter().filter_map(|key| Keys::id_of(key)).map(|id| {
-                let record = self.record(tx, id)?;
-                let payload = tx.kv().get(self.keys.payload(id))?.unwrap_or(Value::Null);
-                Ok(DeadJob { id, payload, attempts: record.attempts, error: record.error.unwrap_or_default() })
-            });
-            jobs.collect()
-        })
+        let view = self.db.view();
+        let dead = view.kv().keys(&ScanOptions::prefix(self.keys.all_dead()).limit(limit))?;
+        let jobs = dead.iter().filter_map(|key| Keys::id_of(key)).map(|id| {
+            let record = record_of(id, view.kv().get(self.keys.record(id))?)?;
+            let payload = view.kv().get(self.keys.payload(id))?.unwrap_or(Value::Null);
+            Ok(DeadJob { id, payload, attempts: record.attempts, error: record.error.unwrap_or_default() })
+        });
+        jobs.collect()
     }
 
     /// A dead job is tried again, with all its attempts before it.
@@ -219,8 +218,7 @@ impl<S: Storage> Queue<'_, S> {
     }
 
     pub(super) fn record(&self, tx: &Transaction<'_, S>, id: JobId) -> Result<Record> {
-        let record = tx.kv().get::<Serde<Record>>(self.keys.record(id))?;
-        record.map(|Serde(record)| record).ok_or_else(|| Error::NotFound { what: "job", name: format!("{id}") })
+        record_of(id, tx.kv().get(self.keys.record(id))?)
     }
 
     /// The record of a job that its claimer still has.
@@ -230,7 +228,7 @@ impl<S: Storage> Queue<'_, S> {
                 return Ok(record);
             }
             Ok(record) => format!("{}, after attempt {}", record.place.count(), record.attempts),
-            Err(Error::NotFound { .. }) => "nothing: it was done".into(),
+            Err(Error::NotFound { .. }) => "nothing: it was done or discarded".into(),
             Err(error) => return Err(error),
         };
         let expected = format!("a lease of attempt {}", job.attempt);
@@ -276,4 +274,9 @@ impl<S: Storage> Queue<'_, S> {
             Place::Dead => self.keys.dead(id),
         }
     }
+}
+
+/// What was found as the record of a job.
+fn record_of(id: JobId, found: Option<Serde<Record>>) -> Result<Record> {
+    found.map(|Serde(record)| record).ok_or_else(|| Error::NotFound { what: "job", name: format!("{id}") })
 }
