@@ -47,9 +47,9 @@ pub mod prelude;
 
 #[doc(inline)]
 pub use foldb_core::{
-    Announcement, Callback, Change, ChangeFilter, CheckpointFile, DeadJob, Durability, Error, ErrorKind,
-    IdempotencyWindow, Job, JobId, Options, Primitive, Progress, PushOptions, QueueCounts, Recalled, Receipt,
-    RecoveryMode, RecoveryReport, Result, RunFilter, RunId, RunInfo, RunOptions, RunStatus, Savepoint, Seen,
+    Announcement, AppendedEvents, Callback, Change, ChangeFilter, CheckpointFile, DeadJob, Durability, Error,
+    ErrorKind, IdempotencyWindow, Job, JobId, Options, Primitive, Progress, PushOptions, QueueCounts, Recalled,
+    Receipt, RecoveryMode, RecoveryReport, Result, RunFilter, RunId, RunInfo, RunOptions, RunStatus, Savepoint, Seen,
     SnapshotFailures, SnapshotInfo, Stats, StoreId, Subscription, TransactionOptions, VerifyReport, host, json, limits,
     primitive,
     primitive::ScanOptions,

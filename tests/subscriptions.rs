@@ -10,6 +10,8 @@ mod awaited;
 mod callbacks;
 #[path = "subscriptions/endings.rs"]
 mod endings;
+#[path = "subscriptions/foreign.rs"]
+mod foreign;
 #[path = "subscriptions/slow.rs"]
 mod slow;
 #[path = "subscriptions/tails.rs"]

@@ -74,9 +74,10 @@ impl Listener {
 
     /// Nothing of what there is to hear is to be acted upon: it is over, for this reason.
     pub(crate) fn fail(&mut self, cause: &Error) {
-        self.subscription = None;
-        self.failed = Some(Error::Poisoned { cause: cause.to_string() });
-        self.woken.due.add(self.woken.number);
+        if self.subscription.take().is_some() {
+            self.failed = Some(Error::Poisoned { cause: cause.to_string() });
+            self.woken.due.add(self.woken.number);
+        }
     }
 
     fn poll(&mut self) -> Poll<Option<Result<Announcement>>> {

@@ -133,6 +133,13 @@ pub(crate) fn receipt(receipt: &Receipt, out: &mut Output) {
     out.number(receipt.seq);
     out.flag(receipt.durable);
     out.flag(receipt.deduplicated);
+    out.count(receipt.appended.len());
+    for appended in &receipt.appended {
+        out.optional(appended.run, |out, run| out.0.extend_from_slice(&run.to_bytes()));
+        out.bytes(&appended.stream);
+        out.number(appended.first_seq);
+        out.number(appended.count);
+    }
 }
 
 fn list(target: Target<'_>, input: &mut Input<'_>, out: &mut Output) -> Result<()> {

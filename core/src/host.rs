@@ -9,7 +9,8 @@ use crate::{Error, Result};
 
 /// Time and entropy, supplied by a backend: the operating system's, the browser's, or a seeded one in tests.
 pub trait Host {
-    /// Microseconds since 1970-01-01 UTC. It may jump in both directions; nothing in the store orders by it.
+    /// Microseconds since 1970-01-01 UTC. It may jump in both directions: the order of the log does not rest on it. What users count by
+    /// time does: leases and delays of a queue, the age of an idempotency key.
     fn now_micros(&self) -> u64;
 
     /// Fills `bytes` with unpredictable bytes. Salts and ids are made of them: a host that repeats itself can make a
@@ -17,7 +18,8 @@ pub trait Host {
     fn fill_random(&self, bytes: &mut [u8]);
 
     /// Runs `work` on a thread of its own, which ends with it. A store asks for one when something needs it (a callback, a
-    /// commit that somebody awaits), never otherwise. Nothing that is written into the log depends on it.
+    /// commit that somebody awaits), never otherwise. Nothing that is written into the log depends on it. It is asked under a lock, and
+    /// calls nothing of the store.
     ///
     /// # Errors
     /// [`Error::Unsupported`] of a host without threads, as a browser is, and unless a host says otherwise; whatever the system

@@ -56,10 +56,10 @@ mod work;
 pub use db::models;
 #[cfg(feature = "std")]
 pub use db::{
-    Callback, Checkpoint, CheckpointFile, Db, DetachedReplay, DetachedTransaction, DetachedView, Durability,
-    IdempotencyWindow, Options, Recalled, Receipt, Replay, Run, RunFilter, RunOptions, Runs, Savepoint, Seen,
-    SnapshotFailures, SnapshotInfo, SpaceView, Stats, Subscription, Tail, Ticker, Transaction, TransactionOptions,
-    TransactionRun, Verification, VerifyReport, View,
+    AppendedEvents, Callback, Checkpoint, CheckpointFile, Db, DetachedReplay, DetachedTransaction, DetachedView,
+    Durability, IdempotencyWindow, Options, Recalled, Receipt, Replay, Run, RunFilter, RunOptions, Runs, Savepoint,
+    Seen, SnapshotFailures, SnapshotInfo, SpaceView, Stats, Subscription, Tail, Ticker, Transaction,
+    TransactionOptions, TransactionRun, Verification, VerifyReport, View,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use id::{RunId, StoreId};

@@ -20,7 +20,7 @@ impl Wake for Unpark {
     }
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     loop {
@@ -32,7 +32,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// A store on a host with threads.
-fn threaded(disk: &Watched, durability: Durability) -> Db<Watched> {
+pub(crate) fn threaded(disk: &Watched, durability: Durability) -> Db<Watched> {
     let options = Options::new().durability(durability).snapshot_on_close(false);
     let db = Db::open(disk.clone(), Arc::new(OsHost), options).unwrap();
     db.kv().put("first", 0).unwrap();

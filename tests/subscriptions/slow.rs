@@ -29,7 +29,7 @@ fn whoever_looks_now_and_then_is_not_behind_for_what_does_not_concern_him() {
 }
 
 #[test]
-fn whoever_waits_is_never_behind() {
+fn whoever_waits_is_never_behind_for_what_does_not_concern_him() {
     let db = Arc::new(store());
     let mut commits = db.subscribe(ChangeFilter::all().key("wanted")).unwrap();
     // Registers, as a thread does that waits.
@@ -47,6 +47,27 @@ fn whoever_waits_is_never_behind() {
         std::task::Poll::Ready(Some(Ok(commit))) => assert_eq!(commit.seq(), 9001),
         other => panic!("{other:?}"),
     }
+}
+
+/// Up to where it was forgotten counted as seen, or woke him with each commit for nothing.
+#[test]
+fn whoever_waits_for_durable_commits_is_told_what_was_forgotten_before_it_was_durable() {
+    let db = open(Watched::default(), Durability::Buffered { interval: Duration::from_secs(3600), bytes: 1 << 20 });
+    // The first commit is synced at once.
+    db.kv().put("first", 0).unwrap();
+    let mut commits = db.subscribe(ChangeFilter::all().durable()).unwrap();
+    let woken = Arc::new(Woken::default());
+    let waker = std::task::Waker::from(Arc::clone(&woken));
+    assert!(commits.poll_next(&mut std::task::Context::from_waker(&waker)).is_pending());
+    let first = commits.seq();
+    for number in 0..5000 {
+        db.kv().put("wanted", number).unwrap();
+    }
+    assert_eq!(woken.count(), 0, "nothing is durable yet");
+    db.sync().unwrap();
+    assert_eq!(woken.count(), 1);
+    assert_eq!(commits.try_next().unwrap_err(), Error::Lagged { after: first, to: first + 5000 - 4096 });
+    assert_eq!(seqs(&mut commits).len(), 4096);
 }
 
 #[test]

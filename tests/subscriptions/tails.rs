@@ -74,4 +74,23 @@ fn a_tail_of_a_run_that_is_deleted_ends_its_wait() {
     assert_eq!(tail.next().unwrap().unwrap().seq, 1);
     db.transaction(|tx| tx.runs().delete(run.id())).unwrap();
     assert_eq!(tail.next().unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(tail.next().is_none(), "said once");
+    assert_eq!(tail.try_next().unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// The time began anew with each announcement: beside somebody who appends what it does not ask for it never ended.
+#[test]
+fn a_tail_waits_no_longer_than_it_was_asked_to_whatever_is_announced_meanwhile() {
+    let db = store();
+    let mut tail = db.events().tail("log", u64::MAX).unwrap();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::SeqCst) {
+                append(&db, 1);
+            }
+        });
+        assert!(tail.next_timeout(Duration::from_millis(50)).unwrap().is_none());
+        over.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
 }

@@ -511,6 +511,7 @@ export const cases = {
     await db.kv.put("a", 1);
     const seq = await db.sync();
     equal(await db.durableSeq(), seq);
+    equal(await db.refresh(), seq, "a store that is open to write is where it is");
     await db.waitDurable(seq);
     await fails("Invalid", () => db.waitDurable(seq + 1000));
     const stats = await db.stats();

@@ -98,6 +98,22 @@ export const versions = {
     equal(await db.transaction((tx) => tx.state.update("other", () => "x")), { counter: 1, value: "x" });
   },
 
+  async a_receipt_says_where_the_events_of_its_transaction_are(db) {
+    const run = await db.runs.begin({ name: "r" });
+    await db.events.append("s", "k", 0);
+    const { receipt } = await db.transactionWith({}, (tx) =>
+      chain(tx.run(run.id).events.append("own", "k", 1), () =>
+        chain(tx.events.appendBatch("s", [{ kind: "k", payload: 1 }, { kind: "k", payload: 2 }]), () => chain(tx.events.append(new Uint8Array([255]), "k", 3), () => tx.kv.put("a", 1))),
+      ),
+    );
+    equal(receipt.appended, [
+      { run: undefined, stream: "s", firstSeq: 2, count: 2 },
+      { run: undefined, stream: new Uint8Array([255]), firstSeq: 1, count: 1 },
+      { run: run.id, stream: "own", firstSeq: 1, count: 1 },
+    ]);
+    equal((await run.end()).appended, []);
+  },
+
   async events_of_all_streams_come_in_the_order_of_their_commits(db) {
     const { events } = db;
     const append = (stream, payload) => events.append(stream, "k", payload);

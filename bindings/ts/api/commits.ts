@@ -8,6 +8,11 @@ export interface Receipt {
   durable: boolean;
   /** The idempotency key was seen before: `seq` is the earlier commit's, and nothing was done now. */
   deduplicated: boolean;
+  /**
+   * Where the events are that it has appended: for each stream of each run, or of the default space (`undefined`), the seq of the first of
+   * them and how many they are, one behind the other. Those of the default space come first.
+   */
+  appended: { run: string | undefined; stream: string | Uint8Array; firstSeq: number; count: number }[];
 }
 
 /**

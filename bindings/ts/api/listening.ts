@@ -40,7 +40,7 @@ export interface ChangeFilter {
 
 /** How to listen. */
 export interface ListenOptions {
-  /** Ends it: whoever waits, or asks later, gets `Cancelled`, with the signal's reason as its cause. */
+  /** Ends it: whoever waits, or asks next, gets `Cancelled`, with the signal's reason as its cause. */
   signal?: AbortSignal;
 }
 

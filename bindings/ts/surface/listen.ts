@@ -156,7 +156,7 @@ export class Subscription implements api.Subscription {
 
   async #next(): Promise<IteratorResult<api.Announcement, undefined>> {
     try {
-      await this.#ear.something(this.#signal);
+      if (!this.#ear.isOver) await this.#ear.something(this.#signal);
       const value = this.#ear.take();
       if (value) return { value, done: false };
     } catch (error) {

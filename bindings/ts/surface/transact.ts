@@ -40,7 +40,12 @@ export function unsynced(durability: Exclude<api.Durability, "strict" | "inMemor
 }
 
 export function receipt(answer: Reader): api.Receipt {
-  return { seq: answer.number(), durable: answer.flag(), deduplicated: answer.flag() };
+  return {
+    seq: answer.number(),
+    durable: answer.flag(),
+    deduplicated: answer.flag(),
+    appended: answer.list(() => ({ run: answer.optional(() => answer.id()), stream: answer.anyKey(), firstSeq: answer.number(), count: answer.number() })),
+  };
 }
 
 export function begin(caller: Caller, options: api.TransactionOptions): Now<Place> {

@@ -2,13 +2,11 @@
 //!
 //! Invariant: neither a result nor an error is given back before what it was decided on is what readers may see.
 
-use alloc::vec::Vec;
-
 use super::{
     Db, Receipt, Transaction, TransactionOptions,
     turns::{Turn, Turns},
 };
-use crate::{Error, ErrorKind, Result, state::Appended, storage::Storage, sync::Ordering};
+use crate::{Error, ErrorKind, Result, storage::Storage, sync::Ordering};
 
 /// How often a closure has run, and whether it has the turn now.
 pub(crate) struct Attempts<'t> {
@@ -67,7 +65,7 @@ impl<S: Storage> Db<S> {
         &self,
         options: &TransactionOptions,
         work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
-    ) -> Result<(T, Receipt, Vec<Appended>), E> {
+    ) -> Result<(T, Receipt), E> {
         let retries = options.retries_or(self.shared.options.retries);
         self.run_attempts(Attempts::first(retries), options, work)
     }
@@ -84,7 +82,7 @@ impl<S: Storage> Db<S> {
         mut attempts: Attempts<'db>,
         options: &TransactionOptions,
         mut work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
-    ) -> Result<(T, Receipt, Vec<Appended>), E> {
+    ) -> Result<(T, Receipt), E> {
         loop {
             let transaction = Transaction::attempt(&self.shared, options, &attempts)?;
             let value = match work(&transaction) {
@@ -97,7 +95,7 @@ impl<S: Storage> Db<S> {
                 }
             };
             match transaction.commit_attempt(&mut attempts) {
-                Ok((receipt, appended)) => return Ok((value, receipt, appended)),
+                Ok(receipt) => return Ok((value, receipt)),
                 Err(error) if error.kind() == ErrorKind::Conflict && attempts.has_next() => {
                     self.shared.metrics.retries.fetch_add(1, Ordering::Relaxed);
                     attempts.next(&self.shared.turns);

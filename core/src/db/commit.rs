@@ -11,7 +11,7 @@
 use alloc::{string::ToString, sync::Arc, vec::Vec};
 
 use super::{
-    Attempts, Durability,
+    AppendedEvents, Attempts, Durability, Receipt,
     shared::{Core, Shared},
 };
 use crate::{
@@ -19,23 +19,11 @@ use crate::{
     engine::{Batch, Outcome, Prepared},
     live::Announced,
     planted::{self, Planted},
-    state::{Appended, State},
+    state::State,
     storage::{Storage, StorageFile},
     sync::{MutexGuard, Ordering},
     transaction::{ReadSet, WriteSet},
 };
-
-/// What a commit is answered with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[non_exhaustive]
-pub struct Receipt {
-    /// Seq of the commit: its place in the order of all commits of the store.
-    pub seq: u64,
-    /// Whether it is on stable media already. If not, [`Db::wait_durable`](crate::Db::wait_durable) waits for it.
-    pub durable: bool,
-    /// Whether the idempotency key was seen before: `seq` is that of the earlier commit and nothing was done now.
-    pub deduplicated: bool,
-}
 
 /// A transaction on its way to the engine.
 pub(crate) struct Request<'a, 't> {
@@ -61,7 +49,7 @@ const BUSY_TICKS_MAX: u32 = 16;
 
 impl<S: Storage> Shared<S> {
     /// Commits, and waits for stable media where the durability asks for it.
-    pub(crate) fn commit(&self, request: Request<'_, '_>) -> Result<(Receipt, Vec<Appended>)> {
+    pub(crate) fn commit(&self, request: Request<'_, '_>) -> Result<Receipt> {
         if self.reader.is_some() {
             return self.commit_nothing(&request);
         }
@@ -91,7 +79,8 @@ impl<S: Storage> Shared<S> {
                 continue;
             }
             self.before_commit(&core, strict && !deferred && !planted::active(Planted::ShownBeforeDurable));
-            let announced = self.to_be_announced(&core, request.writes);
+            // One that is deferred is announced when it is applied.
+            let announced = if deferred { None } else { self.to_be_announced(&core, request.writes) };
             match core.engine.commit(&mut prepared, now, self) {
                 Ok(Outcome::Needs(needed)) => core = self.make_space(core, &needed)?,
                 Ok(outcome) => break (outcome, announced),
@@ -114,7 +103,7 @@ impl<S: Storage> Shared<S> {
             Outcome::Deduplicated { seq } => (seq, Vec::new(), true),
             Outcome::Empty { seq } => {
                 let core = self.wait_until_shown_locked(core, seq)?;
-                return Ok((self.receipt(&core, seq, false), Vec::new()));
+                return Ok(self.receipt(&core, seq, false, Vec::new()));
             }
             Outcome::Deferred { seq } => return self.commit_deferred(core, seq, (request.writes, now)),
             Outcome::Needs(_) => return Err(super::closed("a write")),
@@ -124,6 +113,7 @@ impl<S: Storage> Shared<S> {
             self.announce(announced, seq, now);
             self.after_commit(&core);
         }
+        let appended = AppendedEvents::of(appended, core.engine.working_state());
         let core = if strict && request.is_awaited {
             core
         } else if strict {
@@ -136,19 +126,19 @@ impl<S: Storage> Shared<S> {
             self.hand_over_if_much(core).map_err(unknown)?
         };
         if request.is_awaited {
-            return Ok((self.receipt(&core, seq, deduplicated), appended));
+            return Ok(self.receipt(&core, seq, deduplicated, appended));
         }
-        Ok((self.answer(core, seq, deduplicated), appended))
+        Ok(self.answer(core, seq, deduplicated, appended))
     }
 
     /// The commit of a store that only reads: of a transaction that wrote nothing, at the version that it read.
-    fn commit_nothing(&self, request: &Request<'_, '_>) -> Result<(Receipt, Vec<Appended>)> {
+    fn commit_nothing(&self, request: &Request<'_, '_>) -> Result<Receipt> {
         if !request.writes.is_empty() || request.writes.once().is_some() {
             self.check_writable("a commit")?;
         }
         let core = self.lock();
         let seq = request.base.as_ref().map_or(core.engine.working_state().seq(), |base| base.seq());
-        Ok((self.receipt(&core, seq, false), Vec::new()))
+        Ok(self.receipt(&core, seq, false, Vec::new()))
     }
 
     /// After a conflict: waits until the commit that was lost to can be read. Before its sync returns it does not show, and
@@ -190,7 +180,7 @@ impl<S: Storage> Shared<S> {
         mut core: MutexGuard<'_, Core>,
         seq: u64,
         (writes, now): (&WriteSet, u64),
-    ) -> Result<(Receipt, Vec<Appended>)> {
+    ) -> Result<Receipt> {
         core.exclusive = !planted::active(Planted::NotExclusive);
         core.flushing = true;
         core.sync_due = None;
@@ -222,13 +212,14 @@ impl<S: Storage> Shared<S> {
         let announced = self.to_be_announced(&core, writes);
         let applied = core.engine.apply_deferred(&batch, self);
         let appended = applied.inspect_err(|_| self.end_if_poisoned(&core)).map_err(unknown)?;
+        let appended = AppendedEvents::of(appended, core.engine.working_state());
         self.announce(announced, seq, now);
         core.log_bytes += batch.bytes.len() as u64;
         core.engine.wrote(batch);
         core.engine.synced(seq, end);
         self.after_sync(&core, None);
         self.metrics.commits.fetch_add(1, Ordering::Relaxed);
-        Ok((self.answer(core, seq, false), appended))
+        Ok(self.answer(core, seq, false, appended))
     }
 
     /// What a transaction is going to change, where anybody listens.
@@ -243,8 +234,14 @@ impl<S: Storage> Shared<S> {
     }
 
     /// The receipt of a commit that is done, after the snapshot that it may have brought about.
-    fn answer(&self, core: MutexGuard<'_, Core>, seq: u64, deduplicated: bool) -> Receipt {
-        let receipt = self.receipt(&core, seq, deduplicated);
+    fn answer(
+        &self,
+        core: MutexGuard<'_, Core>,
+        seq: u64,
+        deduplicated: bool,
+        appended: Vec<AppendedEvents>,
+    ) -> Receipt {
+        let receipt = self.receipt(&core, seq, deduplicated, appended);
         let snapshot_due = !core.snapshotting && self.is_snapshot_due(&core);
         drop(core);
         if snapshot_due {
@@ -255,9 +252,9 @@ impl<S: Storage> Shared<S> {
         receipt
     }
 
-    fn receipt(&self, core: &Core, seq: u64, deduplicated: bool) -> Receipt {
+    fn receipt(&self, core: &Core, seq: u64, deduplicated: bool, appended: Vec<AppendedEvents>) -> Receipt {
         let durable = !self.is_in_memory() && seq <= core.engine.durable_seq();
-        Receipt { seq, durable, deduplicated }
+        Receipt { seq, durable, deduplicated, appended }
     }
 
     /// Waits until a seq is on stable media, leading the flush where nobody else does.

@@ -26,6 +26,7 @@ mod options;
 mod ownership;
 mod published;
 mod reader;
+mod receipt;
 mod replays;
 mod runs;
 mod segments;
@@ -54,11 +55,11 @@ use self::{
 };
 pub use self::{
     checkpoint::{Checkpoint, CheckpointFile},
-    commit::Receipt,
     detached::{DetachedReplay, DetachedTransaction, DetachedView},
     metrics::{SnapshotFailures, SyncTimes},
     once::{IdempotencyWindow, Recalled, Seen},
     options::{Durability, OnProgress, Options},
+    receipt::{AppendedEvents, Receipt},
     replays::Replay,
     runs::{Run, RunFilter, RunOptions, Runs, TransactionRuns},
     snapshots::SnapshotInfo,
@@ -242,7 +243,7 @@ impl<S: Storage> Db<S> {
         work: impl FnMut(&Transaction<'_, S>) -> Result<T, E>,
     ) -> Result<(T, Receipt), E> {
         self.check_not_done(options)?;
-        let (value, receipt, _) = self.run(options, work)?;
+        let (value, receipt) = self.run(options, work)?;
         if receipt.deduplicated {
             // Somebody else did it between the two looks. The value is that of a transaction which was thrown away.
             return Err(Error::AlreadyDone { key: options.readable_key(), seq: receipt.seq }.into());
@@ -315,8 +316,8 @@ impl<S: Storage> AccessMut for &Db<S> {
 
     fn append(&self, space: SpaceNumber, stream: &[u8], events: &EventBatch) -> Result<Option<u64>> {
         let append = |transaction: &Transaction<'_, S>| Writes::append(transaction, space, stream, events);
-        let ((), _, appended) = self.run(&TransactionOptions::new(), append)?;
-        Ok(appended.first().map(|appended| appended.first_seq))
+        let ((), receipt) = self.run(&TransactionOptions::new(), append)?;
+        Ok(receipt.appended.first().map(|appended| appended.first_seq))
     }
 }
 

@@ -123,7 +123,7 @@ impl<S: Storage> Db<S> {
             transaction.set_result(&Serde(&value))?;
             Ok(value)
         };
-        let (value, receipt, _) = self.run(options, recorded)?;
+        let (value, receipt) = self.run(options, recorded)?;
         if !receipt.deduplicated {
             return Ok((value, receipt));
         }
@@ -262,7 +262,7 @@ impl<S: Storage> Shared<S> {
             Durability::InMemory | Durability::Buffered { .. } => core,
         };
         let durable = !self.is_in_memory() && kept.seq <= core.engine.durable_seq();
-        let receipt = Receipt { seq: kept.seq, durable, deduplicated: true };
+        let receipt = Receipt { seq: kept.seq, durable, deduplicated: true, ..Receipt::default() };
         Ok(Some((kept, receipt)))
     }
 }

@@ -124,6 +124,9 @@ impl<S: Storage> Shared<S> {
 
     /// Does `work` while nobody else writes or removes snapshots: two at once would name each other's files in the anchor.
     /// The turn ends also where `work` panics, in a callback of the caller: whoever closes the store waits for it.
+    ///
+    /// Nobody is woken before the turn is over, although what was synced for the snapshot shows earlier: whoever is woken here
+    /// may close the store, or hold its last handle, and closing would wait for the turn of its own thread.
     pub(crate) fn with_snapshot_turn<R>(&self, work: impl FnOnce(MutexGuard<'_, Core>) -> R) -> R {
         let _delivering = self.feed.delivering();
         let mut core = self.lock();
@@ -180,9 +183,6 @@ impl<S: Storage> Shared<S> {
             epoch: core.engine.epoch(),
         };
         drop(core);
-        // What was synced for it shows now, and the file takes a while.
-        self.feed.deliver();
-
         self.check_place()?;
         let name = snapshot_name(generation);
         let file = self.files.with_handle(|| self.storage.create(&name))?;

@@ -27,7 +27,7 @@ use crate::{
             Access, AccessMut, DocumentEdit, Item, OnItem, OnPair, OnPendingEvents, PendingStream, Reads, Writes,
         },
     },
-    state::{Appended, DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State, entry_kind},
+    state::{DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State, entry_kind},
     storage::Storage,
     transaction::{self, PROVISIONAL, Range as Buffered, ReadSet, Write, WriteBody, WriteSet},
     tree::{Direction, KeyRange, Tree},
@@ -172,19 +172,15 @@ impl<'db, S: Storage> Transaction<'db, S> {
     /// perhaps not be decided again. What is reported otherwise, such as a counter that would overflow, is true of the newest
     /// version, and beginning again does not mend it. After [`Error::OutcomeUnknown`] only reopening the store tells whether the commit is there.
     pub fn commit(self) -> Result<Receipt> {
-        self.commit_with_seqs().map(|(receipt, _)| receipt)
-    }
-
-    pub(crate) fn commit_with_seqs(self) -> Result<(Receipt, Vec<Appended>)> {
         self.commit_as(None)
     }
 
     /// Commits one attempt of a closure; its turn ends where it is applied.
-    pub(crate) fn commit_attempt(self, attempts: &mut Attempts<'_>) -> Result<(Receipt, Vec<Appended>)> {
+    pub(crate) fn commit_attempt(self, attempts: &mut Attempts<'_>) -> Result<Receipt> {
         self.commit_as(Some(attempts))
     }
 
-    fn commit_as(self, attempts: Option<&mut Attempts<'_>>) -> Result<(Receipt, Vec<Appended>)> {
+    fn commit_as(self, attempts: Option<&mut Attempts<'_>>) -> Result<Receipt> {
         let (reads, writes) = (self.reads.into_inner(), self.writes.into_inner());
         self.shared.commit(Request {
             base: self.base.into_inner(),

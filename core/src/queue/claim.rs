@@ -1,17 +1,12 @@
 //! Claiming jobs, and waiting for some.
 //!
 //! Invariant: consumers do not conflict with one another. A claim takes a turn before it reads, and reads the newest version that
-//! there is; the turn ends when it is applied, so that all who have claimed share one sync.
+//! there is; the turn ends when it is applied, so that those who claim meanwhile share its sync with one another.
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{
-    Job, Queue,
-    keys::Keys,
-    life::{LEASE_ENDED, Place},
-    micros, now,
-};
+use super::{Job, Queue, keys::Keys, life::LEASE_ENDED, micros, now, record::Place};
 use crate::{
     Error, Result,
     db::Transaction,
@@ -95,6 +90,8 @@ impl<S: Storage> Queue<'_, S> {
         let host = self.db.host();
         let end = host.now_micros().saturating_add(micros(timeout));
         loop {
+            // What was announced so far the next claim sees. Each by itself would be a claim for every job that others were faster at.
+            while matches!(changes.try_next(), Ok(Some(_)) | Err(Error::Lagged { .. })) {}
             if let Some(job) = self.claim(lease)? {
                 return Ok(Some(job));
             }

@@ -9,12 +9,12 @@
 //! | `d` id | null: it is dead |
 //! | `c` `ready`, `delayed`, `leased`, `dead` | how many there are: counters, which never conflict |
 //!
-//! Invariant: the order of keys is the order of claims, so no claim reads more than it takes.
+//! Invariant: the order of keys is the order of claims, so a claim reads those jobs that it takes and those that are due, and no others.
 
 use alloc::vec::Vec;
 
 use super::JobId;
-use crate::tree::KeyRange;
+use crate::{Result, error::check_limit, limits::IDEMPOTENCY_KEY_BYTES_MAX, tree::KeyRange};
 
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
@@ -89,8 +89,13 @@ impl Keys {
     }
 
     /// What tells a push from those of other queues.
-    pub(super) fn once(&self, key: &[u8]) -> Vec<u8> {
-        self.key(b'k', &[key])
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::Error::Limit) for a key that has no room beside the name of the queue.
+    pub(super) fn once(&self, key: &[u8]) -> Result<Vec<u8>> {
+        let room = IDEMPOTENCY_KEY_BYTES_MAX.saturating_sub(self.prefix.len() + 1);
+        check_limit("bytes of an idempotency key in this queue", key.len(), room)?;
+        Ok(self.key(b'k', &[key]))
     }
 
     /// The job at the end of a key of an index.

@@ -1,4 +1,4 @@
-//! A job from its push to its end: the record of it, and the steps that change it.
+//! A job from its push to its end: the steps that change it.
 //!
 //! Invariant: each step takes the job out of the place of the index where its record says that it is, puts it into another, and
 //! counts both.
@@ -6,15 +6,18 @@
 use alloc::{format, string::String, vec::Vec};
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::{DeadJob, Job, JobId, PushOptions, Queue, QueueCounts, host, keys::Keys, micros, now};
+use super::{
+    DeadJob, Job, JobId, PushOptions, Queue, QueueCounts, host,
+    keys::Keys,
+    micros, now,
+    record::{Place, Record},
+};
 use crate::{
     Error, Result,
     db::{Transaction, TransactionOptions},
     primitive::ScanOptions,
     storage::Storage,
-    value::{Encode, Serde, Value},
+    value::{Encode, Value},
 };
 
 /// The longest pause between two attempts.
@@ -22,29 +25,6 @@ const BACKOFF_MAX_MICROS: u64 = 24 * 3600 * 1_000_000;
 
 /// What a job whose consumer never came back has failed with.
 pub(super) const LEASE_ENDED: &str = "its lease ended before it was acknowledged";
-
-/// Where a job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Place {
-    Ready,
-    Delayed { until: u64 },
-    Leased { until: u64 },
-    Dead,
-}
-
-/// What is known of a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) place: Place,
-    priority: u8,
-    /// How often it was handed out. It only grows: whoever has a job proves by it that it is still his.
-    pub(super) attempts: u32,
-    /// How many of these were before it was revived, and do not count against it any more.
-    attempts_forgiven: u32,
-    attempts_max: u32,
-    backoff_micros: u64,
-    error: Option<String>,
-}
 
 impl Place {
     fn count(self) -> &'static str {
@@ -72,7 +52,7 @@ impl Record {
 }
 
 impl<S: Storage> Queue<'_, S> {
-    /// Adds a job, to be done now. The payload is anything that a pair can have; a type of one's own goes in a [`Serde`].
+    /// Adds a job, to be done now. The payload is anything that a pair can have; a type of one's own goes in a [`Serde`](crate::value::Serde).
     ///
     /// # Errors
     /// As a commit.
@@ -83,11 +63,11 @@ impl<S: Storage> Queue<'_, S> {
     /// [`Queue::push`] with options.
     ///
     /// # Errors
-    /// As a commit.
+    /// As a commit, and [`Error::Limit`] for an idempotency key that is too long.
     pub fn push_with(&self, options: &PushOptions, payload: impl Encode) -> Result<JobId> {
         let push = |tx: &Transaction<'_, S>| self.push_in(tx, options, &payload);
         let Some(key) = &options.key else { return self.db.transaction(push) };
-        let once = TransactionOptions::new().idempotency_key(self.keys.once(key));
+        let once = TransactionOptions::new().idempotency_key(self.keys.once(key)?);
         let (id, _) = self.db.once_with(&once, |tx| push(tx).map(JobId::to_bytes))?;
         Ok(JobId::from_bytes(id))
     }
@@ -127,8 +107,8 @@ impl<S: Storage> Queue<'_, S> {
     /// The job is done when this transaction commits.
     ///
     /// # Errors
-    /// [`Error::Precondition`] where the lease has ended and the job was handed out again, or is gone: its effect is not this
-    /// consumer's to have. Let the transaction fail.
+    /// [`Error::Precondition`] where the lease was lost: it has ended and somebody has looked after it since (a claim does), whether the
+    /// job was handed out again or not; or the job is gone. Its effect is not this consumer's to have. Let the transaction fail.
     pub fn ack_in(&self, tx: &Transaction<'_, S>, job: &Job) -> Result<()> {
         let record = self.held(tx, job)?;
         self.leave(tx, job.id, &record)?;
@@ -165,15 +145,14 @@ impl<S: Storage> Queue<'_, S> {
     /// # Errors
     /// As a read.
     pub fn dead(&self, limit: usize) -> Result<Vec<DeadJob>> {
-        self.db.transaction(|tx| {
-            let dead = tx.kv().keys(&ScanOptions::prefix(self.keys.all_dead()).limit(limit))?;
-            let jobs = dead.iter().filter_map(|key| Keys::id_of(key)).map(|id| {
-                let record = self.record(tx, id)?;
-                let payload = tx.kv().get(self.keys.payload(id))?.unwrap_or(Value::Null);
-                Ok(DeadJob { id, payload, attempts: record.attempts, error: record.error.unwrap_or_default() })
-            });
-            jobs.collect()
-        })
+        let view = self.db.view();
+        let dead = view.kv().keys(&ScanOptions::prefix(self.keys.all_dead()).limit(limit))?;
+        let jobs = dead.iter().filter_map(|key| Keys::id_of(key)).map(|id| {
+            let record = record_of(id, view.kv().get(self.keys.record(id))?)?;
+            let payload = view.kv().get(self.keys.payload(id))?.unwrap_or(Value::Null);
+            Ok(DeadJob { id, payload, attempts: record.attempts, error: record.error.unwrap_or_default() })
+        });
+        jobs.collect()
     }
 
     /// A dead job is tried again, with all its attempts before it.
@@ -219,8 +198,7 @@ impl<S: Storage> Queue<'_, S> {
     }
 
     pub(super) fn record(&self, tx: &Transaction<'_, S>, id: JobId) -> Result<Record> {
-        let record = tx.kv().get::<Serde<Record>>(self.keys.record(id))?;
-        record.map(|Serde(record)| record).ok_or_else(|| Error::NotFound { what: "job", name: format!("{id}") })
+        record_of(id, tx.kv().get(self.keys.record(id))?)
     }
 
     /// The record of a job that its claimer still has.
@@ -230,7 +208,7 @@ impl<S: Storage> Queue<'_, S> {
                 return Ok(record);
             }
             Ok(record) => format!("{}, after attempt {}", record.place.count(), record.attempts),
-            Err(Error::NotFound { .. }) => "nothing: it was done".into(),
+            Err(Error::NotFound { .. }) => "nothing: it was done or discarded".into(),
             Err(error) => return Err(error),
         };
         let expected = format!("a lease of attempt {}", job.attempt);
@@ -253,7 +231,7 @@ impl<S: Storage> Queue<'_, S> {
     }
 
     fn enter(&self, tx: &Transaction<'_, S>, id: JobId, record: &Record) -> Result<()> {
-        tx.kv().put(self.keys.record(id), Serde(record))?;
+        tx.kv().put(self.keys.record(id), record)?;
         tx.kv().put(self.place(id, record), ())?;
         tx.kv().add_i64(self.keys.count(record.place.count()), 1)
     }
@@ -276,4 +254,9 @@ impl<S: Storage> Queue<'_, S> {
             Place::Dead => self.keys.dead(id),
         }
     }
+}
+
+/// What was found as the record of a job.
+fn record_of(id: JobId, found: Option<Record>) -> Result<Record> {
+    found.ok_or_else(|| Error::NotFound { what: "job", name: format!("{id}") })
 }

@@ -9,6 +9,7 @@
 mod claim;
 mod keys;
 mod life;
+mod record;
 #[cfg(test)]
 mod tests;
 
@@ -65,7 +66,7 @@ impl fmt::Debug for JobId {
 }
 
 /// Bytes of a queue's name: what else is in its keys has room beside it.
-const NAME_BYTES_MAX: usize = 256;
+const NAME_BYTES_MAX: usize = 128;
 
 /// A queue of jobs: see [`Db::queue`].
 pub struct Queue<'db, S: Storage> {
@@ -103,7 +104,7 @@ pub struct DeadJob {
     pub id: JobId,
     /// What there was to do.
     pub payload: Value,
-    /// How often it was handed out.
+    /// How often it was handed out, also before it was revived.
     pub attempts: u32,
     /// What the last attempt failed with.
     pub error: String,
@@ -149,7 +150,7 @@ impl PushOptions {
         self
     }
 
-    /// How often the job is handed out at most, at least once. One whose consumer dies has had an attempt.
+    /// How often the job is handed out at most, at least once; as often again after it was [revived](Queue::revive). One whose consumer dies has had an attempt.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
@@ -165,7 +166,7 @@ impl PushOptions {
 
     /// Pushed again with this key, a job is not pushed: the id of the first is given back, whether that was done or not. The store
     /// remembers it as long as its [idempotency window](crate::Db::set_idempotency_window) says. Of no use in
-    /// [`Queue::push_in`], where the transaction has a key of its own.
+    /// [`Queue::push_in`], where the transaction has a key of its own. Together with the name of the queue it has at most 248 bytes.
     #[must_use]
     pub fn idempotency_key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.key = Some(key.as_ref().to_vec());
@@ -200,7 +201,7 @@ impl<S: Storage> Db<S> {
     /// What a queue keeps are pairs that begin with `queue`, a NUL, its name and another NUL; leave them alone.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name with a NUL, and [`Error::Limit`] for one that is too long.
+    /// [`Error::Invalid`] for a name with a NUL, and [`Error::Limit`] for one of more than 128 bytes.
     pub fn queue(&self, name: &str) -> Result<Queue<'_, S>> {
         check_limit("queue name bytes", name.len(), NAME_BYTES_MAX)?;
         if name.contains('\0') {

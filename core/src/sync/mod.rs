@@ -13,7 +13,7 @@ mod stand_ins;
 
 #[cfg(not(any(foldb_shuttle, foldb_loom)))]
 mod names {
-    pub(crate) use core::sync::atomic::AtomicU64;
+    pub(crate) use core::sync::atomic::{AtomicBool, AtomicU64};
     pub(crate) use std::{
         sync::{Condvar, Mutex, MutexGuard, OnceLock, RwLock},
         thread::ThreadId,
@@ -33,7 +33,10 @@ mod names {
 #[cfg(foldb_shuttle)]
 mod names {
     pub(crate) use shuttle::{
-        sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64},
+        sync::{
+            Condvar, Mutex, MutexGuard, RwLock,
+            atomic::{AtomicBool, AtomicU64},
+        },
         thread::ThreadId,
     };
 
@@ -47,7 +50,10 @@ mod names {
 #[cfg(all(foldb_loom, not(foldb_shuttle)))]
 mod names {
     pub(crate) use loom::{
-        sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64},
+        sync::{
+            Condvar, Mutex, MutexGuard, RwLock,
+            atomic::{AtomicBool, AtomicU64},
+        },
         thread::ThreadId,
     };
 
@@ -61,5 +67,27 @@ mod names {
 pub(crate) use core::sync::atomic::Ordering;
 
 pub(crate) use names::{
-    AtomicU64, Condvar, Loaded, Mutex, MutexGuard, OnceLock, RwLock, SharedOption, ThreadId, current_thread,
+    AtomicBool, AtomicU64, Condvar, Loaded, Mutex, MutexGuard, OnceLock, RwLock, SharedOption, ThreadId, current_thread,
 };
+
+/// Until when a thread waits. It is measured by the clock that the wait itself goes by, which no [`Host`](crate::Host) stands in for;
+/// nothing is decided by it but how long a thread sleeps.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline(Option<std::time::Instant>);
+
+impl Deadline {
+    /// For ever.
+    pub(crate) const NEVER: Self = Deadline(None);
+
+    /// So long from now on. A time that no clock can tell is for ever.
+    #[expect(clippy::disallowed_methods, reason = "how long a thread sleeps is no input of the store")]
+    pub(crate) fn after(timeout: core::time::Duration) -> Self {
+        Deadline(std::time::Instant::now().checked_add(timeout))
+    }
+
+    /// How long that is from now on; `None` for ever.
+    #[expect(clippy::disallowed_methods, reason = "how long a thread sleeps is no input of the store")]
+    pub(crate) fn rest(self) -> Option<core::time::Duration> {
+        self.0.map(|until| until.saturating_duration_since(std::time::Instant::now()))
+    }
+}

@@ -25,7 +25,17 @@ use crate::{
 /// Something to be done by the thread.
 pub(super) enum Work<S: Storage> {
     Commit(Box<Commit>),
-    Call(Call<S>),
+    /// This is what it is for.
+    Call(&'static str, Call<S>),
+}
+
+impl<S: Storage> Work<S> {
+    fn name(&self) -> &'static str {
+        match self {
+            Work::Commit(_) => "a write",
+            Work::Call(name, _) => name,
+        }
+    }
 }
 
 /// Something that answers for itself.
@@ -62,6 +72,17 @@ struct Queue<S: Storage> {
     thread: Option<ThreadId>,
     /// How many threads of this hold the store at the moment.
     holding: usize,
+    /// Those that take a snapshot, of them.
+    aside: Vec<ThreadId>,
+}
+
+impl<S: Storage> Queue<S> {
+    /// A task that is woken, or dropped, on a thread of this may hold the last handle of the store: closing it there would wait
+    /// for itself.
+    fn is_own_thread(&self) -> bool {
+        let current = current_thread();
+        self.thread == Some(current) || self.aside.contains(&current)
+    }
 }
 
 impl<S: Storage> Helper<S> {
@@ -75,6 +96,7 @@ impl<S: Storage> Helper<S> {
             over: false,
             thread: None,
             holding: 0,
+            aside: Vec::new(),
         };
         Helper { queue: Mutex::new(queue), changed: Condvar::new() }
     }
@@ -88,8 +110,7 @@ impl<S: Storage> Helper<S> {
     pub(crate) fn finish(&self) {
         let mut queue = self.lock();
         let until = queue.handed_over;
-        // A task that is woken, or dropped, on the thread itself may hold the last handle of the store.
-        while queue.has_thread && queue.thread != Some(current_thread()) && queue.done < until {
+        while queue.has_thread && !queue.is_own_thread() && queue.done < until {
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -98,10 +119,7 @@ impl<S: Storage> Helper<S> {
     pub(crate) fn end(&self) {
         let mut queue = self.lock();
         queue.closed = true;
-        while queue.has_thread
-            && queue.thread != Some(current_thread())
-            && !(queue.work.is_empty() && queue.holding == 0)
-        {
+        while queue.has_thread && !queue.is_own_thread() && !(queue.work.is_empty() && queue.holding == 0) {
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -139,19 +157,16 @@ where
     S::File: Send + Sync,
 {
     pub(super) fn hand_over(self: &Arc<Self>, shared: &Arc<Shared<S>>, work: Work<S>) -> Result<()> {
-        let has_thread = {
-            let mut queue = self.lock();
-            if queue.closed {
-                return Err(closed("a write"));
-            }
-            core::mem::replace(&mut queue.has_thread, true)
-        };
-        if !has_thread {
-            let (helper, store) = (Arc::clone(self), Arc::downgrade(shared));
-            let spawned = shared.host.spawn("foldb-helper", Box::new(move || helper.run(&store)));
-            spawned.inspect_err(|_| self.lock().has_thread = false)?;
-        }
         let mut queue = self.lock();
+        if queue.closed {
+            return Err(closed(work.name()));
+        }
+        // Until it is there nobody else may take it for there: nobody would do what he hands over.
+        if !queue.has_thread {
+            let (helper, store) = (Arc::clone(self), Arc::downgrade(shared));
+            shared.host.spawn("foldb-helper", Box::new(move || helper.run(&store)))?;
+            queue.has_thread = true;
+        }
         queue.work.push(work);
         queue.handed_over = queue.handed_over.saturating_add(1);
         drop(queue);
@@ -184,8 +199,10 @@ where
         self.lock().holding += 1;
         let (helper, store) = (Arc::clone(self), Arc::clone(&shared));
         let aside = move || {
+            helper.lock().aside.push(current_thread());
             store.snapshot_in_passing();
             drop(store);
+            helper.lock().aside.retain(|thread| *thread != current_thread());
             helper.let_go(0);
         };
         if shared.host.spawn("foldb-snapshot", Box::new(aside)).is_err() {
@@ -201,7 +218,7 @@ impl<S: Storage> Shared<S> {
         let mut unsynced: Vec<(Receipt, Answer<Receipt>)> = Vec::new();
         for work in work {
             let commit = match work {
-                Work::Call(call) => {
+                Work::Call(_, call) => {
                     call(self);
                     continue;
                 }
@@ -218,8 +235,8 @@ impl<S: Storage> Shared<S> {
                 may_run_again: commit.may_run_again,
             });
             match committed {
-                Ok((receipt, _)) if strict && !receipt.durable => unsynced.push((receipt, commit.answer)),
-                done => commit.answer.give(done.map(|(receipt, _)| receipt)),
+                Ok(receipt) if strict && !receipt.durable => unsynced.push((receipt, commit.answer)),
+                done => commit.answer.give(done),
             }
         }
         let Some(newest) = unsynced.iter().map(|(receipt, _)| receipt.seq).max() else { return };

@@ -90,8 +90,8 @@ where
     /// **Conflicts** run `work` again, up to [`Options::retries`](crate::Options::retries) times. There are no turns as there are among
     /// threads: where many tasks change one key, one of them gets through with each sync.
     ///
-    /// In a store with buffered durability a commit waits for nothing: [`Db::transaction`] answers in a microsecond and is the better call,
-    /// also for a task.
+    /// In a store with buffered durability a commit waits for no sync: [`Db::transaction`] answers in microseconds, as long as no snapshot
+    /// and no end of a segment is due, and is the better call, also for a task.
     ///
     /// # Errors
     /// As [`Db::transaction`]; and [`Error::Unsupported`] where the host has no threads.
@@ -121,7 +121,7 @@ where
                 Attempt::Failed(error, base) => {
                     // What the error was decided on may be on its way to stable media only.
                     if let Some(seq) = base {
-                        self.call(move |shared| shared.wait_until_shown(seq)).await?;
+                        self.call("a transaction", move |shared| shared.wait_until_shown(seq)).await?;
                     }
                     return Err(error);
                 }
@@ -145,7 +145,7 @@ where
     /// # Errors
     /// As [`Db::sync`]; and [`Error::Unsupported`] where the host has no threads.
     pub async fn sync_async(&self) -> Result<u64> {
-        self.call(Shared::sync).await
+        self.call("a sync", Shared::sync).await
     }
 
     /// [`Db::wait_durable`] for tasks.
@@ -153,7 +153,7 @@ where
     /// # Errors
     /// As [`Db::wait_durable`]; and [`Error::Unsupported`] where the host has no threads.
     pub async fn wait_durable_async(&self, seq: u64) -> Result<()> {
-        self.call(move |shared| shared.wait_durable(seq)).await
+        self.call("waiting for a sync", move |shared| shared.wait_durable(seq)).await
     }
 
     /// Runs the closure once, and takes what it came to out of the transaction, which ends here.
@@ -192,14 +192,18 @@ where
             return Ok(());
         }
         let options = options.clone();
-        self.call(move |shared| shared.check_not_done(&options)).await
+        self.call("a transaction", move |shared| shared.check_not_done(&options)).await
     }
 
     /// Does something on the helper, for its answer.
-    async fn call<T: Send + 'static>(&self, work: impl FnOnce(&Shared<S>) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn call<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce(&Shared<S>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let slot = Slot::new();
         let answer = slot.answer();
-        self.hand_over(Work::Call(Box::new(move |shared| answer.give(work(shared)))))?;
+        self.hand_over(Work::Call(name, Box::new(move |shared| answer.give(work(shared)))))?;
         slot.await
     }
 

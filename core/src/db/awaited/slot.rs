@@ -44,15 +44,20 @@ impl<T> Future for Slot<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        // Cloned before the lock and dropped behind it: a waker is the code of others.
+        let mut waker = Some(context.waker().clone());
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match core::mem::replace(&mut *state, State::Taken) {
-            State::Given(answer) => Poll::Ready(answer),
-            State::Waiting(_) => {
-                *state = State::Waiting(Some(context.waker().clone()));
-                Poll::Pending
-            }
-            State::Taken => Poll::Ready(Err(unanswered())),
+        if let State::Waiting(left) = &mut *state {
+            core::mem::swap(left, &mut waker);
+            drop(state);
+            return Poll::Pending;
         }
+        let answer = core::mem::replace(&mut *state, State::Taken);
+        drop(state);
+        Poll::Ready(match answer {
+            State::Given(answer) => answer,
+            _ => Err(unanswered()),
+        })
     }
 }
 

@@ -11,7 +11,6 @@ use alloc::{boxed::Box, collections::VecDeque, sync::Arc, task::Wake as WakeTask
 use core::{
     fmt,
     panic::AssertUnwindSafe,
-    sync::atomic::{AtomicBool, Ordering},
     task::{Context, Poll, Waker},
 };
 use std::sync::PoisonError;
@@ -23,7 +22,7 @@ use crate::{
     host::Host,
     live::{Announcement, ChangeFilter},
     storage::Storage,
-    sync::{Condvar, Mutex, MutexGuard},
+    sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering},
 };
 
 /// So many commits are handed to one callback before it is the turn of the next.
@@ -114,13 +113,14 @@ impl Callbacks {
         subscription: Subscription,
         callback: Box<dyn FnMut(Result<Announcement>) + Send>,
     ) -> Result<Callback> {
-        let has_thread = core::mem::replace(&mut self.queue.lock().has_thread, true);
-        if !has_thread {
+        // Until it is there nobody else may take it for there: his callback would never be called.
+        let mut ready = self.queue.lock();
+        if !ready.has_thread {
             let queue = Arc::clone(&self.queue);
-            host.spawn("foldb-callbacks", Box::new(move || queue.run())).inspect_err(|_| {
-                self.queue.lock().has_thread = false;
-            })?;
+            host.spawn("foldb-callbacks", Box::new(move || queue.run()))?;
+            ready.has_thread = true;
         }
+        drop(ready);
         let task = Arc::new(Task {
             queue: Arc::clone(&self.queue),
             work: Mutex::new(Some((subscription, callback))),

@@ -3,17 +3,19 @@
 //! Invariants:
 //! - The lock of the feed is taken under that of the store, never the other way round, and nobody is woken under either: a
 //!   waker is the code of others, and may end a task that holds the store.
-//! - Whoever notes what shows, or that it is over, calls [`Feed::deliver`] afterwards, without any lock.
+//! - Whoever notes what shows, or that it is over, calls [`Feed::deliver`] afterwards, without any lock and with nothing under way
+//!   that closing waits for.
+//! - A waker that panics harms nobody else: neither who commits nor who is woken after it.
 
 use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
-use core::task::Waker;
+use core::{panic::AssertUnwindSafe, task::Waker};
 use std::sync::PoisonError;
 
 use crate::{
     Error, Result,
     live::{Announced, Announcement, ChangeFilter, Recent},
     planted::{self, Planted},
-    sync::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering},
+    sync::{AtomicU64, Condvar, Deadline, Mutex, MutexGuard, Ordering},
 };
 
 /// What is announced, and who waits.
@@ -88,16 +90,15 @@ impl Signal {
         self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until it is set, and resets it. Returns whether it was; without a time it waits for as long as that takes.
-    pub(crate) fn wait(&self, timeout: Option<core::time::Duration>) -> bool {
+    /// Waits until it is set, and resets it. Returns whether it was.
+    pub(crate) fn wait(&self, until: Deadline) -> bool {
         let mut set = self.lock();
         while !core::mem::take(&mut *set) {
-            set = match timeout {
+            set = match until.rest() {
                 None => self.changed.wait(set).unwrap_or_else(PoisonError::into_inner),
-                Some(timeout) => {
-                    let (set, outcome) =
-                        self.changed.wait_timeout(set, timeout).unwrap_or_else(PoisonError::into_inner);
-                    if outcome.timed_out() && !*set {
+                Some(rest) => {
+                    let (set, outcome) = self.changed.wait_timeout(set, rest).unwrap_or_else(PoisonError::into_inner);
+                    if (outcome.timed_out() || rest.is_zero()) && !*set {
                         return false;
                     }
                     set
@@ -185,7 +186,8 @@ impl Feed {
         }
         let due = self.lock().due();
         for wake in due {
-            wake.wake();
+            // It would take along whoever commits, or the thread that commits for tasks, and leave the others asleep.
+            drop(std::panic::catch_unwind(AssertUnwindSafe(|| wake.wake())));
         }
     }
 
@@ -261,6 +263,10 @@ impl Heard {
         if filter.is_durable() { self.shown.min(durable) } else { self.shown }
     }
 
+    fn has_for(&self, waiting: &Waiting, limit: u64) -> bool {
+        self.recent.between(waiting.seen, limit).any(|commit| commit.matches(&waiting.filter))
+    }
+
     /// Those for whom there is something since the last time; each is woken once.
     fn due(&mut self) -> Vec<Wake> {
         if (self.shown, self.durable) == self.delivered && self.end.is_none() {
@@ -268,14 +274,16 @@ impl Heard {
         }
         let mut waiting = core::mem::take(&mut self.waiting);
         let mut due = Vec::new();
+        let gone = self.recent.gone();
         for waiting in waiting.values_mut().filter(|waiting| waiting.wake.is_some()) {
             let limit = self.limit(&waiting.filter);
-            let is_due = self.end.is_some()
-                || waiting.seen < self.recent.gone()
-                || self.recent.between(waiting.seen, limit).any(|commit| commit.matches(&waiting.filter));
+            let is_behind = waiting.seen < gone;
+            let is_due =
+                self.end.is_some() || (is_behind && gone <= limit) || (!is_behind && self.has_for(waiting, limit));
             if is_due {
                 due.extend(waiting.wake.take());
-            } else {
+            } else if !is_behind {
+                // What was forgotten before it showed is not to be taken for seen: it is told once all of that shows.
                 waiting.seen = waiting.seen.max(limit);
             }
         }

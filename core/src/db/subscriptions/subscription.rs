@@ -19,6 +19,7 @@ use crate::{
     db::{Db, shared::Shared},
     live::{Announcement, ChangeFilter},
     storage::Storage,
+    sync::Deadline,
 };
 
 impl<S: Storage> Db<S> {
@@ -30,7 +31,7 @@ impl<S: Storage> Db<S> {
     ///
     /// **Slow subscribers** hold nobody up and take no memory of their own: the store keeps the newest 4,096 announcements, at most
     /// 8 MiB of them (always the newest one, whatever it takes). Whoever falls behind that gets [`Error::Lagged`] once, which
-    /// says from which seq he has to look again, and goes on behind it. Who waits is never behind.
+    /// says from which seq he has to look again, and goes on behind it.
     ///
     /// ```
     /// use core::time::Duration;
@@ -124,11 +125,8 @@ impl Subscription {
     /// # Errors
     /// As [`Subscription::next_timeout`].
     pub fn try_next(&mut self) -> Result<Option<Announcement>> {
-        match self.step(None)? {
-            Next::Commit(commit) => Ok(Some(commit)),
-            Next::Nothing(_) => Ok(None),
-            Next::Over(end) => Err(ended(end)),
-        }
+        let next = self.step(None)?;
+        self.given(next)
     }
 
     /// The next commit; `None` where none was made within that time.
@@ -137,10 +135,23 @@ impl Subscription {
     /// [`Error::Lagged`] where this subscription was too slow; it goes on behind that. [`Error::Poisoned`] where the store takes
     /// no more writes, and [`Error::Unsupported`] where it was closed; both come after all that there was, and stay.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Announcement>> {
-        match self.wait(Some(timeout))? {
+        if timeout.is_zero() { self.try_next() } else { self.next_until(Deadline::after(timeout)) }
+    }
+
+    /// As [`next_timeout`](Self::next_timeout), until then.
+    pub(super) fn next_until(&mut self, until: Deadline) -> Result<Option<Announcement>> {
+        let next = self.wait(until)?;
+        self.given(next)
+    }
+
+    fn given(&mut self, next: Next) -> Result<Option<Announcement>> {
+        match next {
             Next::Commit(commit) => Ok(Some(commit)),
             Next::Nothing(_) => Ok(None),
-            Next::Over(end) => Err(ended(end)),
+            Next::Over(end) => {
+                self.is_over = true;
+                Err(ended(end))
+            }
         }
     }
 
@@ -170,17 +181,14 @@ impl Subscription {
     }
 
     /// Waits on this thread.
-    fn wait(&mut self, timeout: Option<Duration>) -> Result<Next> {
-        if timeout == Some(Duration::ZERO) {
-            return self.step(None);
-        }
+    fn wait(&mut self, until: Deadline) -> Result<Next> {
         let signal = Arc::clone(self.signal.get_or_insert_default());
         loop {
             match self.step(Some(&|| Wake::Thread(Arc::clone(&signal))))? {
                 Next::Nothing(number) => self.waiting = number,
                 there => return Ok(there),
             }
-            if !signal.wait(timeout) {
+            if !signal.wait(until) {
                 return self.step(None);
             }
         }
@@ -211,7 +219,7 @@ impl Iterator for Subscription {
         if self.is_over {
             return None;
         }
-        match self.wait(None) {
+        match self.wait(Deadline::NEVER) {
             Ok(Next::Commit(commit)) => Some(Ok(commit)),
             Ok(Next::Over(end)) => self.last_word(end),
             // Without a time there is always something.

@@ -17,6 +17,7 @@ use crate::{
     primitive::{Event, Events},
     state::{DEFAULT_SPACE, SpaceNumber, readable},
     storage::Storage,
+    sync::Deadline,
     tree::Direction,
 };
 
@@ -54,13 +55,14 @@ impl<'db, S: Storage> Events<&'db Db<S>> {
         let filter = ChangeFilter::all().primitive(Primitive::Events).key(stream).or_life();
         let filter = if space == DEFAULT_SPACE { filter.default_space() } else { filter.run(run_id(db, space)?) };
         let subscription = db.subscribe(filter)?;
-        Ok(Tail { db, space, stream: stream.to_vec(), next: from, read: VecDeque::new(), subscription })
+        Ok(Tail { db, space, stream: stream.to_vec(), next: from, read: VecDeque::new(), subscription, is_over: false })
     }
 }
 
 /// A stream that goes on: see [`Events::tail`].
 ///
-/// As an iterator it ends as a [`Subscription`] does, after all events that there are.
+/// As an iterator it ends as a [`Subscription`] does, after all events that there are, and behind its first error: that of a run
+/// which was deleted comes once. [`Tail::next_timeout`] goes on where that makes sense.
 pub struct Tail<'db, S: Storage> {
     db: &'db Db<S>,
     space: SpaceNumber,
@@ -69,6 +71,8 @@ pub struct Tail<'db, S: Storage> {
     next: u64,
     read: VecDeque<Event>,
     subscription: Subscription,
+    /// As an iterator it has given its last item.
+    is_over: bool,
 }
 
 impl<S: Storage> Tail<'_, S> {
@@ -83,11 +87,16 @@ impl<S: Storage> Tail<'_, S> {
     /// As [`Subscription::next_timeout`], but never [`Error::Lagged`]: what was not announced is read. And as
     /// [`Events::range`].
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Event>> {
+        let until = Deadline::after(timeout);
         loop {
             if let Some(event) = self.take()? {
                 return Ok(Some(event));
             }
-            match self.subscription.next_timeout(timeout) {
+            let announced = match timeout.is_zero() {
+                true => self.subscription.try_next(),
+                false => self.subscription.next_until(until),
+            };
+            match announced {
                 Ok(None) => return self.take(),
                 Ok(Some(_)) | Err(Error::Lagged { .. }) => {}
                 Err(error) => return Err(error),
@@ -132,31 +141,38 @@ impl<S: Storage> Iterator for Tail<'_, S> {
 
     /// Waits for the next event, for as long as that takes.
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.take().transpose() {
-                Some(event) => return Some(event),
-                None => match self.wait()? {
-                    Ok(()) => {}
-                    Err(error) => return Some(Err(error)),
+        while !self.is_over {
+            let item = match self.take().transpose() {
+                Some(item) => Some(item),
+                None => match self.wait() {
+                    Some(Ok(())) => continue,
+                    Some(Err(error)) => Some(Err(error)),
+                    None => None,
                 },
-            }
+            };
+            self.is_over = !matches!(item, Some(Ok(_)));
+            return item;
         }
+        None
     }
 }
 
 impl<S: Storage> Tail<'_, S> {
     /// The next event for a task, which is woken when there is one: see [`Subscription::poll_next`].
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
-        loop {
-            if let Some(event) = self.take().transpose() {
-                return Poll::Ready(Some(event));
-            }
-            match core::task::ready!(self.subscription.poll_next(context)) {
-                Some(Ok(_) | Err(Error::Lagged { .. })) => {}
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
-            }
+        while !self.is_over {
+            let item = match self.take().transpose() {
+                Some(item) => Some(item),
+                None => match core::task::ready!(self.subscription.poll_next(context)) {
+                    Some(Ok(_) | Err(Error::Lagged { .. })) => continue,
+                    Some(Err(error)) => Some(Err(error)),
+                    None => None,
+                },
+            };
+            self.is_over = !matches!(item, Some(Ok(_)));
+            return Poll::Ready(item);
         }
+        Poll::Ready(None)
     }
 }
 
