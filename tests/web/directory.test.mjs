@@ -230,8 +230,8 @@ test("jobs that a program in Rust pushes are done here, and the other way round"
   const third = mails.push([1n, null], { priority: 255 });
   await db.close();
   equal(jobs("consume"), [
-    `${third} 1 List([Integer(Integer(1)), Null])`,
-    `${second} 2 Text("from Rust")`,
+    `${third} 1 [1, null]`,
+    `${second} 2 "from Rust"`,
     `${dies} 2 never`,
     "QueueCounts { ready: 0, delayed: 1, leased: 0, dead: 1 }",
   ]);

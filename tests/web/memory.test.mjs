@@ -383,7 +383,7 @@ test("durable transactions of one message share one sync, and are told to be dur
       { place, operation: Operation.TransactionCommit },
     ];
   };
-  const receipts = (parts) => parts[0].filter((answer) => answer.length === 10).map((answer) => [new DataView(answer.buffer).getFloat64(0, true), answer[8]]);
+  const receipts = (parts) => parts[0].filter((answer) => answer.length === 14).map((answer) => [new DataView(answer.buffer).getFloat64(0, true), answer[8]]);
   send(transaction("first"));
   syncs = 0;
   const several = receipts(send(["a", "b", "c", "d"].flatMap((key) => transaction(key))));
@@ -469,7 +469,7 @@ test("a commit that is not on the medium yet is told later to whoever wants to h
 });
 
 test("those who listen are told why a store takes no more writes, and of nothing that may be lost", async () => {
-  const { open, memory, Store, encodeOptions, Operation, Reader, STORE, Writer, writeHead } = await parts();
+  const { open, memory, Store, encodeOptions, Operation, Reader, STORE } = await parts();
   const directory = new Directory();
   const db = open(directory);
   const [heard, errors] = [[], []];
@@ -488,43 +488,25 @@ test("those who listen are told why a store takes no more writes, and of nothing
   // Of a message whose sync fails, as a page sends it.
   const another = new Directory();
   const store = Store.openNode(another, encodeOptions({}));
-  const message = (...requests) => {
-    const out = new Writer((least) => {
-      const bytes = new Uint8Array(memory.buffer, store.reserve(least), least);
-      return bytes;
-    });
-    for (const [place, operation, write] of requests) {
-      const at = out.at;
-      out.u32(0);
-      writeHead(out, place, operation, false);
-      write(out);
-      out.patch(at, out.at - at - 4);
-    }
-    return store.callAll(1, 0, out.at);
+  const send = await messages(store);
+  const everything = (out) => [false, false, 0, 0, 0, false, false].forEach((part) => (part === 0 ? out.u32(0) : out.flag(part)));
+  send([{ place: { ...STORE, target: 2, handle: 7 }, operation: Operation.Subscribe, write: everything }]);
+  const commit = (answer) => {
+    const isCommit = answer.flag();
+    if (!isCommit) return [answer.text(), answer.text(), answer.text()][0];
+    [answer.number(), answer.number(), answer.flag()];
+    return answer.list(() => (answer.optional(() => answer.id()), answer.u8(), answer.anyKey())).join();
   };
-  const put = (key) => [STORE, Operation.KvPut, (out) => (out.key(key), out.value(1))];
-  const everything = (out) => (out.flag(false), out.flag(false), out.u32(0), out.u32(0), out.u32(0), out.flag(false), out.flag(false));
-  const told = (returned) => {
-    if (!(returned & 0x40000000)) return [];
+  const told = (...keys) => {
+    send(keys.map((key) => ({ place: STORE, operation: Operation.KvPut, write: (out) => (out.key(key), out.value(1)) })));
     const length = store.announcements() & 0x1fffffff;
-    const answer = Reader.of(new Uint8Array(memory.buffer, store.outputAt(), length).slice());
-    return answer.list(() => {
-      answer.u32();
-      const what = answer.list(() => {
-        if (!answer.flag()) return [answer.text(), answer.text(), answer.text()][0];
-        answer.number();
-        answer.number();
-        answer.flag();
-        return answer.list(() => (answer.optional(() => answer.id()), answer.u8(), answer.anyKey())).join();
-      });
-      return [...what, answer.flag()];
-    });
+    const answer = Reader.of(new Uint8Array(memory.buffer.slice(store.outputAt(), store.outputAt() + length)));
+    return answer.list(() => [answer.u32(), ...answer.list(() => commit(answer)), answer.flag()]);
   };
-  equal(told(message([{ ...STORE, target: 2, handle: 7 }, Operation.Subscribe, everything])), [[false]]);
-  equal(told(message(put("a"), put("b"))), [["a", "b", false]]);
+  equal(told("a", "b"), [[7, "a", "b", false]]);
   another.fail = (action) => (action === "sync" ? "EIO" : undefined);
-  equal(told(message(put("c"))), [["Poisoned", true]]);
-  equal(told(message(put("d"))), []);
+  equal(told("c"), [[7, "Poisoned", true]]);
+  equal(told("d"), []);
   store.free();
 });
 
