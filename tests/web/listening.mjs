@@ -108,7 +108,7 @@ export const listening = {
     await subscription.return();
   },
 
-  async callbacks_hear_of_commits_until_they_are_ended_and_one_that_throws_disturbs_nobody(db) {
+  async callbacks_hear_until_they_are_ended_and_one_that_throws_harms_nobody(db) {
     const heard = [];
     const uncaught = [];
     // What is thrown in a turn of its own, nobody catches.

@@ -432,6 +432,30 @@ test("what a write would have announced that failed at its commit is not announc
   await db.close();
 });
 
+test("pushes, claims and acknowledgements of one message share one sync", async () => {
+  const { Store, encodeOptions, STORE, Operation, Reader } = await parts();
+  const directory = new Directory();
+  const store = Store.openNode(directory, encodeOptions({}));
+  const send = await messages(store);
+  let syncs = 0;
+  directory.fail = (action) => void (action === "sync" && syncs++);
+  const ask = (operation, write) => ({ place: STORE, operation, write: (out) => (out.text("q"), write(out)) });
+  const push = (payload) => ask(Operation.QueuePush, (out) => [1, 2, 3, 4, 5, 6].forEach((option) => (option < 6 ? out.flag(false) : out.value(payload))));
+  send([push(0)]);
+  syncs = 0;
+  send([1, 2, 3].map(push));
+  equal(syncs, 1);
+  const claim = ask(Operation.QueueClaim, (out) => (out.flag(true), out.number(2), out.number(60_000)));
+  const jobs = send([claim, claim])[0].flatMap((bytes) => {
+    const answer = Reader.of(bytes);
+    return answer.list(() => [answer.hex(16), answer.value(), answer.u32(), answer.number()]);
+  });
+  equal([jobs.map(([, payload, attempt]) => [payload, attempt]), syncs], [[[0, 1], [1, 1], [2, 1], [3, 1]], 2]);
+  send(jobs.map(([id, , attempt]) => ask(Operation.QueueAck, (out) => (out.id(id), out.number(attempt)))));
+  equal(syncs, 3);
+  store.free();
+});
+
 test("whoever listens hears what was committed before the store was closed, and then that it is over", async () => {
   const db = await foldb.memory();
   const [subscription, durable, tail] = [db.subscribe(), db.subscribe({ durable: true }), db.events.tail("s", 1)];

@@ -7,7 +7,7 @@ const LEASE = 600_000;
 const counts = (ready, delayed, leased, dead) => ({ ready, delayed, leased, dead });
 
 export const queues = {
-  async jobs_are_claimed_by_priority_and_then_in_the_order_in_which_they_were_pushed(db) {
+  async jobs_are_claimed_by_priority_and_then_in_the_order_of_their_pushes(db) {
     const mails = db.queue("mails");
     equal([mails.name, await mails.claim(LEASE), await mails.counts()], ["mails", undefined, counts(0, 0, 0, 0)]);
     const ids = [];
@@ -42,7 +42,7 @@ export const queues = {
     await fails("Invalid", () => db.transaction((tx) => chain(db.runs.begin({ name: "r" }), (run) => mails.pushIn(tx.run(run.id), 1))));
   },
 
-  async whoever_has_lost_the_lease_finishes_nothing_and_the_effect_is_not_there(db) {
+  async whoever_has_lost_the_lease_finishes_nothing_and_has_no_effect(db) {
     const mails = db.queue("mails");
     await mails.push("a");
     // A lease of no time has ended when the next one claims.
