@@ -83,8 +83,8 @@ export interface U256 {
  * - any that reads: `Io`, and `Corrupt` where stored bytes are damaged;
  * - any that writes: `Invalid` for a value that cannot be stored, `Limit` for a key of more than 1,024 bytes, a value of more than 16
  *   MiB or nested more than 128 deep, and a transaction of more than 1 GiB, `RunEnded` in a run that has ended, `StorageFull`, `Poisoned` after an earlier
- *   failure, `OutcomeUnknown` where its own write or sync failed, `NotReady` in a worker of your own, and `Unsupported` in a store
- *   that was opened for salvage, a view or a replay.
+ *   failure, `OutcomeUnknown` where its own write or sync failed, `NotReady` in a worker of your own, `ReadOnly` in a store
+ *   that was opened with `readOnly`, and `Unsupported` in one that was opened for salvage, a view or a replay.
  */
 export type ErrorKind =
   /** Something that the transaction read has changed since. Run it again; the closure form does so itself. */
