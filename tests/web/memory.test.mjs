@@ -653,6 +653,37 @@ test("a transaction that was begun by hand and is held by nobody is rolled back"
   equal(held.get("b"), 2);
 });
 
+test("a subscription that nobody holds is ended, and what is waited for or called back is not", async () => {
+  const { LocalCaller, Operation } = await parts();
+  const db = await foldb.memory();
+  const heard = [];
+  db.onCommit({}, () => heard.push("called back"));
+  const waited = (async () => {
+    for await (const _ of db.subscribe()) return heard.push("waited for");
+  })();
+  const tailed = db.events.tail("s", 1).next();
+  // Of one a commit is waiting for nobody.
+  db.subscribe();
+  db.subscribe().next();
+  db.kv.put("a", 1);
+  await waited;
+  let released = 0;
+  const { call } = LocalCaller.prototype;
+  LocalCaller.prototype.call = function (place, operation, ...rest) {
+    if (operation === Operation.Release) released++;
+    return call.call(this, place, operation, ...rest);
+  };
+  try {
+    await collect(() => released >= 2);
+  } finally {
+    LocalCaller.prototype.call = call;
+  }
+  equal(released, 2);
+  db.events.append("s", "k", 1);
+  equal([(await tailed).value.seq, heard], [1, ["called back", "waited for", "called back"]]);
+  await db.close();
+});
+
 test("a request that is too long is refused before it takes memory, and what a long one took is given back", async () => {
   const [a, b] = [await foldb.memory(), await foldb.memory()];
   const memoryBytes = async () => (await a.stats()).memoryBytes;
