@@ -1,11 +1,13 @@
 //! Queues of jobs: arguments from a request, results into an answer.
 //!
-//! Invariant: what a queue does is done by core, so that both sides of the boundary have the same jobs. A push, a claim and an
-//! acknowledgement share the sync of their message.
+//! Invariant: what a queue does is done by core, so that both sides of the boundary have the same jobs. Each step is one function over
+//! a transaction, whether it commits on its own, and shares the sync of its message then, or is part of one.
 
 use std::time::Duration;
 
-use foldb_core::{ChangeFilter, Db, Error, Job, JobId, PushOptions, Queue, Result, host::Host, value::Encoded};
+use foldb_core::{
+    ChangeFilter, Db, Error, Job, JobId, PushOptions, Queue, Result, Transaction, host::Host, value::Encoded,
+};
 
 use crate::{
     access::{Target, commit},
@@ -16,8 +18,8 @@ use crate::{
     wire::{Input, Output, malformed},
 };
 
-/// The most that a claim may have in one answer.
-const CLAIMED_MAX: usize = 1 << 20;
+/// The most jobs in one answer, where nothing else is said.
+const JOBS_MAX: usize = 1 << 20;
 
 /// Everything that a queue does.
 pub(crate) fn queues(
@@ -28,104 +30,120 @@ pub(crate) fn queues(
     input: &mut Input<'_>,
     out: &mut Output,
 ) -> Result<()> {
-    let queue = db.queue(input.text()?)?;
-    match (operation, target) {
-        (Operation::QueuePush, Target::Store(_)) => {
-            let (options, key) = options(input)?;
-            let payload = Encoded(input.last(Input::bytes)?);
-            let id = match key {
-                Some(key) => queue.push_with(&options.idempotency_key(key), payload)?,
-                None => {
-                    let mut pushed = None;
-                    commit(db, together, &mut |tx| {
-                        pushed = Some(queue.push_in(tx, &options, payload)?);
-                        Ok(())
-                    })?;
-                    pushed.ok_or_else(|| malformed("it was not run"))?
-                }
-            };
-            out.0.extend_from_slice(&id.to_bytes());
-        }
-        (Operation::QueuePush, Target::Transaction(tx)) => {
-            let (options, key) = options(input)?;
-            if key.is_some() {
-                return Err(malformed("a push in a transaction has the key of that"));
-            }
-            let id = queue.push_in(tx, &options, Encoded(input.last(Input::bytes)?))?;
-            out.0.extend_from_slice(&id.to_bytes());
-        }
-        (Operation::QueueAck, Target::Store(_)) => {
-            let job = input.last(job)?;
-            commit(db, together, &mut |tx| queue.ack_in(tx, &job))?;
-        }
-        (Operation::QueueAck, Target::Transaction(tx)) => queue.ack_in(tx, &input.last(job)?)?,
-        (_, Target::Store(_)) => alone(operation, db, &queue, together, input, out)?,
-        _ => {
-            let why = "only pushes and acknowledgements can be a part of something else".into();
-            return Err(Error::Unsupported { what: "this step of a job in a transaction or a view", why });
-        }
+    let queue = &db.queue(input.text()?)?;
+    if operation == Operation::QueueDead {
+        return dead(queue, input.last(Input::limit)?, out);
     }
-    Ok(())
-}
-
-/// What is a commit of its own, or reads.
-fn alone(
-    operation: Operation,
-    db: &Db<PlatformStorage>,
-    queue: &Queue<'_, PlatformStorage>,
-    together: &Together,
-    input: &mut Input<'_>,
-    out: &mut Output,
-) -> Result<()> {
-    match operation {
-        Operation::QueueClaim => {
-            let (limit, lease) = (input.limit()?.unwrap_or(CLAIMED_MAX), input.last(millis)?);
-            let mut claimed = None;
-            while claimed.is_none() {
+    if operation == Operation::QueueCounts {
+        input.finish()?;
+        let counts = queue.counts()?;
+        [counts.ready, counts.delayed, counts.leased, counts.dead].into_iter().for_each(|count| out.number(count));
+        return Ok(());
+    }
+    let step = read(operation, input)?;
+    match target {
+        Target::Transaction(tx) => match step.take(queue, tx, out)? {
+            true => Ok(()),
+            // A claim that has looked after as many ends of leases as one transaction does.
+            false => Err(Error::Unsupported {
+                what: "this claim in a transaction",
+                why: "too many leases have ended".into(),
+            }),
+        },
+        Target::Store(db) => {
+            if let Step::Push { options, key: Some(key), payload } = step {
+                let id = queue.push_with(&options.idempotency_key(key), payload)?;
+                out.0.extend_from_slice(&id.to_bytes());
+                return Ok(());
+            }
+            let at = out.0.len();
+            let mut is_done = false;
+            while !is_done {
                 commit(db, together, &mut |tx| {
-                    claimed = queue.claim_in(tx, limit, lease)?;
+                    out.0.truncate(at);
+                    is_done = step.take(queue, tx, out)?;
                     Ok(())
                 })?;
             }
-            let jobs = claimed.unwrap_or_default();
-            out.count(jobs.len());
-            for job in &jobs {
-                out.0.extend_from_slice(&job.id.to_bytes());
-                out.value(&job.payload)?;
-                out.u32(job.attempt);
-                out.number(job.lease_until_micros);
+            if let Step::Claim { .. } = step {
+                let due = queue.next_due_micros()?;
+                out.optional(due, |out, due| out.number(due.saturating_sub(JsHost.now_micros())));
             }
-            let due = if jobs.is_empty() { queue.next_due_micros()? } else { None };
-            out.optional(due, |out, due| out.number(due.saturating_sub(JsHost.now_micros())));
+            Ok(())
         }
-        Operation::QueueNack => {
-            let job = job(input)?;
-            queue.nack(&job, input.last(Input::text)?)?;
+        Target::View(_) => Err(Error::Unsupported { what: "a write", why: "this is a view of one version".into() }),
+    }
+}
+
+/// A step in the life of jobs.
+enum Step<'a> {
+    Push { options: PushOptions, key: Option<&'a [u8]>, payload: Encoded<&'a [u8]> },
+    Claim { limit: usize, lease: Duration },
+    Ack(Job),
+    Nack(Job, &'a str),
+    Extend(Job, Duration),
+    Revive(JobId),
+    Discard(JobId),
+}
+
+fn read<'a>(operation: Operation, input: &mut Input<'a>) -> Result<Step<'a>> {
+    let step = match operation {
+        Operation::QueuePush => {
+            let (options, key) = options(input)?;
+            Step::Push { options, key, payload: Encoded(input.bytes()?) }
         }
-        Operation::QueueExtend => {
-            let mut job = job(input)?;
-            queue.extend(&mut job, input.last(millis)?)?;
-            out.number(job.lease_until_micros);
-        }
-        Operation::QueueDead => {
-            let dead = queue.dead(input.last(Input::limit)?.unwrap_or(CLAIMED_MAX))?;
-            out.count(dead.len());
-            for job in &dead {
-                out.0.extend_from_slice(&job.id.to_bytes());
-                out.value(&job.payload)?;
-                out.u32(job.attempts);
-                out.text(&job.error);
+        Operation::QueueClaim => Step::Claim { limit: input.limit()?.unwrap_or(JOBS_MAX), lease: millis(input)? },
+        Operation::QueueAck => Step::Ack(job(input)?),
+        Operation::QueueNack => Step::Nack(job(input)?, input.text()?),
+        Operation::QueueExtend => Step::Extend(job(input)?, millis(input)?),
+        Operation::QueueRevive => Step::Revive(id(input)?),
+        _ => Step::Discard(id(input)?),
+    };
+    input.finish()?;
+    Ok(step)
+}
+
+impl Step<'_> {
+    /// Takes it when `tx` commits. Returns whether it is done with that.
+    fn take(
+        &self,
+        queue: &Queue<'_, PlatformStorage>,
+        tx: &Transaction<'_, PlatformStorage>,
+        out: &mut Output,
+    ) -> Result<bool> {
+        match self {
+            Step::Push { key: Some(_), .. } => return Err(malformed("a push in a transaction has the key of that")),
+            Step::Push { options, payload, .. } => {
+                out.0.extend_from_slice(&queue.push_in(tx, options, payload)?.to_bytes());
             }
-        }
-        Operation::QueueRevive => queue.revive(input.last(id)?)?,
-        Operation::QueueDiscard => queue.discard(input.last(id)?)?,
-        _ => {
-            input.finish()?;
-            let counts = queue.counts()?;
-            for count in [counts.ready, counts.delayed, counts.leased, counts.dead] {
-                out.number(count);
+            Step::Claim { limit, lease } => {
+                let Some(jobs) = queue.claim_in(tx, *limit, *lease)? else { return Ok(false) };
+                out.count(jobs.len());
+                for job in &jobs {
+                    out.0.extend_from_slice(&job.id.to_bytes());
+                    out.value(&job.payload)?;
+                    out.u32(job.attempt);
+                    out.number(job.lease_until_micros);
+                }
             }
+            Step::Ack(job) => queue.ack_in(tx, job)?,
+            Step::Nack(job, error) => queue.nack_in(tx, job, error)?,
+            Step::Extend(job, lease) => out.number(queue.extend_in(tx, job, *lease)?),
+            Step::Revive(id) => queue.revive_in(tx, *id)?,
+            Step::Discard(id) => queue.discard_in(tx, *id)?,
         }
+        Ok(true)
+    }
+}
+
+fn dead(queue: &Queue<'_, PlatformStorage>, limit: Option<usize>, out: &mut Output) -> Result<()> {
+    let dead = queue.dead(limit.unwrap_or(JOBS_MAX))?;
+    out.count(dead.len());
+    for job in &dead {
+        out.0.extend_from_slice(&job.id.to_bytes());
+        out.value(&job.payload)?;
+        out.u32(job.attempts);
+        out.text(&job.error);
     }
     Ok(())
 }

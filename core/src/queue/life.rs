@@ -3,7 +3,7 @@
 //! Invariant: each step takes the job out of the place of the index where its record says that it is, puts it into another, and
 //! counts both.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, vec::Vec};
 use core::time::Duration;
 
 use super::{
@@ -17,7 +17,7 @@ use crate::{
     db::{Transaction, TransactionOptions},
     primitive::ScanOptions,
     storage::Storage,
-    value::{Encode, Value},
+    value::{Decode, Encode, Value},
 };
 
 /// The longest pause between two attempts.
@@ -68,8 +68,25 @@ impl<S: Storage> Queue<'_, S> {
         let push = |tx: &Transaction<'_, S>| self.push_in(tx, options, &payload);
         let Some(key) = &options.key else { return self.db.transaction(push) };
         let once = TransactionOptions::new().idempotency_key(self.keys.once(key)?);
-        let (id, _) = self.db.once_with(&once, |tx| push(tx).map(JobId::to_bytes))?;
-        Ok(JobId::from_bytes(id))
+        if let Some(id) = self.pushed(&once)? {
+            return Ok(id);
+        }
+        let pushed = self.db.transaction_with(&once, |tx| {
+            let id = push(tx)?;
+            tx.set_result(&id.to_bytes())?;
+            Ok::<JobId, Error>(id)
+        });
+        match pushed {
+            // Somebody else was faster.
+            Err(Error::AlreadyDone { key, seq }) => self.pushed(&once)?.ok_or(Error::AlreadyDone { key, seq }),
+            pushed => pushed.map(|(id, _)| id),
+        }
+    }
+
+    /// The job that was pushed under a key, where that is remembered.
+    fn pushed(&self, once: &TransactionOptions) -> Result<Option<JobId>> {
+        let Some(result) = self.db.recall(once)?.and_then(|recalled| recalled.result) else { return Ok(None) };
+        <[u8; 16]>::decode(&result.0).map(|id| Some(JobId::from_bytes(id)))
     }
 
     /// Adds a job when this transaction commits, and not otherwise.
@@ -120,11 +137,17 @@ impl<S: Storage> Queue<'_, S> {
     /// # Errors
     /// As [`Queue::ack_in`], and as a commit.
     pub fn nack(&self, job: &Job, error: &str) -> Result<()> {
-        self.db.transaction(|tx| {
-            let mut record = self.held(tx, job)?;
-            let place = record.failed(now(tx), error);
-            self.go(tx, job.id, record, place)
-        })
+        self.db.transaction(|tx| self.nack_in(tx, job, error))
+    }
+
+    /// [`Queue::nack`] when this transaction commits.
+    ///
+    /// # Errors
+    /// As [`Queue::ack_in`].
+    pub fn nack_in(&self, tx: &Transaction<'_, S>, job: &Job, error: &str) -> Result<()> {
+        let mut record = self.held(tx, job)?;
+        let place = record.failed(now(tx), error);
+        self.go(tx, job.id, record, place)
     }
 
     /// Keeps the job for so long from now on.
@@ -132,12 +155,18 @@ impl<S: Storage> Queue<'_, S> {
     /// # Errors
     /// As [`Queue::ack_in`], and as a commit.
     pub fn extend(&self, job: &mut Job, lease: Duration) -> Result<()> {
-        job.lease_until_micros = self.db.transaction(|tx| {
-            let until = now(tx).saturating_add(micros(lease));
-            let record = self.held(tx, job)?;
-            self.go(tx, job.id, record, Place::Leased { until }).map(|()| until)
-        })?;
+        job.lease_until_micros = self.db.transaction(|tx| self.extend_in(tx, job, lease))?;
         Ok(())
+    }
+
+    /// [`Queue::extend`] when this transaction commits. Returns when the lease ends then, in microseconds since 1970.
+    ///
+    /// # Errors
+    /// As [`Queue::ack_in`].
+    pub fn extend_in(&self, tx: &Transaction<'_, S>, job: &Job, lease: Duration) -> Result<u64> {
+        let until = now(tx).saturating_add(micros(lease));
+        let record = self.held(tx, job)?;
+        self.go(tx, job.id, record, Place::Leased { until }).map(|()| until)
     }
 
     /// The jobs that have failed too often, those that were pushed first before the others, at most `limit`.
@@ -160,11 +189,17 @@ impl<S: Storage> Queue<'_, S> {
     /// # Errors
     /// [`Error::NotFound`] for a job that is not dead, and as a commit.
     pub fn revive(&self, id: JobId) -> Result<()> {
-        self.db.transaction(|tx| {
-            let mut record = self.dead_record(tx, id)?;
-            record.attempts_forgiven = record.attempts;
-            self.go(tx, id, record, Place::Ready)
-        })
+        self.db.transaction(|tx| self.revive_in(tx, id))
+    }
+
+    /// [`Queue::revive`] when this transaction commits.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a job that is not dead.
+    pub fn revive_in(&self, tx: &Transaction<'_, S>, id: JobId) -> Result<()> {
+        let mut record = self.dead_record(tx, id)?;
+        record.attempts_forgiven = record.attempts;
+        self.go(tx, id, record, Place::Ready)
     }
 
     /// A dead job goes for good.
@@ -172,11 +207,17 @@ impl<S: Storage> Queue<'_, S> {
     /// # Errors
     /// [`Error::NotFound`] for a job that is not dead, and as a commit.
     pub fn discard(&self, id: JobId) -> Result<()> {
-        self.db.transaction(|tx| {
-            let record = self.dead_record(tx, id)?;
-            self.leave(tx, id, &record)?;
-            self.forget(tx, id)
-        })
+        self.db.transaction(|tx| self.discard_in(tx, id))
+    }
+
+    /// [`Queue::discard`] when this transaction commits.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a job that is not dead.
+    pub fn discard_in(&self, tx: &Transaction<'_, S>, id: JobId) -> Result<()> {
+        let record = self.dead_record(tx, id)?;
+        self.leave(tx, id, &record)?;
+        self.forget(tx, id)
     }
 
     /// How many jobs there are. Costs four lookups.

@@ -126,6 +126,8 @@ mod tests {
     use super::{Place, Record};
     use crate::value::{Decode, Encode, Serde, Value};
 
+    type Fields = Vec<(Value, Value)>;
+
     #[test]
     fn a_record_has_the_bytes_that_serde_gave_it_and_is_read_from_them() {
         let places = [Place::Ready, Place::Delayed { until: 70_000 }, Place::Leased { until: u64::MAX }, Place::Dead];
@@ -154,10 +156,10 @@ mod tests {
 
     #[test]
     fn what_is_no_record_is_told_by_what_is_wrong_with_it() {
-        let record = |change: &dyn Fn(&mut Vec<(Value, Value)>)| {
+        let record = |change: &dyn Fn(&mut Fields)| {
             let [place, error] = [("place", Value::from("Ready")), ("error", Value::Null)];
             let numbers = super::NUMBERS.map(|name| (name, Value::from(1)));
-            let mut fields: Vec<_> =
+            let mut fields: Fields =
                 [place, error].into_iter().chain(numbers).map(|(name, value)| (name.into(), value)).collect();
             change(&mut fields);
             let mut bytes = Vec::new();
