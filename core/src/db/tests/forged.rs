@@ -15,8 +15,8 @@ use crate::{
     host::SteppedHost,
     limits::NUMBER_MAX,
     log::{
-        Anchor, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, RecordHeader, RecordWriter, SegmentHeader,
-        segment_name,
+        Anchor, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, Reasons, RecordHeader, RecordWriter,
+        SegmentHeader, segment_name,
     },
     primitive::ScanOptions,
     state::{EditBody, encode_body},
@@ -78,7 +78,14 @@ impl Log {
         let at = LogPosition { segment: 1, offset: self.bytes.len() as u64 };
         let (space, code, key, body) = operation;
         let frame = FrameWriter::begin(&mut self.bytes, kind);
-        let header = RecordHeader { seq: self.seq + 1, mark: 0, time_micros: 7, idempotency_key: None, part };
+        let header = RecordHeader {
+            seq: self.seq + 1,
+            mark: 0,
+            time_micros: 7,
+            idempotency_key: None,
+            reasons: Reasons::default(),
+            part,
+        };
         let mut record = RecordWriter::begin(&mut self.bytes, &header, at, 1);
         record.group(space, previous, 1);
         record.op(code, key, body);
