@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foldb::{
-    Cause, Db, Durability, Error, ErrorKind, FsStorage, Options, OsHost, RunOptions, TransactionOptions,
+    Cause, ChangeFilter, Db, Durability, Error, ErrorKind, FsStorage, Options, OsHost, RunOptions, TransactionOptions,
     primitive::{TraceKind, TraceRecord},
     storage::{MemStorage, Storage},
 };
@@ -137,4 +137,19 @@ fn the_base_of_a_transaction_that_ran_again_is_the_one_that_it_was_committed_on(
         .unwrap();
     assert_eq!((rounds, db.kv().get::<i64>("a").unwrap()), (2, Some(11)));
     assert_eq!(db.commit_info(receipt.seq).unwrap().unwrap().base, Some(2));
+}
+
+#[test]
+fn whoever_hears_of_a_commit_hears_why_it_was_made() {
+    let db = open(MemStorage::new(), Options::new());
+    let mut commits = db.subscribe(ChangeFilter::all()).unwrap();
+    db.transaction_with(&TransactionOptions::new().because("Ada"), |tx| tx.kv().put("a", 1)).unwrap();
+    db.kv().put("b", 1).unwrap();
+    let told = commits.try_next().unwrap().unwrap();
+    assert_eq!(told.cause(), Some(&Cause::Text("Ada".into())));
+    let change = told.changes().next().unwrap();
+    let expected = serde_json::json!({ "run": null, "primitive": "kv", "key": "a" });
+    assert_eq!(serde_json::to_value(change).unwrap(), expected);
+    assert!(format!("{told:?}").contains(r#"key: "a""#), "{told:?}");
+    assert_eq!(commits.try_next().unwrap().unwrap().cause(), None);
 }

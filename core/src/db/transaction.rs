@@ -214,7 +214,8 @@ impl<'db, S: Storage> Transaction<'db, S> {
     /// tells it. The last one counts. A transaction that writes nothing leaves nothing in the log.
     ///
     /// ```
-    /// use foldb_core::primitive::{TraceKind, TraceRecord};
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::{TraceKind, TraceRecord};
     ///
     /// # let db = foldb_core::Db::memory();
     /// db.transaction(|tx| {
