@@ -14,8 +14,6 @@ mod endings;
 mod slow;
 #[path = "subscriptions/tails.rs"]
 mod tails;
-#[path = "subscriptions/watched.rs"]
-mod watched;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,8 +21,7 @@ use foldb::{
     Announcement, ChangeFilter, Db, Durability, Error, ErrorKind, Options, Primitive, RunOptions, Subscription,
     storage::{MemStorage, Storage},
 };
-use foldb_testkit::SeededHost;
-use watched::Watched;
+use foldb_testkit::{SeededHost, Syncs};
 
 const STRICT: Durability = Durability::Strict;
 
