@@ -129,6 +129,7 @@ fn sync_and_wait_durable_say_what_is_on_stable_media() {
 
 #[test]
 fn stats_are_sane() {
+    let _undisturbed = undisturbed();
     let directory = tempfile::tempdir().unwrap();
     let db = foldb::open(directory.path()).unwrap();
     let fresh = db.stats().unwrap();
