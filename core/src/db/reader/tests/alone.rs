@@ -3,7 +3,7 @@
 use alloc::string::ToString;
 use core::ops::ControlFlow;
 
-use super::{commit, host, number, reader, reading, storages::Silent, writing};
+use super::{commit, host, number, reader, reading, storages::Beside, writing};
 use crate::{
     ChangeFilter, Db, Durability, Error, ErrorKind, Options, RunOptions, RunStatus, TransactionOptions,
     log::{SEGMENT_HEADER_BYTES, segment_name},
@@ -77,10 +77,10 @@ fn every_write_through_a_reader_says_that_it_only_reads() {
 #[test]
 fn a_store_that_is_not_there_is_not_made() {
     let storage = MemStorage::new();
-    let error = Db::open(Silent::new(&storage), host(), reading()).unwrap_err();
+    let error = Db::open(Beside::reader(&storage), host(), reading()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotAStore, "{error}");
     drop(open(&storage));
-    let error = Db::open(Silent::new(&storage), host(), reading()).unwrap_err();
+    let error = Db::open(Beside::reader(&storage), host(), reading()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotAStore, "nothing was committed: {error}");
 }
 
@@ -166,7 +166,7 @@ fn damage_of_what_was_promised_is_damage_to_a_reader_too() {
     writer.close().unwrap();
     let file = storage.open(&segment_name(1)).unwrap();
     file.write_at(SEGMENT_HEADER_BYTES + 40, &[0xff; 8]).unwrap();
-    let error = Db::open(Silent::new(&storage), host(), reading()).unwrap_err();
+    let error = Db::open(Beside::reader(&storage), host(), reading()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
 }
 
@@ -241,7 +241,7 @@ fn versions_of_a_reader_stay_readable_when_the_writer_removes_their_snapshots() 
             writer.snapshot().unwrap();
         };
         snapshot();
-        let reader = Db::open(Silent::new(&storage), host(), options).unwrap();
+        let reader = Db::open(Beside::reader(&storage), host(), options).unwrap();
         // Nothing of it was read yet: its leaves are in the file.
         let versions: std::vec::Vec<_> = (0..6)
             .map(|_| {
