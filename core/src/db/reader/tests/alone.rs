@@ -187,6 +187,34 @@ fn another_store_in_the_place_of_this_one_is_not_a_newer_version_of_it() {
     assert_eq!(reader.view().kv().get::<i64>("count").unwrap(), Some(1), "what was shown is still shown");
 }
 
+/// A segment of the same number has other bytes then, and where the reader stands is in the middle of a frame.
+#[test]
+fn a_store_that_was_put_back_from_a_copy_and_has_gone_on_is_read_anew() {
+    let storage = MemStorage::new();
+    let writer = open(&storage);
+    commit(&writer);
+    writer.close().unwrap();
+    let copy = storage.files();
+    let writer = open(&storage);
+    (0..10).for_each(|_| commit(&writer));
+    writer.close().unwrap();
+    let reader = reader(&storage);
+    assert_eq!(number(&reader), 11);
+    for name in storage.list().unwrap() {
+        storage.remove(&name).unwrap();
+    }
+    for (name, bytes) in copy {
+        storage.create(&name).unwrap().write_at(0, &bytes).unwrap();
+    }
+    // Whoever opens it now has other entropy.
+    let other = crate::host::SteppedHost::new(1_000_000);
+    let writer = Db::open(storage.clone(), std::sync::Arc::new(other), writing()).unwrap();
+    (0..20).for_each(|_| commit(&writer));
+    writer.close().unwrap();
+    assert_eq!(reader.refresh().unwrap(), 21);
+    assert_eq!(number(&reader), 21);
+}
+
 fn other_store(storage: &MemStorage, host: crate::host::SteppedHost) {
     // Ids come from the host, which counts: another one is asked for first, so that the two differ.
     let _ = crate::StoreId::generate(&host);
@@ -268,12 +296,16 @@ fn versions_of_a_reader_stay_readable_when_the_writer_removes_their_snapshots() 
 fn a_copy_of_what_a_reader_has_seen_opens_as_a_store() {
     let storage = MemStorage::new();
     let writer = Db::open(storage.clone(), host(), Options::new().segment_bytes(4096)).unwrap();
-    (0..5).for_each(|_| commit(&writer));
-    writer.snapshot().unwrap();
+    // Two snapshots: the reader stands on the newer one, and the older one is held by the copy alone.
+    for commits in [3, 2] {
+        (0..commits).for_each(|_| commit(&writer));
+        writer.snapshot().unwrap();
+    }
     (0..5).for_each(|_| commit(&writer));
     let reader = reader(&storage);
     let checkpoint = reader.checkpoint().unwrap();
     assert_eq!(checkpoint.seq(), 10);
+    assert_eq!(checkpoint.files().iter().filter(|file| file.name().starts_with("snap-")).count(), 2);
     (0..3).for_each(|_| {
         commit(&writer);
         writer.snapshot().unwrap();
