@@ -3,7 +3,11 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{Mutex, mpsc},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
 };
@@ -29,6 +33,11 @@ fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Pending => thread::park(),
         }
     }
+}
+
+/// Whether a future that is polled once has more to wait for.
+fn is_pending<F: Future>(future: &mut std::pin::Pin<&mut F>) -> bool {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
 }
 
 /// A store on a host with threads.
@@ -169,11 +178,34 @@ fn what_a_closure_fails_with_is_given_back_and_nothing_is_committed() {
 
 #[test]
 fn an_idempotency_key_is_done_once_among_tasks() {
-    let db = threaded(&Syncs::default(), STRICT);
+    let disk = Syncs::default();
+    let db = threaded(&disk, STRICT);
     let options = TransactionOptions::new().idempotency_key("payment");
-    let pay = || db.transaction_async_with(&options, |tx| tx.kv().add_i64("paid", 1));
-    block_on(pay()).unwrap();
+    let runs = AtomicUsize::new(0);
+    let pay = || {
+        db.transaction_async_with(&options, |tx| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            tx.kv().add_i64("paid", 1)
+        })
+    };
+    let (mut first, mut second) = (pin!(pay()), pin!(pay()));
+    // The thread of the store is busy, so both will have looked for the key before either commits.
+    disk.hold();
+    let mut before = pin!(db.transaction_async(|tx| tx.kv().put("before", 1)));
+    assert!(is_pending(&mut before));
+    disk.wait_for_one();
+    assert!(is_pending(&mut first) && is_pending(&mut second));
+    disk.let_go();
+    block_on(before).unwrap();
+    block_on(db.sync_async()).unwrap();
+    disk.hold();
+    assert!(is_pending(&mut first) && is_pending(&mut second));
+    disk.let_go();
+    block_on(first).unwrap();
+    assert_eq!(block_on(second).unwrap_err().kind(), ErrorKind::AlreadyDone);
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
     assert_eq!(block_on(pay()).unwrap_err().kind(), ErrorKind::AlreadyDone);
+    assert_eq!(runs.load(Ordering::SeqCst), 2, "the closure of a known key does not run");
     assert_eq!(db.kv().get::<i64>("paid").unwrap(), Some(1));
 }
 
