@@ -250,6 +250,22 @@ fn a_second_run_with_the_same_id_is_corruption() {
     assert!(refused(&log.files(2), ErrorKind::Corrupt).contains("F-36"));
 }
 
+/// The program that shows findings read the number out of the text, and looked it up to name the run.
+#[test]
+fn a_finding_in_a_run_has_the_number_of_the_run() {
+    let mut log = Log::new();
+    log.transaction((0, OpCode::KvPut, b"key", &[0xff]));
+    let begun = LogPosition { segment: 1, offset: log.bytes.len() as u64 };
+    log.transaction((1, OpCode::RunBegin, &[1; 16], &begin("run")));
+    log.frame(FrameType::Transaction, None, Some(begun), (1, OpCode::KvPut, b"key", &[0xff]));
+    let db = open(&log.files(3)).1.unwrap();
+    let report = db.verify(&mut |_| ControlFlow::Continue(())).unwrap();
+    let mut found: Vec<_> =
+        report.violations.iter().map(|violation| (violation.place.as_str(), violation.run)).collect();
+    found.dedup();
+    assert_eq!(found, [("default space", None), ("run 1", Some(1))]);
+}
+
 /// A trace entry's index leads back by the last sixteen bytes of its key: with an id of another length it led nowhere.
 #[test]
 fn a_trace_entry_has_an_id_of_sixteen_bytes() {
