@@ -6,8 +6,7 @@
 //! Invariant: both do the same number of the same commits on stores that are made alike.
 
 use std::{
-    env, fs,
-    path::PathBuf,
+    env,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -16,15 +15,13 @@ use std::{
 use foldb::Store;
 use tokio::runtime::{Builder, Runtime};
 
+#[path = "directory/mod.rs"]
+mod directory;
+
 const ROUNDS: usize = 7;
 
 fn fresh_store() -> Arc<Store> {
-    let root = env::var_os("FOLDB_BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
-    let path = root.join("awaited-bench");
-    if path.exists() {
-        fs::remove_dir_all(&path).expect("the benchmark's own directory can be removed");
-    }
-    let db = foldb::open(&path).expect("the store opens");
+    let db = foldb::open(directory::fresh("awaited", "store")).expect("the store opens");
     db.kv().put("first", 0).expect("the first commit makes the segment");
     Arc::new(db)
 }

@@ -16,6 +16,8 @@ use std::{
 use foldb::{Durability, Options, RunOptions, Store};
 use workload::{Keys, SEED, Values};
 
+#[path = "directory/mod.rs"]
+mod directory;
 #[allow(dead_code, unreachable_pub, reason = "other programs use the same file, and other parts of it")]
 #[path = "workload/mod.rs"]
 mod workload;
@@ -64,23 +66,13 @@ fn share() -> usize {
     thousandths.parse().unwrap_or(1000)
 }
 
-fn fresh(purpose: &str) -> PathBuf {
-    let root = env::var_os("FOLDB_BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
-    let path = root.join("opening-bench").join(purpose);
-    if path.exists() {
-        fs::remove_dir_all(&path).expect("the benchmark's own directory can be removed");
-    }
-    fs::create_dir_all(&path).expect("the benchmark's directory can be created");
-    path
-}
-
 fn options() -> Options {
     Options::new().durability(Durability::buffered())
 }
 
 /// Fills a store and closes it.
 fn filled(purpose: &str, options: Options, fill: impl FnOnce(&Store)) -> PathBuf {
-    let path = fresh(purpose);
+    let path = directory::fresh("opening", purpose);
     let store = foldb::open_with(&path, options).expect("the store opens");
     fill(&store);
     store.close().expect("a clean close");
@@ -137,7 +129,7 @@ fn many_runs(runs: usize, in_snapshot: usize) -> Duration {
 }
 
 fn many_openings(openings: usize) -> Duration {
-    let path = fresh("openings");
+    let path = directory::fresh("opening", "openings");
     for number in 0..openings {
         let store = foldb::open_with(&path, Options::new()).expect("the store opens");
         store.kv().put("key", u64::try_from(number).expect("a usize fits")).expect("a put");

@@ -47,11 +47,11 @@ pub mod prelude;
 
 #[doc(inline)]
 pub use foldb_core::{
-    Announcement, AppendedEvents, Callback, Change, ChangeFilter, CheckpointFile, DeadJob, Durability, Error,
-    ErrorKind, IdempotencyWindow, Job, JobId, Options, Primitive, Progress, PushOptions, QueueCounts, Recalled,
-    Receipt, RecoveryMode, RecoveryReport, Result, RunFilter, RunId, RunInfo, RunOptions, RunStatus, Savepoint, Seen,
-    SnapshotFailures, SnapshotInfo, Stats, StoreId, Subscription, TransactionOptions, VerifyReport, host, json, limits,
-    primitive,
+    Announcement, AppendedEvents, Callback, Cause, Change, ChangeFilter, CheckpointFile, CommitInfo, DeadJob,
+    Durability, Error, ErrorKind, IdempotencyWindow, Job, JobId, Options, Primitive, Progress, PushOptions,
+    QueueCounts, Recalled, Receipt, RecoveryMode, RecoveryReport, Result, RunFilter, RunId, RunInfo, RunOptions,
+    RunStatus, Savepoint, Seen, SnapshotFailures, SnapshotInfo, Stats, StoreId, Subscription, TransactionOptions,
+    VerifyReport, host, json, limits, primitive,
     primitive::ScanOptions,
     recovery::Damage,
     replay::{Diff, Digest, DocumentChange, DocumentDiff, EntryChange, EntryDiff, StreamDiff},

@@ -28,7 +28,10 @@ use foldb::{
     Db, Durability, Error, ErrorKind, Options, Result, RunFilter, RunId, RunOptions,
     storage::{MemStorage, Storage},
 };
-use foldb_testkit::crash::{CrashStorage, Image};
+use foldb_testkit::{
+    crash::{CrashStorage, Image},
+    output, undisturbed,
+};
 use scenario::open;
 
 const STRICT: Durability = Durability::Strict;

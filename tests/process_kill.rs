@@ -21,7 +21,7 @@ use std::{
 };
 
 use foldb::{Direction, RunFilter, RunStatus, Store, TransactionOptions, primitive::ScanOptions};
-use foldb_testkit::Random;
+use foldb_testkit::{Random, alone, undisturbed};
 
 use self::child::{MODE, Mode, STORE, THREADS, WORK, Work};
 
@@ -77,6 +77,7 @@ fn next_line(lines: &mut BufReader<ChildStdout>) -> Option<String> {
 
 /// Starts a child, waits for the word that its work begins, lets it go on for a while, and kills it.
 fn round(directory: &Path, mode: Mode, work: Work, random: &mut Random) -> Words {
+    let alone = alone();
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["the_child_works_until_it_is_killed", "--exact", "--nocapture", "--test-threads=1"])
         .env(STORE, directory)
@@ -86,6 +87,7 @@ fn round(directory: &Path, mode: Mode, work: Work, random: &mut Random) -> Words
         .stderr(Stdio::inherit())
         .spawn()
         .unwrap();
+    drop(alone);
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut words = Words::default();
     // Only from here on does the time count: starting takes as long as the machine likes.
@@ -170,6 +172,7 @@ fn kill_again_and_again(mode: Mode, seed: u64) {
         lines += words.lines;
         killed[work as usize] += u64::from(!words.done);
         let place = format!("{}, round {number}, {}", mode.name(), work.name());
+        let _undisturbed = undisturbed();
         let db = mode.open(directory.path());
         let seq = check(&db, mode, &words, &place);
         assert!(seq >= before, "{place}: what survived one death survives the next");
@@ -222,6 +225,7 @@ fn a_killed_process_in_memory_leaves_nothing_behind() {
     for _ in 0..4 {
         let words = round(directory.path(), Mode::InMemory, Work::Commits, &mut random);
         assert_eq!(words.promised, 0, "nothing of it is ever durable");
+        let _undisturbed = undisturbed();
         let db = Mode::Strict.open(directory.path());
         assert!(db.recovery_report().created, "there was nothing");
         assert_eq!(db.view().seq(), 0);

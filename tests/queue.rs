@@ -1,10 +1,11 @@
 //! Queues with many consumers: contention, waiting, and consumers that are killed.
 //!
-//! The child of the killing test is this test program again, told by its environment what to do. When it is killed is up to
-//! the seed and the machine.
+//! The child of the killing test is this test program again, told by its environment what to do. It is allowed to do so many jobs and is
+//! killed when so many of them are done, both by the seed; what it does in that moment is up to the machine.
 
 use std::{
-    env,
+    env, io,
+    io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
     sync::mpsc,
@@ -20,6 +21,8 @@ const JOBS: usize = 400;
 const CONSUMERS: usize = 8;
 /// Short, because the job of a consumer that was killed waits for it.
 const LEASE: Duration = Duration::from_millis(30);
+/// What a child says of each job.
+const DONE: &str = "done";
 
 /// Does a job: its effect and its acknowledgement are one transaction. Whether the job was still its own.
 fn work<S: Storage>(db: &Db<S>, job: &Job) -> bool {
@@ -36,18 +39,14 @@ fn work<S: Storage>(db: &Db<S>, job: &Job) -> bool {
     }
 }
 
-/// Works until nothing is left, also of what others have leased.
-fn consume(db: &Store) {
+/// The next job, also one that somebody else has leased and does not do; `None` when nothing is left.
+fn next_job(db: &Store) -> Option<Job> {
     let queue = db.queue("work").unwrap();
     loop {
-        match queue.claim(LEASE).unwrap() {
-            Some(job) => drop(work(db, &job)),
-            None if queue.counts().unwrap() == Default::default() => return,
-            None => {
-                if let Some(job) = queue.wait(LEASE, LEASE).unwrap() {
-                    work(db, &job);
-                }
-            }
+        match queue.wait(LEASE, LEASE).unwrap() {
+            Some(job) => return Some(job),
+            None if queue.counts().unwrap() == Default::default() => return None,
+            None => {}
         }
     }
 }
@@ -57,11 +56,36 @@ fn consume(db: &Store) {
 fn the_child_consumes_until_it_is_killed() {
     let Some(directory) = env::var_os(STORE) else { return };
     let db = open(Path::new(&directory));
+    // A line for each job that may be done.
+    let is_allowed = || io::stdin().read_line(&mut String::new()).unwrap() > 0;
     thread::scope(|scope| {
         for _ in 0..CONSUMERS {
-            scope.spawn(|| consume(&db));
+            scope.spawn(|| {
+                while is_allowed() {
+                    work(&db, &next_job(&db).unwrap());
+                    println!("\n{DONE}");
+                }
+            });
         }
     });
+}
+
+/// Lets a child do up to so many jobs, and kills it when it has said of some of them that they are done.
+fn consume_and_be_killed(directory: &Path, allowed: usize, awaited: usize) {
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "the_child_consumes_until_it_is_killed", "--nocapture"])
+        .env(STORE, directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut allows = child.stdin.take().unwrap();
+    allows.write_all("\n".repeat(allowed).as_bytes()).unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let done = lines.map(Result::unwrap).filter(|line| line == DONE).take(awaited).count();
+    assert_eq!(done, awaited, "the child has failed by itself");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 fn open(directory: &Path) -> Store {
@@ -75,32 +99,28 @@ fn eight_consumers_that_are_killed_at_random_do_each_job_once() {
     {
         let db = open(directory.path());
         let queue = db.queue("work").unwrap();
-        for number in 0..400_i64 {
+        for number in 0..JOBS as u64 {
             queue.push_with(&PushOptions::new().attempts(u32::MAX).backoff(Duration::ZERO), number).unwrap();
         }
         db.close().unwrap();
     }
     let mut random = Random::new(13);
     for _ in 0..12 {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "the_child_consumes_until_it_is_killed"])
-            .env(STORE, directory.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        thread::sleep(Duration::from_millis(5 + random.below(60)));
-        let _ = child.kill();
-        child.wait().unwrap();
+        // More than are left it never may do: a consumer without a job would not be killed at work.
+        let allowed = CONSUMERS + random.index(JOBS / 12 - CONSUMERS);
+        consume_and_be_killed(directory.path(), allowed, random.index(allowed));
     }
     let db = open(directory.path());
-    consume(&db);
+    while let Some(job) = next_job(&db) {
+        work(&db, &job);
+    }
     let effects = db.kv().scan_as::<i64>(&ScanOptions::prefix("done/")).unwrap();
     assert_eq!(effects.len(), JOBS);
     assert!(effects.iter().all(|effect| effect.value == 1), "each once");
 }
 
 #[test]
-fn consumers_do_not_conflict_and_nobody_gets_the_job_of_another() {
+fn consumers_hardly_ever_conflict_and_nobody_gets_the_job_of_another() {
     let db = foldb::memory();
     let queue = db.queue("work").unwrap();
     for number in 0..400_i64 {

@@ -13,7 +13,9 @@ use foldb::{
     storage::{Storage, StorageError},
 };
 
-use self::device::{Device, Mounted, Simulated, alone};
+use foldb_testkit::alone;
+
+use self::device::{Device, Mounted, Simulated};
 
 fn options() -> Options {
     Options::new()

@@ -16,8 +16,6 @@ mod foreign;
 mod slow;
 #[path = "subscriptions/tails.rs"]
 mod tails;
-#[path = "subscriptions/watched.rs"]
-mod watched;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,8 +23,7 @@ use foldb::{
     Announcement, ChangeFilter, Db, Durability, Error, ErrorKind, Options, Primitive, RunOptions, Subscription,
     storage::{MemStorage, Storage},
 };
-use foldb_testkit::SeededHost;
-use watched::Watched;
+use foldb_testkit::{SeededHost, Syncs};
 
 const STRICT: Durability = Durability::Strict;
 

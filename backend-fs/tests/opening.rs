@@ -12,6 +12,7 @@ use foldb_core::{
     storage::{Storage, StorageError, StorageFile},
 };
 use foldb_fs::FsStorage;
+use foldb_testkit::{output, undisturbed};
 use tempfile::tempdir;
 
 /// The names in a directory with their lengths.
@@ -109,6 +110,7 @@ fn files_that_are_not_ours_are_listed_and_the_lock_is_not() {
 
 #[test]
 fn the_second_opener_in_the_same_process_is_told_the_path() {
+    let _undisturbed = undisturbed();
     let directory = tempdir().unwrap();
     let first = FsStorage::open(directory.path(), true).unwrap();
     first.create("log-1").unwrap();
@@ -122,6 +124,7 @@ fn the_second_opener_in_the_same_process_is_told_the_path() {
 
 #[test]
 fn an_open_file_keeps_the_store_locked() {
+    let _undisturbed = undisturbed();
     let directory = tempdir().unwrap();
     let storage = FsStorage::open(directory.path(), true).unwrap();
     let file = storage.create("log-1").unwrap();
@@ -161,7 +164,7 @@ fn another_process_is_kept_out_until_the_store_is_dropped() {
         if expect_locked {
             command.env("FOLDB_TEST_EXPECT_LOCKED", "1");
         }
-        command.output().unwrap()
+        output(&mut command).unwrap()
     };
     let storage = FsStorage::open(directory.path(), true).unwrap();
     storage.create("log-1").unwrap();
@@ -187,6 +190,7 @@ fn a_directory_or_file_without_permission_is_denied_by_name() {
         drop(parent);
         return again_without_privileges("a_directory_or_file_without_permission_is_denied_by_name");
     }
+    let _undisturbed = undisturbed();
     let storage = FsStorage::open(&path, false).unwrap();
     let denied = |error: &StorageError, path: &Path| {
         assert!(matches!(error, StorageError::Denied { .. }), "{error:?}");
@@ -227,14 +231,9 @@ fn again_without_privileges(test: &str) {
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
     chown(home.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-    let output = Command::new(&program)
-        .args([test, "--exact"])
-        .env("TMPDIR", home.path())
-        .current_dir(home.path())
-        .uid(NOBODY)
-        .gid(NOBODY)
-        .output()
-        .unwrap();
+    let mut command = Command::new(&program);
+    command.args([test, "--exact"]).env("TMPDIR", home.path()).current_dir(home.path()).uid(NOBODY).gid(NOBODY);
+    let output = output(&mut command).unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }

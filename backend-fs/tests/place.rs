@@ -15,6 +15,7 @@ use foldb_core::{
     storage::{LockHolder, Storage, StorageError, StorageFile},
 };
 use foldb_fs::FsStorage;
+use foldb_testkit::{output, undisturbed};
 use tempfile::{TempDir, tempdir};
 
 /// A storage with one file, below a directory of its own.
@@ -140,6 +141,7 @@ fn what_does_not_change_where_the_names_lead_is_no_reason_for_alarm() {
 
 #[test]
 fn a_second_opener_is_told_who_the_first_is() {
+    let _undisturbed = undisturbed();
     let (_parent, path, storage) = store();
     let holder = |opened: Result<FsStorage, Error>| match opened {
         Err(Error::Storage(StorageError::Locked { holder, .. })) => holder,
@@ -175,7 +177,7 @@ fn another_process_is_told_that_it_is_another_process() {
     let (_parent, path, _storage) = store();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "child_process_that_is_told_who_has_the_store"]).env("FOLDB_TEST_HELD_STORE", &path);
-    let output = command.output().unwrap();
+    let output = output(&mut command).unwrap();
     assert!(output.status.success(), "{output:?}");
 }
 
@@ -188,6 +190,7 @@ fn names(directory: &Path) -> Vec<String> {
 
 #[test]
 fn an_opening_that_writes_nothing_leaves_no_lock_file_behind() {
+    let _undisturbed = undisturbed();
     let empty = tempdir().unwrap();
     drop(FsStorage::open(empty.path(), true).unwrap());
     assert_eq!(names(empty.path()), [""; 0]);
@@ -205,6 +208,7 @@ fn an_opening_that_writes_nothing_leaves_no_lock_file_behind() {
 
 #[test]
 fn a_lock_file_stays_in_a_directory_that_became_a_store_and_in_one_that_had_it() {
+    let _undisturbed = undisturbed();
     let (_parent, path, storage) = store();
     drop(storage);
     assert_eq!(names(&path), ["lock", "log-1"]);
@@ -214,6 +218,7 @@ fn a_lock_file_stays_in_a_directory_that_became_a_store_and_in_one_that_had_it()
 
 #[test]
 fn lock_files_that_come_and_go_never_let_two_owners_in() {
+    let _undisturbed = undisturbed();
     let parent = tempdir().unwrap();
     let owned = AtomicBool::new(false);
     thread::scope(|scope| {

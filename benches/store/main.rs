@@ -12,6 +12,8 @@
 
 use criterion::{criterion_group, criterion_main};
 
+#[path = "../directory/mod.rs"]
+mod directory;
 mod events;
 mod memory;
 mod opening;

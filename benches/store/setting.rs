@@ -5,7 +5,7 @@
 use std::{
     cell::{Cell, LazyCell},
     collections::BTreeMap,
-    env, fs,
+    env,
     hint::black_box,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -15,7 +15,10 @@ use std::{
 use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
 use foldb::{Direction, Durability, KeyRange, Options, Store, value::ValueRef};
 
-use crate::workload::{Keys, SEED, Values};
+use crate::{
+    directory,
+    workload::{Keys, SEED, Values},
+};
 
 /// Pairs per transaction when a store is loaded in random order.
 pub(crate) const LOAD_BATCH: usize = 10_000;
@@ -42,13 +45,7 @@ pub(crate) fn length(count: usize) -> u64 {
 
 /// An empty directory for one purpose.
 pub(crate) fn fresh_directory(purpose: &str) -> PathBuf {
-    let root = env::var_os("FOLDB_BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
-    let path = root.join("store-bench").join(purpose);
-    if path.exists() {
-        fs::remove_dir_all(&path).expect("the benchmark's own directory can be removed");
-    }
-    fs::create_dir_all(&path).expect("the benchmark's directory can be created");
-    path
+    directory::fresh("store", purpose)
 }
 
 pub(crate) fn open(path: &Path, durability: Durability) -> Store {

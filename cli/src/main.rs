@@ -53,11 +53,19 @@ fn usage(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if std::env::args_os().any(|argument| argument == "--json") {
-        let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or_default();
-        let message = message.strip_prefix("error: ").unwrap_or(message);
-        return Failure::usage(message).hint("`foldb --help` shows what can be asked").report(true);
+        return of_parser(&error.render().to_string()).report(true);
     }
     let _ = error.print();
     ExitCode::from(2)
+}
+
+/// What the parser says to a person, as one line each of message and advice. It names what is missing or possible in the lines behind
+/// the first one, so that a program which is told the first line alone knows nothing.
+fn of_parser(text: &str) -> Failure {
+    let mut paragraphs = text.split("\n\n").map(|lines| lines.split_whitespace().collect::<Vec<_>>().join(" "));
+    let message = paragraphs.next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    let advice = paragraphs.filter(|paragraph| paragraph.starts_with("tip: ") || paragraph.starts_with("Usage: "));
+    let advice = advice.chain(std::iter::once("`foldb --help` shows what can be asked".to_owned()));
+    Failure::usage(message).hint(advice.collect::<Vec<_>>().join("; "))
 }

@@ -24,7 +24,12 @@ impl Location {
     /// Opens a store that must be there, to look at it: also while another process has it open, and without writing anything.
     pub(crate) fn open_to_look(&self) -> Result<Store> {
         self.check_there()?;
-        Ok(foldb::open_with(&self.path, self.options().read_only(true))?)
+        Ok(self.open_read_only()?)
+    }
+
+    /// The same with the errors of the store itself, for who has looked already whether anything is there.
+    pub(crate) fn open_read_only(&self) -> foldb::Result<Store> {
+        foldb::open_with(&self.path, self.options().read_only(true))
     }
 
     /// Opens a store that must be there, to write to it.

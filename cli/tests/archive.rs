@@ -83,6 +83,32 @@ fn an_export_that_fails_leaves_no_file() {
     assert!(!place.path("missing").exists());
 }
 
+/// Every export was one of the default mode, whatever was asked for.
+#[test]
+fn an_export_is_as_careful_as_it_is_told_to_be() {
+    let place = filled();
+    // The newest one grows: a crash leaves it so.
+    let segment = first_file(&place.store(), "log-");
+    let whole = fs::read(&segment).unwrap();
+    fs::write(&segment, [&whole[..], b"half a frame"].concat()).unwrap();
+    assert_eq!(place.error(4, &["export", "store", "strict.tar", "--recovery", "strict"])["kind"], "corrupt");
+    assert!(!place.path("strict.tar").exists());
+    place.ok(&["export", "store", "default.tar"]);
+    // Damage that no crash leaves: what there is can be taken along, as it is.
+    let mut flipped = whole.clone();
+    flipped[1000] ^= 1;
+    fs::write(&segment, &flipped).unwrap();
+    place.error(4, &["export", "store", "damaged.tar"]);
+    place.ok(&["export", "store", "damaged.tar", "--recovery", "salvage"]);
+    let status = Command::new("tar").args(["xf", "damaged.tar"]).current_dir(place.path("")).status();
+    assert!(status.expect("tar is there").success());
+    let copy = place.path("foldb-store").join(segment.file_name().unwrap());
+    assert!(fs::read(copy).unwrap() == flipped, "not a byte of it is lost or mended");
+    let runs = |store| place.ok(&["runs", "--recovery", "salvage", "--store", store]);
+    assert_eq!(runs("foldb-store"), runs("store"));
+    assert_eq!(place.error(4, &["import-store", "damaged.tar", "copy"])["kind"], "corrupt", "no store is made of it");
+}
+
 #[test]
 fn a_store_that_is_in_use_is_exported_as_it_is_at_that_moment() {
     let place = filled();

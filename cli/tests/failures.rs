@@ -53,6 +53,23 @@ fn a_mistyped_command_is_a_usage_error_in_either_form() {
     place.error(2, &["scan", "--limit", "many"]);
 }
 
+/// The lines behind the first one were cut off, and they alone say what is missing.
+#[test]
+fn a_usage_error_as_json_names_what_is_missing_what_is_possible_and_what_was_meant() {
+    let place = Place::new();
+    let missing = place.error(2, &["put", "key"]);
+    assert!(text(&missing, "message").contains("<VALUE>"), "{missing}");
+    assert!(text(&missing, "hint").contains("Usage: foldb put"), "{missing}");
+    let impossible = place.error(2, &["scan", "--recovery", "hope"]);
+    assert!(text(&impossible, "message").contains("possible values: default, strict, salvage"), "{impossible}");
+    let mistyped = place.error(2, &["gett", "k"]);
+    assert!(text(&mistyped, "hint").contains("'get'"), "{mistyped}");
+    for error in [missing, impossible, mistyped] {
+        assert!(!text(&error, "message").contains('\n') && !text(&error, "hint").contains('\n'), "{error}");
+        assert!(text(&error, "hint").ends_with("`foldb --help` shows what can be asked"), "{error}");
+    }
+}
+
 #[test]
 fn commands_that_only_look_make_no_store() {
     let place = Place::new();

@@ -23,6 +23,7 @@ pub mod engine;
 pub mod error;
 #[cfg(all(test, feature = "std"))]
 mod growth_tests;
+mod history;
 pub mod host;
 pub mod id;
 pub mod json;
@@ -62,6 +63,7 @@ pub use db::{
     TransactionOptions, TransactionRun, Verification, VerifyReport, View,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use history::CommitInfo;
 pub use id::{RunId, StoreId};
 pub use live::{Announcement, Change, ChangeFilter, Primitive};
 pub use primitive::ScanOptions;
@@ -70,4 +72,5 @@ pub use queue::{DeadJob, Job, JobId, PushOptions, Queue, QueueCounts};
 pub use recovery::{Progress, RecoveryMode, RecoveryReport};
 pub use replay::{Diff, Digest};
 pub use state::{RunInfo, RunStatus};
+pub use transaction::Cause;
 pub use tree::{Direction, KeyRange};

@@ -44,6 +44,9 @@ pub const EDITED_DOCUMENT_BYTES_MIN: usize = if cfg!(foldb_planted) { 0 } else {
 /// Longest idempotency key.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
 
+/// Bytes of the text that says why a transaction was made. Rule F-14.
+pub const CAUSE_BYTES_MAX: usize = 256;
+
 /// Longest fingerprint of what is committed under an idempotency key: that of a hash.
 pub const FINGERPRINT_BYTES_MAX: usize = 64;
 

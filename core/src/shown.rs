@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is text reads as text. A key that shows as a list of numbers is not recognized by whoever chose it.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use serde::Serializer;
@@ -40,6 +40,14 @@ pub(crate) fn serialize_key<S: Serializer>(key: &[u8], serializer: S) -> Result<
     match core::str::from_utf8(key) {
         Ok(text) => serializer.serialize_str(text),
         Err(_) => serializer.serialize_bytes(key),
+    }
+}
+
+/// [`serialize_key`] of a key that may be missing.
+pub(crate) fn serialize_optional_key<S: Serializer>(key: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match key {
+        Some(key) => serialize_key(key, serializer),
+        None => serializer.serialize_none(),
     }
 }
 

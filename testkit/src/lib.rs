@@ -12,11 +12,14 @@
 //! - `schedules` (with `--cfg foldb_shuttle`): a whole store under schedules that a test decides.
 //! - `program` (with the feature `programs`): how the programs of this crate begin.
 //! - [`Handles`]: a storage that counts its open handles, and runs out of them when it is told to.
+//! - [`alone`] and [`undisturbed`]: tests that start programs, beside tests that open stores.
+//! - [`Syncs`]: a storage whose syncs a test counts, holds up, looks in from, and makes fail.
 //! - [`SeededHost`] and [`Random`]: a clock and entropy that repeat.
 //!
 //! Invariant: everything here is a function of its seed and of the calls made to it. Nothing reads a clock, entropy, a
 //! thread's identity or the iteration order of a hash map, so that one seed is one execution on every machine.
 
+mod alone;
 pub mod conformance;
 pub mod crash;
 pub mod exhaustive;
@@ -32,7 +35,10 @@ pub mod sameness;
 #[cfg(foldb_shuttle)]
 pub mod schedules;
 pub mod simulation;
+mod syncs;
 
+pub use alone::{alone, output, undisturbed};
 pub use handles::{CountedFile, Handles};
 pub use host::SeededHost;
 pub use random::Random;
+pub use syncs::Syncs;

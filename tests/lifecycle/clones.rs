@@ -17,6 +17,7 @@ fn deposit(store: &Store, amount: i64) -> Result<i64> {
 
 #[test]
 fn a_function_that_takes_a_store_works_on_disk_and_in_memory() {
+    let _undisturbed = undisturbed();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     for store in [foldb::open(&path).unwrap(), foldb::memory()] {
@@ -78,6 +79,7 @@ fn the_last_handle_that_is_dropped_closes_the_store_and_no_other_does() {
 
 #[test]
 fn the_directory_is_free_again_when_the_last_handle_is_gone() {
+    let _undisturbed = undisturbed();
     let directory = tempfile::tempdir().unwrap();
     let store = foldb::open(directory.path()).unwrap();
     deposit(&store, 20).unwrap();

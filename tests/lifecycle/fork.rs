@@ -41,12 +41,9 @@ fn the_program_that_forks() {
 
 /// Starts this program as one that forks, and waits until it and all that it forked have ended.
 fn run(case: &str, store: &Path) -> String {
-    let output = Command::new(env::current_exe().unwrap())
-        .args(["fork::the_program_that_forks", "--exact", "--nocapture", "--test-threads=1"])
-        .env(CASE, case)
-        .env(STORE, store)
-        .output()
-        .unwrap();
+    let mut program = Command::new(env::current_exe().unwrap());
+    program.args(["fork::the_program_that_forks", "--exact", "--nocapture", "--test-threads=1"]);
+    let output = output(program.env(CASE, case).env(STORE, store)).unwrap();
     // The pipe has ended, so whoever had a copy of it has.
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{case}: {said}");

@@ -244,13 +244,10 @@ fn the_program_with_few_files() {
 #[test]
 fn a_store_of_400_segments_works_in_a_process_that_may_have_64_files_open() {
     let directory = tempfile::tempdir().unwrap();
-    let program = std::env::current_exe().unwrap();
-    let output = std::process::Command::new("sh")
-        .args(["-c", "ulimit -n 64 && exec \"$0\" handles::the_program_with_few_files --exact --nocapture"])
-        .arg(program)
-        .env("FOLDB_FEW_FILES", directory.path().join("store"))
-        .output()
-        .unwrap();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "ulimit -n 64 && exec \"$0\" handles::the_program_with_few_files --exact --nocapture"]);
+    shell.arg(std::env::current_exe().unwrap()).env("FOLDB_FEW_FILES", directory.path().join("store"));
+    let output = output(&mut shell).unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.contains("done with few files"), "{said}");
 }

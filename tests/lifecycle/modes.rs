@@ -8,7 +8,7 @@ use std::{
 };
 
 use foldb::{
-    Direction, TransactionOptions,
+    ChangeFilter, Direction, TransactionOptions,
     primitive::{ScanOptions, TraceKind, TraceRecord},
 };
 use foldb_testkit::SeededHost;
@@ -78,13 +78,11 @@ fn a_buffered_store_is_synced_by_its_timer_within_the_interval() {
     let directory = tempfile::tempdir().unwrap();
     let interval = Duration::from_millis(20);
     let db = foldb::open_with(directory.path(), options(Durability::Buffered { interval, bytes: 1 << 20 })).unwrap();
+    let mut durable = db.subscribe(ChangeFilter::all().durable()).unwrap();
     let ((), receipt) = db.transaction_with(&TransactionOptions::new(), |tx| tx.kv().put("a", 1)).unwrap();
     // How long that takes is the machine's affair; that it happens by itself is not.
-    let patience = Instant::now() + Duration::from_secs(20);
-    while db.durable_seq() < receipt.seq {
-        assert!(Instant::now() < patience, "nobody synced");
-        thread::sleep(Duration::from_millis(2));
-    }
+    let synced = durable.next_timeout(Duration::from_secs(20)).unwrap().expect("somebody syncs");
+    assert_eq!(synced.seq(), receipt.seq);
     assert!(db.stats().unwrap().syncs.count > 0);
 }
 
@@ -129,6 +127,7 @@ fn sync_and_wait_durable_say_what_is_on_stable_media() {
 
 #[test]
 fn stats_are_sane() {
+    let _undisturbed = undisturbed();
     let directory = tempfile::tempdir().unwrap();
     let db = foldb::open(directory.path()).unwrap();
     let fresh = db.stats().unwrap();

@@ -12,6 +12,7 @@ use super::*;
 
 #[test]
 fn what_was_written_is_there_after_closing_and_reopening_in_every_mode() {
+    let _undisturbed = undisturbed();
     for durability in [STRICT, BUFFERED] {
         let directory = tempfile::tempdir().unwrap();
         let open = || foldb::open_with(directory.path(), options(durability)).unwrap();
@@ -142,6 +143,7 @@ fn an_automatic_snapshot_that_fails_is_counted_and_says_why_and_the_commit_stand
 
 #[test]
 fn a_second_opener_is_told_that_the_store_is_open() {
+    let _undisturbed = undisturbed();
     let directory = tempfile::tempdir().unwrap();
     let db = foldb::open(directory.path()).unwrap();
     db.kv().put("a", 1).unwrap();
@@ -176,6 +178,7 @@ fn a_directory_of_something_else_is_refused_and_left_as_it_was() {
 
 #[test]
 fn a_store_is_created_only_where_that_was_asked_for() {
+    let _undisturbed = undisturbed();
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("not/yet");
     assert_kind(foldb::open_with(&missing, Options::new().create(false)), ErrorKind::NotFound);
@@ -193,6 +196,7 @@ fn a_store_is_created_only_where_that_was_asked_for() {
 
 #[test]
 fn files_that_are_not_ours_are_never_touched_inside_a_store() {
+    let _undisturbed = undisturbed();
     let directory = tempfile::tempdir().unwrap();
     let db = foldb::open(directory.path()).unwrap();
     db.kv().put("a", 1).unwrap();

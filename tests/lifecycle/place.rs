@@ -119,6 +119,7 @@ fn without_timer_rotation_or_snapshot_the_place_is_looked_at_every_so_many_syncs
 #[cfg(unix)]
 #[test]
 fn of_two_owners_after_a_lock_file_was_removed_the_first_stops_and_the_second_loses_nothing() {
+    let _undisturbed = undisturbed();
     let directory = tempfile::tempdir().unwrap();
     let first = foldb::open(directory.path()).unwrap();
     first.kv().put("first", 1).unwrap();
@@ -147,6 +148,7 @@ fn of_two_owners_after_a_lock_file_was_removed_the_first_stops_and_the_second_lo
 #[cfg(unix)]
 #[test]
 fn commits_into_a_directory_that_is_gone_do_not_stay_ok() {
+    let _undisturbed = undisturbed();
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("store");
     for take_away in [(|path: &Path| fs::remove_dir_all(path).unwrap()) as fn(&Path), |path| {
@@ -165,6 +167,7 @@ fn commits_into_a_directory_that_is_gone_do_not_stay_ok() {
 /// Every way in which an opening is refused: the directory has the names that it had.
 #[test]
 fn a_refused_opening_leaves_no_file_behind() {
+    let _undisturbed = undisturbed();
     let refused = |what: &str, files: &[(&str, Vec<u8>)], options: Options, kind: ErrorKind| {
         let directory = tempfile::tempdir().unwrap();
         for (name, bytes) in files {
@@ -214,6 +217,7 @@ fn a_refused_opening_leaves_no_file_behind() {
 
 #[test]
 fn a_store_that_was_opened_and_left_alone_is_left_as_it_was() {
+    let _undisturbed = undisturbed();
     let directory = tempfile::tempdir().unwrap();
     let db = foldb::open(directory.path()).unwrap();
     assert_eq!(db.kv().get::<i64>("a").unwrap(), None);
@@ -233,6 +237,7 @@ fn a_store_that_was_opened_and_left_alone_is_left_as_it_was() {
 
 #[test]
 fn a_salvaged_store_is_looked_at_and_nothing_of_it_is_written() {
+    let _undisturbed = undisturbed();
     let directory = tempfile::tempdir().unwrap();
     let db = foldb::open(directory.path()).unwrap();
     db.kv().put("a", 1).unwrap();

@@ -5,21 +5,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use foldb::{Db, FsStorage, Options, Result, storage::Storage};
 use foldb_testkit::{SeededHost, crash::CrashStorage};
 use tempfile::TempDir;
 
-/// Held by a test from beginning to end. Whoever starts a program (to mount something) gives it, for a moment, a copy of every
-/// open file: a store of another test would stay locked when it was closed, and a removed file would keep its room.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A small disk with stores on it.
+/// A small disk with stores on it. Programs mount the real ones, so each test is [`alone`](foldb_testkit::alone) from beginning to end.
 pub(crate) trait Device {
     type Storage: Storage;
 

@@ -3,7 +3,11 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{Mutex, mpsc},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
 };
@@ -31,8 +35,13 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// Whether a future that is polled once has more to wait for.
+fn is_pending<F: Future>(future: &mut std::pin::Pin<&mut F>) -> bool {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
 /// A store on a host with threads.
-pub(crate) fn threaded(disk: &Watched, durability: Durability) -> Db<Watched> {
+pub(crate) fn threaded(disk: &Syncs, durability: Durability) -> Db<Syncs> {
     let options = Options::new().durability(durability).snapshot_on_close(false);
     let db = Db::open(disk.clone(), Arc::new(OsHost), options).unwrap();
     db.kv().put("first", 0).unwrap();
@@ -42,10 +51,10 @@ pub(crate) fn threaded(disk: &Watched, durability: Durability) -> Db<Watched> {
 #[test]
 fn an_awaited_commit_is_synced_by_the_thread_of_the_store_and_by_nobody_else() {
     for writes in [1_u64, 200] {
-        let disk = Watched::default();
+        let disk = Syncs::default();
         let db = threaded(&disk, STRICT);
         let (told, tells) = mpsc::channel();
-        disk.in_next_sync(move || {
+        disk.in_next(move || {
             told.send(thread::current().name().map(String::from)).unwrap();
             Ok(())
         });
@@ -62,14 +71,14 @@ fn an_awaited_commit_is_synced_by_the_thread_of_the_store_and_by_nobody_else() {
 
 #[test]
 fn tasks_that_commit_during_a_sync_share_the_next_one() {
-    let disk = Watched::default();
+    let disk = Syncs::default();
     let db = threaded(&disk, STRICT);
     let (go, gone) = mpsc::channel::<()>();
-    disk.in_next_sync(move || {
+    disk.in_next(move || {
         gone.recv().unwrap();
         Ok(())
     });
-    let before = disk.syncs();
+    let before = disk.count();
     let mut tasks: Vec<_> = (0..64_u64)
         .map(|number| Box::pin(db.transaction_async(move |tx| tx.kv().put(number.to_be_bytes(), number))))
         .collect();
@@ -82,14 +91,14 @@ fn tasks_that_commit_during_a_sync_share_the_next_one() {
     for task in &mut tasks {
         block_on(task.as_mut()).unwrap();
     }
-    let syncs = disk.syncs() - before;
+    let syncs = disk.count() - before;
     assert!(syncs <= 3, "64 commits took {syncs} syncs");
     assert_eq!(db.durable_seq(), 65);
 }
 
 #[test]
 fn tasks_that_change_one_pair_all_get_through() {
-    let db = Arc::new(threaded(&Watched::default(), STRICT));
+    let db = Arc::new(threaded(&Syncs::default(), STRICT));
     let threads: Vec<_> = (0..8)
         .map(|_| {
             let db = Arc::clone(&db);
@@ -112,12 +121,12 @@ fn tasks_that_change_one_pair_all_get_through() {
 
 #[test]
 fn a_future_that_is_dropped_has_done_nothing_before_it_was_polled_and_takes_nothing_back_after() {
-    let disk = Watched::default();
+    let disk = Syncs::default();
     let db = threaded(&disk, STRICT);
     drop(db.transaction_async(|tx| tx.kv().put("never", 1)));
     let (go, gone) = mpsc::channel::<()>();
     // Or it could be done before it is dropped.
-    disk.in_next_sync(move || {
+    disk.in_next(move || {
         gone.recv().unwrap();
         Ok(())
     });
@@ -136,10 +145,10 @@ fn a_future_that_is_dropped_has_done_nothing_before_it_was_polled_and_takes_noth
 
 #[test]
 fn a_failed_sync_is_told_to_every_task_that_waits_for_it() {
-    let disk = Watched::default();
+    let disk = Syncs::default();
     let db = threaded(&disk, STRICT);
     let (go, gone) = mpsc::channel::<()>();
-    disk.in_next_sync(move || {
+    disk.in_next(move || {
         gone.recv().unwrap();
         Err(StorageError::Io { name: "log".into(), action: "syncing", message: "planted".into() })
     });
@@ -158,7 +167,7 @@ fn a_failed_sync_is_told_to_every_task_that_waits_for_it() {
 
 #[test]
 fn what_a_closure_fails_with_is_given_back_and_nothing_is_committed() {
-    let db = threaded(&Watched::default(), STRICT);
+    let db = threaded(&Syncs::default(), STRICT);
     let failed: foldb::Result<()> = block_on(db.transaction_async(|tx| {
         tx.kv().put("a", 1)?;
         Err(Error::Cancelled { what: "the test" })
@@ -169,11 +178,34 @@ fn what_a_closure_fails_with_is_given_back_and_nothing_is_committed() {
 
 #[test]
 fn an_idempotency_key_is_done_once_among_tasks() {
-    let db = threaded(&Watched::default(), STRICT);
+    let disk = Syncs::default();
+    let db = threaded(&disk, STRICT);
     let options = TransactionOptions::new().idempotency_key("payment");
-    let pay = || db.transaction_async_with(&options, |tx| tx.kv().add_i64("paid", 1));
-    block_on(pay()).unwrap();
+    let runs = AtomicUsize::new(0);
+    let pay = || {
+        db.transaction_async_with(&options, |tx| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            tx.kv().add_i64("paid", 1)
+        })
+    };
+    let (mut first, mut second) = (pin!(pay()), pin!(pay()));
+    // The thread of the store is busy, so both will have looked for the key before either commits.
+    disk.hold();
+    let mut before = pin!(db.transaction_async(|tx| tx.kv().put("before", 1)));
+    assert!(is_pending(&mut before));
+    disk.wait_for_one();
+    assert!(is_pending(&mut first) && is_pending(&mut second));
+    disk.let_go();
+    block_on(before).unwrap();
+    block_on(db.sync_async()).unwrap();
+    disk.hold();
+    assert!(is_pending(&mut first) && is_pending(&mut second));
+    disk.let_go();
+    block_on(first).unwrap();
+    assert_eq!(block_on(second).unwrap_err().kind(), ErrorKind::AlreadyDone);
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
     assert_eq!(block_on(pay()).unwrap_err().kind(), ErrorKind::AlreadyDone);
+    assert_eq!(runs.load(Ordering::SeqCst), 2, "the closure of a known key does not run");
     assert_eq!(db.kv().get::<i64>("paid").unwrap(), Some(1));
 }
 
@@ -189,7 +221,7 @@ fn a_store_can_be_opened_again_as_soon_as_its_last_task_is_done() {
 
 #[test]
 fn a_task_may_hold_the_last_handle_of_the_store() {
-    let db = Arc::new(threaded(&Watched::default(), STRICT));
+    let db = Arc::new(threaded(&Syncs::default(), STRICT));
     let (told, tells) = mpsc::channel();
     // A task that owns the store, and is dropped by the thread that wakes it.
     struct Task(Mutex<Option<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>>>);
@@ -235,7 +267,7 @@ fn a_subscription_is_a_stream() {
 #[test]
 fn a_store_closes_although_tasks_go_on_committing_until_they_are_refused() {
     for durability in [Durability::relaxed(), STRICT] {
-        let db = threaded(&Watched::default(), durability);
+        let db = threaded(&Syncs::default(), durability);
         let (began, begins) = mpsc::channel();
         thread::scope(|scope| {
             for task in 0..4 {

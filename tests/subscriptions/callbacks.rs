@@ -65,7 +65,7 @@ fn a_callback_that_panics_is_not_called_again_and_the_others_are() {
 }
 
 #[test]
-fn a_callback_hears_the_end_and_is_dropped_with_the_store() {
+fn a_callback_hears_what_was_committed_before_the_end_and_is_dropped_with_the_store() {
     let db = foldb::memory();
     let (told, tells) = mpsc::channel();
     let _callback = db.on_commit(ChangeFilter::all(), move |commit| told.send(commit.unwrap().seq()).unwrap()).unwrap();

@@ -42,13 +42,11 @@ fn a_task_that_waits_is_woken_when_the_store_ends() {
 #[test]
 fn a_failed_sync_ends_subscriptions_with_its_cause_and_without_the_commit() {
     for writes in [1_u64, 200] {
-        let disk = Watched::default();
+        let disk = Syncs::default();
         let db = open(disk.clone(), STRICT);
         db.kv().put("first", 0).unwrap();
         let mut commits = db.subscribe(ChangeFilter::all()).unwrap();
-        disk.in_next_sync(|| {
-            Err(StorageError::Io { name: "log".into(), action: "syncing", message: "planted".into() })
-        });
+        disk.in_next(|| Err(StorageError::Io { name: "log".into(), action: "syncing", message: "planted".into() }));
         let put = db.kv().put_many((0..writes).map(|number| (number.to_be_bytes(), number)));
         assert_eq!(put.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
         match commits.next() {
@@ -68,13 +66,13 @@ fn a_failed_sync_ends_subscriptions_with_its_cause_and_without_the_commit() {
 
 #[test]
 fn a_failed_sync_of_the_timer_ends_those_who_wait_for_durable_commits() {
-    let disk = Watched::default();
+    let disk = Syncs::default();
     let db = open(disk.clone(), Durability::buffered());
     db.kv().put("first", 0).unwrap();
     db.sync().unwrap();
     let mut durable = db.subscribe(ChangeFilter::all().durable()).unwrap();
     db.kv().put("second", 0).unwrap();
-    disk.in_next_sync(|| Err(StorageError::Io { name: "log".into(), action: "syncing", message: "planted".into() }));
+    disk.in_next(|| Err(StorageError::Io { name: "log".into(), action: "syncing", message: "planted".into() }));
     assert!(db.ticker().tick().is_err());
     assert_eq!(durable.try_next().unwrap_err().kind(), ErrorKind::Poisoned);
 }

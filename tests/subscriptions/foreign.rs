@@ -30,7 +30,7 @@ impl Wake for Panicking {
 /// thread, and of every task behind it.
 #[test]
 fn a_waker_that_panics_harms_neither_who_commits_nor_who_is_woken_after_it() {
-    let db = threaded(&Watched::default(), STRICT);
+    let db = threaded(&Syncs::default(), STRICT);
     let panicking = Waker::from(Arc::new(Panicking));
     let woken = Arc::new(Woken::default());
     let counting = Waker::from(Arc::clone(&woken));
@@ -80,7 +80,7 @@ impl Host for Refusing {
 #[test]
 fn a_thread_that_was_refused_once_is_asked_for_again() {
     let host = Arc::new(Refusing(AtomicBool::new(true)));
-    let db = Db::open(Watched::default(), Arc::<Refusing>::clone(&host), Options::new()).unwrap();
+    let db = Db::open(Syncs::default(), Arc::<Refusing>::clone(&host), Options::new()).unwrap();
     let error = block_on(db.transaction_async(|tx| tx.kv().put("a", 1))).unwrap_err();
     assert!(error.to_string().contains("no more threads"), "{error}");
     assert_eq!(db.kv().get::<i64>("a").unwrap(), None);
@@ -95,7 +95,7 @@ fn a_thread_that_was_refused_once_is_asked_for_again() {
 }
 
 /// Lets go of what it has when it is woken.
-struct Last(Mutex<Option<Db<Watched>>>, mpsc::Sender<Option<String>>);
+struct Last(Mutex<Option<Db<Syncs>>>, mpsc::Sender<Option<String>>);
 
 impl Wake for Last {
     fn wake(self: Arc<Self>) {
@@ -107,7 +107,7 @@ impl Wake for Last {
 /// Closing waited for the thread that takes the snapshot: for itself.
 #[test]
 fn a_waker_on_the_thread_of_a_snapshot_may_let_go_of_the_last_handle() {
-    let disk = Watched::default();
+    let disk = Syncs::default();
     let options =
         Options::new().durability(Durability::buffered()).snapshot_log_bytes(Some(4096)).snapshot_on_close(false);
     let db = Db::open(disk.clone(), Arc::new(OsHost), options).unwrap();
@@ -119,7 +119,7 @@ fn a_waker_on_the_thread_of_a_snapshot_may_let_go_of_the_last_handle() {
     let last = Waker::from(Arc::new(Last(Mutex::new(Some(db.clone())), told)));
     assert!(durable.poll_next(&mut Context::from_waker(&last)).is_pending());
     let (go, gone) = mpsc::channel::<()>();
-    disk.in_next_sync(move || {
+    disk.in_next(move || {
         gone.recv().unwrap();
         Ok(())
     });

@@ -52,7 +52,7 @@ fn whoever_waits_is_never_behind_for_what_does_not_concern_him() {
 /// Up to where it was forgotten counted as seen, or woke him with each commit for nothing.
 #[test]
 fn whoever_waits_for_durable_commits_is_told_what_was_forgotten_before_it_was_durable() {
-    let db = open(Watched::default(), Durability::Buffered { interval: Duration::from_secs(3600), bytes: 1 << 20 });
+    let db = open(Syncs::default(), Durability::Buffered { interval: Duration::from_secs(3600), bytes: 1 << 20 });
     // The first commit is synced at once.
     db.kv().put("first", 0).unwrap();
     let mut commits = db.subscribe(ChangeFilter::all().durable()).unwrap();

@@ -1,6 +1,6 @@
 //! Streams that go on.
 
-use super::*;
+use super::{slow::Woken, *};
 
 /// Appends so many events in one commit.
 fn append(db: &Db<MemStorage>, count: i64) {
@@ -66,14 +66,22 @@ fn a_tail_goes_on_behind_what_was_trimmed() {
 }
 
 #[test]
-fn a_tail_of_a_run_that_is_deleted_ends_its_wait() {
+fn a_tail_that_waits_for_a_run_is_woken_when_that_is_deleted_and_ends_with_an_error() {
     let db = store();
     let run = db.runs().begin(RunOptions::named("import")).unwrap();
     run.events().append("log", "tick", 1).unwrap();
     let mut tail = run.events().tail("log", 1).unwrap();
     assert_eq!(tail.next().unwrap().unwrap().seq, 1);
+    let woken = Arc::new(Woken::default());
+    let waker = std::task::Waker::from(Arc::clone(&woken));
+    let mut context = std::task::Context::from_waker(&waker);
+    assert!(tail.poll_next(&mut context).is_pending());
     db.transaction(|tx| tx.runs().delete(run.id())).unwrap();
-    assert_eq!(tail.next().unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(woken.count(), 1);
+    match tail.poll_next(&mut context) {
+        std::task::Poll::Ready(Some(Err(error))) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
+        other => panic!("{other:?}"),
+    }
     assert!(tail.next().is_none(), "said once");
     assert_eq!(tail.try_next().unwrap_err().kind(), ErrorKind::NotFound);
 }

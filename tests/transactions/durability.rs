@@ -1,15 +1,12 @@
 //! When a commit is durable and when it shows, with a storage whose syncs wait.
 
-use std::{
-    sync::{Condvar, Mutex},
-    thread,
-};
+use std::thread;
 
-use foldb::{
-    TransactionOptions,
-    storage::{MemFile, StorageError, StorageFile},
+use foldb::TransactionOptions;
+use foldb_testkit::{
+    Syncs,
+    crash::{CrashStorage, Effect, Fault, OperationKind},
 };
-use foldb_testkit::crash::{CrashStorage, Effect, Fault, OperationKind};
 
 use super::*;
 
@@ -50,19 +47,19 @@ fn a_buffered_transaction_in_a_strict_store_shows_at_once_where_nothing_strict_i
 
 #[test]
 fn a_buffered_transaction_behind_a_strict_one_shows_together_with_it() {
-    let storage = Gated::default();
+    let storage = Syncs::default();
     let db = open(storage.clone(), options().durability(Durability::Strict));
     db.kv().put("a", 1).unwrap();
-    storage.gate.close();
+    storage.hold();
     thread::scope(|scope| {
         let strict = scope.spawn(|| db.kv().put("strict", 1));
-        storage.gate.wait_for_a_sync();
+        storage.wait_for_one();
         let buffered = TransactionOptions::new().durability(Durability::buffered());
         let ((), receipt) = db.transaction_with(&buffered, |tx| tx.kv().put("buffered", 1)).unwrap();
         assert!(!receipt.durable);
         // It may rest on the strict one, which is not promised yet.
         assert_eq!((get(&db, "strict"), get(&db, "buffered")), (None, None));
-        storage.gate.open();
+        storage.let_go();
         strict.join().unwrap().unwrap();
         assert_eq!((get(&db, "strict"), get(&db, "buffered")), (Some(1), Some(1)));
     });
@@ -148,16 +145,16 @@ fn a_strict_transaction_in_a_relaxed_store_and_a_barrier_are_on_stable_media() {
 #[test]
 fn a_relaxed_commit_does_not_wait_for_a_sync_that_is_under_way_nor_does_that_sync_speak_for_it() {
     for durability in [Durability::relaxed(), Durability::Strict] {
-        let storage = Gated::default();
+        let storage = Syncs::default();
         let db = open(storage.clone(), options().durability(durability));
         db.transaction_with(&relaxed(), |tx| tx.kv().put("before", 1)).unwrap();
-        storage.gate.close();
+        storage.hold();
         thread::scope(|scope| {
             let barrier = scope.spawn(|| db.sync());
-            storage.gate.wait_for_a_sync();
+            storage.wait_for_one();
             let ((), receipt) = db.transaction_with(&relaxed(), |tx| tx.kv().put("meanwhile", 2)).unwrap();
             let (pending, shown) = (db.stats().unwrap().pending_bytes, get(&db, "meanwhile"));
-            storage.gate.open();
+            storage.let_go();
             assert_eq!((receipt.seq, receipt.durable, shown), (2, false, Some(2)));
             assert_eq!(pending, 0, "the system has it");
             assert_eq!(barrier.join().unwrap().unwrap(), 1);
@@ -212,14 +209,14 @@ fn a_relaxed_transaction_of_a_store_in_memory_is_one_like_any_other() {
 
 #[test]
 fn commits_of_several_threads_share_a_sync() {
-    let storage = Gated::default();
+    let storage = Syncs::default();
     let db = open(storage.clone(), options().durability(Durability::Strict));
     db.kv().put("first", 1).unwrap();
     let syncs = db.stats().unwrap().syncs.count;
-    storage.gate.close();
+    storage.hold();
     thread::scope(|scope| {
         let leader = scope.spawn(|| db.kv().put("leader", 1));
-        storage.gate.wait_for_a_sync();
+        storage.wait_for_one();
         let followers: Vec<_> = (0..8)
             .map(|number| {
                 let db = &db;
@@ -230,7 +227,7 @@ fn commits_of_several_threads_share_a_sync() {
         while db.stats().unwrap().commits < 10 {
             thread::yield_now();
         }
-        storage.gate.open();
+        storage.let_go();
         leader.join().unwrap().unwrap();
         followers.into_iter().for_each(|follower| follower.join().unwrap().unwrap());
     });
@@ -242,100 +239,4 @@ fn a_transaction_in_memory_cannot_be_asked_of_a_store_with_a_log() {
     let db = store();
     let options = TransactionOptions::new().durability(Durability::InMemory);
     assert_kind(db.transaction_with(&options, |tx| tx.kv().put("a", 1)), ErrorKind::Unsupported);
-}
-
-/// A storage in memory whose syncs wait while its gate is closed.
-#[derive(Clone, Default)]
-pub(super) struct Gated {
-    files: MemStorage,
-    pub(super) gate: Arc<Gate>,
-}
-
-pub(super) struct GatedFile {
-    file: MemFile,
-    gate: Arc<Gate>,
-}
-
-#[derive(Default)]
-pub(super) struct Gate {
-    /// Whether it is closed, and how many syncs wait.
-    state: Mutex<(bool, u32)>,
-    changed: Condvar,
-}
-
-impl Gate {
-    pub(super) fn close(&self) {
-        self.state.lock().unwrap().0 = true;
-    }
-
-    pub(super) fn open(&self) {
-        self.state.lock().unwrap().0 = false;
-        self.changed.notify_all();
-    }
-
-    fn pass(&self) {
-        let mut state = self.state.lock().unwrap();
-        state.1 += 1;
-        self.changed.notify_all();
-        while state.0 {
-            state = self.changed.wait(state).unwrap();
-        }
-        state.1 -= 1;
-    }
-
-    pub(super) fn wait_for_a_sync(&self) {
-        let mut state = self.state.lock().unwrap();
-        while state.1 == 0 {
-            state = self.changed.wait(state).unwrap();
-        }
-    }
-}
-
-impl Gated {
-    fn file(&self, file: MemFile) -> GatedFile {
-        GatedFile { file, gate: Arc::clone(&self.gate) }
-    }
-}
-
-impl Storage for Gated {
-    type File = GatedFile;
-
-    fn list(&self) -> Result<Vec<String>, StorageError> {
-        self.files.list()
-    }
-
-    fn create(&self, name: &str) -> Result<GatedFile, StorageError> {
-        self.files.create(name).map(|file| self.file(file))
-    }
-
-    fn open(&self, name: &str) -> Result<GatedFile, StorageError> {
-        self.files.open(name).map(|file| self.file(file))
-    }
-
-    fn remove(&self, name: &str) -> Result<(), StorageError> {
-        self.files.remove(name)
-    }
-}
-
-impl StorageFile for GatedFile {
-    fn len(&self) -> Result<u64, StorageError> {
-        self.file.len()
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StorageError> {
-        self.file.read_at(offset, buffer)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        self.file.write_at(offset, bytes)
-    }
-
-    fn set_len(&self, len: u64) -> Result<(), StorageError> {
-        self.file.set_len(len)
-    }
-
-    fn sync(&self) -> Result<(), StorageError> {
-        self.gate.pass();
-        self.file.sync()
-    }
 }

@@ -9,9 +9,10 @@ use foldb::{
     Direction, KeyRange,
     primitive::{ScanOptions, TraceKind, TraceRecord},
 };
+use foldb_testkit::Syncs;
 use serde_json::json;
 
-use super::{durability::Gated, *};
+use super::*;
 
 #[test]
 fn dirty_read_nobody_sees_what_is_not_committed() {
@@ -33,19 +34,19 @@ fn dirty_read_nobody_sees_what_is_not_committed() {
 
 #[test]
 fn dirty_read_strict_commits_show_only_when_they_are_durable() {
-    let storage = Gated::default();
+    let storage = Syncs::default();
     let db = open(storage.clone(), options().durability(Durability::Strict));
     db.kv().put("a", 1).unwrap();
-    storage.gate.close();
+    storage.hold();
     thread::scope(|scope| {
         let writer = scope.spawn(|| db.kv().put("a", 2));
-        storage.gate.wait_for_a_sync();
+        storage.wait_for_one();
         // Applied and on its way to the disk, and not promised to anybody.
         assert_eq!(get(&db, "a"), Some(1));
         assert_eq!(db.view().kv().get::<i64>("a").unwrap(), Some(1));
         let reader = db.begin_transaction().unwrap();
         assert_eq!(reader.kv().get::<i64>("a").unwrap(), Some(1));
-        storage.gate.open();
+        storage.let_go();
         writer.join().unwrap().unwrap();
         assert_eq!(get(&db, "a"), Some(2));
         // The reader goes on in its own version.

@@ -2,9 +2,12 @@
 //!
 //! Invariant: this only builds and starts them, the second with the planted bugs compiled in. What is enumerated and judged is the business of `foldb-testkit`.
 
-use std::{env, ffi::OsString, path::Path, process::Command};
+use std::{ffi::OsString, path::Path};
 
-use crate::flagged;
+use crate::{
+    flagged,
+    tools::{cargo, succeeds},
+};
 
 /// Builds and runs a program of the test kit, up to its name.
 const RUN: [&str; 7] = ["run", "--release", "--quiet", "--package", "foldb-testkit", "--features=programs", "--bin"];
@@ -29,20 +32,4 @@ pub(crate) fn mutants(root: &Path, arguments: &[OsString]) -> bool {
 pub(crate) fn mutants_step(root: &Path) -> Result<(), String> {
     println!("$ cargo xtask mutants");
     if mutants(root, &[]) { Ok(()) } else { Err("cargo xtask mutants".into()) }
-}
-
-fn cargo(root: &Path) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root);
-    command
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    match command.status() {
-        Ok(status) => status.success(),
-        Err(error) => {
-            eprintln!("error: cargo cannot be started: {error}");
-            false
-        }
-    }
 }

@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         Ok(Task::Mutants { arguments }) => crashes::mutants(&root, &arguments),
         Ok(Task::Own(task, arguments)) => task(&root, &arguments),
         Ok(Task::Crashes { arguments }) => crashes::run(&root, &arguments),
-        Ok(Task::Traces) => sim::traces(&root).inspect_err(|what| eprintln!("failed: {what}")).is_ok(),
+        Ok(Task::Traces) => done(sim::traces(&root)),
         Err(error) => {
             eprintln!("error: {error}\n\n{HELP}");
             false
@@ -136,7 +136,7 @@ fn own(name: &OsStr) -> Option<fn(&Path, &[OsString]) -> bool> {
         "schedules" => Some(schedules::run),
         "kills" => Some(schedules::kills),
         "fuzz" => Some(fuzz::run),
-        "sim" => Some(sim::run),
+        "sim" => Some(sim::simulate),
         "miri" => Some(miri::run),
         "coverage" => Some(coverage::run),
         "bench-web" => Some(web::bench),

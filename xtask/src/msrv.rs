@@ -1,10 +1,12 @@
 //! The oldest Rust that the crates which programs use are built with: what their manifests promise, tried.
 //!
 //! Invariant: the version stands in one place, `rust-version` of the workspace. Clippy warns by it of what came into the standard library
-//! later, and this step builds with that very version and the locked dependencies: a promise that nobody tries is broken by the next
-//! `cargo update`.
+//! later, and this step builds with that very version, where it can be had, and the locked dependencies: a promise that nobody tries is
+//! broken by the next `cargo update`. Where rustup cannot get that version, the step says that nothing was tried, and does not fail.
 
 use std::{fs, path::Path, process::Command};
+
+use crate::tools::run;
 
 /// What a program adds or installs. What tests and tools need may be newer.
 const CHECK: &str =
@@ -16,9 +18,9 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
     let text = fs::read_to_string(&manifest).map_err(|error| format!("reading {}: {error}", manifest.display()))?;
     let version = promised(&text).ok_or("Cargo.toml of the workspace has no rust-version")?;
     let toolchain = if version.matches('.').count() == 1 { format!("{version}.0") } else { version.into() };
-    if run(root, &["run", &toolchain, "rustc", "--version"]).is_err() {
+    if rustup(root, &["run", &toolchain, "rustc", "--version"]).is_err() {
         let install = ["toolchain", "install", &toolchain, "--profile", "minimal"];
-        if let Err(line) = run(root, &install) {
+        if let Err(line) = rustup(root, &install) {
             // Without a way to get it, that says nothing about the sources.
             println!("NOT TRIED with Rust {toolchain}, because it could not be had: {line}");
             return Ok(());
@@ -26,17 +28,11 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
     }
     let mut arguments = vec!["run", &toolchain, "cargo"];
     arguments.extend(CHECK.split(' '));
-    run(root, &arguments)
+    rustup(root, &arguments)
 }
 
-fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
-    let line = format!("rustup {}", arguments.join(" "));
-    println!("$ {line}");
-    match Command::new("rustup").args(arguments).current_dir(root).status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(line),
-        Err(error) => Err(format!("{line} (it cannot be started: {error})")),
-    }
+fn rustup(root: &Path, arguments: &[&str]) -> Result<(), String> {
+    run(Command::new("rustup").args(arguments).current_dir(root))
 }
 
 /// The version that the manifest of the workspace names.

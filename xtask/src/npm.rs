@@ -8,7 +8,10 @@ use std::{
     process::Command,
 };
 
-use crate::web;
+use crate::{
+    tools::{cargo, run, target},
+    web,
+};
 
 /// What the package takes from what wasm-bindgen makes.
 const GENERATED: [&str; 2] = ["foldb_wasm.js", "foldb_wasm_bg.wasm"];
@@ -96,8 +99,7 @@ const OPTIMIZE: [&str; 12] = [
 /// the system's Chromium and Firefox.
 pub(crate) fn test(root: &Path) -> Result<(), String> {
     build(root)?;
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(&cargo).args(["build", "--package", "foldb-cli", "--bins", "--examples"]).current_dir(root))?;
+    run(cargo(root).args(["build", "--package", "foldb-cli", "--bins", "--examples"]))?;
     let folder = root.join("target/web-package");
     let packed = pack(root, &folder)?;
     let mut tests = Vec::new();
@@ -110,13 +112,13 @@ pub(crate) fn test(root: &Path) -> Result<(), String> {
     }
     tests.sort();
     // The store that all backends share, written natively.
-    let mut command = Command::new(&cargo);
-    command.args(["run", "--quiet", "--package", "foldb-archive", "--example", "same_store", "--"]).arg(&folder);
-    run(command.current_dir(root))?;
+    let mut command = cargo(root);
+    command.args(["run", "--quiet", "--package", "foldb-archive", "--example", "same_store", "--"]);
+    run(command.arg(&folder))?;
     let mut command = Command::new("npm");
     command.args(["install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock"]).arg(&packed);
     run(command.current_dir(&folder))?;
-    let program = |name: &str| root.join("target/debug").join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    let program = |name: &str| target(root).join("debug").join(format!("{name}{}", env::consts::EXE_SUFFIX));
     let mut command = Command::new("node");
     command.args(["--test", "--test-concurrency=1"]).args(tests).env("FOLDB_PROGRAM", program("foldb"));
     command.env("FOLDB_JOBS", program("examples/jobs"));
@@ -159,16 +161,4 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
 
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
     fs::copy(from, to).map(|_| ()).map_err(|error| format!("{} to {}: {error}", from.display(), to.display()))
-}
-
-/// Prints a command as a person types it, and runs it. On failure, the command.
-fn run(command: &mut Command) -> Result<(), String> {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
-    println!("$ {line}");
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(line),
-        Err(error) => Err(format!("{line} (it cannot be started: {error})")),
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::Path, process::Command};
 
-use crate::npm;
+use crate::{npm, tools};
 
 const PORT: &str = "8080";
 
@@ -12,18 +12,11 @@ pub(crate) fn run(root: &Path, arguments: &[OsString]) -> bool {
         eprintln!("error: cargo xtask web takes a port and nothing else");
         return false;
     }
-    if let Err(what) = npm::build(root) {
-        eprintln!("failed: {what}");
+    if !crate::done(npm::build(root)) {
         return false;
     }
     let port = arguments.first().map_or(PORT.into(), OsString::clone);
     let mut command = Command::new("node");
     command.arg("examples/web/serve.mjs").arg(port).current_dir(root);
-    match command.status() {
-        Ok(status) => status.success(),
-        Err(error) => {
-            eprintln!("error: node cannot be started: {error}; version 20 or newer is needed");
-            false
-        }
-    }
+    crate::done(tools::run(&mut command).map_err(|what| format!("{what}; Node 20 or newer is needed")))
 }

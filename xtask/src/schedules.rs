@@ -4,11 +4,14 @@
 //! Invariant: this only builds and starts them. What is run and judged is the business of `foldb-testkit`, of
 //! `core/src/db/models.rs`, and of `tests/process_kill.rs`.
 
-use std::{ffi::OsString, path::Path, process::Command};
+use std::{ffi::OsString, path::Path};
 
 use lexopt::{Arg, ValueExt};
 
-use crate::flagged;
+use crate::{
+    flagged,
+    tools::{cargo, succeeds},
+};
 
 /// Builds the program, up to its own arguments.
 const RUN: [&str; 8] = [
@@ -106,20 +109,4 @@ fn built_with(root: &Path, flag: &str, arguments: &[OsString]) -> bool {
         return false;
     }
     succeeds(command.args(RUN).args(arguments))
-}
-
-fn cargo(root: &Path) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root);
-    command
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    match command.status() {
-        Ok(status) => status.success(),
-        Err(error) => {
-            eprintln!("error: cargo cannot be started: {error}");
-            false
-        }
-    }
 }

@@ -9,7 +9,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::steps::install_target;
+use crate::{
+    steps::install_target,
+    tools::{cargo, line, run, succeeds, target},
+};
 
 /// The target that has a standard library, files and clocks, and needs no browser: Node runs it.
 pub(crate) const TARGET: &str = "wasm32-wasip1";
@@ -20,17 +23,10 @@ const WORKLOADS: [&str; 8] =
     ["strict-mixed", "killed", "runs", "rotation", "parts", "once-in-snapshots", "failed-anchor", "buffered-closed"];
 
 /// Lives through simulations with these arguments. Returns whether every promise was kept.
-pub(crate) fn run(root: &Path, arguments: &[OsString]) -> bool {
+pub(crate) fn simulate(root: &Path, arguments: &[OsString]) -> bool {
     let mut command = cargo(root);
     command.args(["run", "--release", "--quiet", "--package", "foldb-testkit", "--features=programs"]);
-    command.args(["--bin", "foldb-sim", "--"]).args(arguments);
-    match command.status() {
-        Ok(status) => status.success(),
-        Err(error) => {
-            eprintln!("error: cargo cannot be started: {error}");
-            false
-        }
-    }
+    succeeds(command.args(["--bin", "foldb-sim", "--"]).args(arguments))
 }
 
 /// Runs the same seeds twice natively and once under WebAssembly, and the crashes of the same workloads once each, and compares
@@ -38,7 +34,7 @@ pub(crate) fn run(root: &Path, arguments: &[OsString]) -> bool {
 pub(crate) fn traces(root: &Path) -> Result<(), String> {
     let build =
         ["build", "--profile", "proof", "--package", "foldb-testkit", "--features=programs", "--bin", "foldb-traces"];
-    succeed(cargo(root).args(build))?;
+    run(cargo(root).args(build))?;
     let first = lines(Command::new(program(root, &["proof", NATIVE_NAME])).args(SEEDS))?;
     let second = lines(Command::new(program(root, &["proof", NATIVE_NAME])).args(SEEDS))?;
     same("run twice", &first, &second)?;
@@ -46,7 +42,7 @@ pub(crate) fn traces(root: &Path) -> Result<(), String> {
     install_target(root, TARGET)?;
     // Without the programs' features: what the others need has no business there.
     let build = build.iter().filter(|argument| !argument.starts_with("--features"));
-    succeed(cargo(root).args(build).args(["--target", TARGET]))?;
+    run(cargo(root).args(build).args(["--target", TARGET]))?;
     let module = program(root, &[TARGET, "proof", "foldb-traces.wasm"]);
     let as_wasm = |arguments: &[&str]| {
         let mut node = Command::new("node");
@@ -66,29 +62,12 @@ pub(crate) fn traces(root: &Path) -> Result<(), String> {
 const NATIVE_NAME: &str = if cfg!(windows) { "foldb-traces.exe" } else { "foldb-traces" };
 
 fn program(root: &Path, parts: &[&str]) -> std::path::PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    parts.iter().fold(target, |path, part| path.join(part))
-}
-
-fn cargo(root: &Path) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root);
-    command
-}
-
-fn succeed(command: &mut Command) -> Result<(), String> {
-    let line = format!("{command:?}");
-    println!("$ {line}");
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(line),
-        Err(error) => Err(format!("{line}: {error}")),
-    }
+    parts.iter().fold(target(root), |path, part| path.join(part))
 }
 
 /// What a command prints, line by line.
 fn lines(command: &mut Command) -> Result<Vec<String>, String> {
-    let line = format!("{command:?}");
+    let line = line(command);
     println!("$ {line}");
     let output = command.stderr(Stdio::inherit()).output().map_err(|error| format!("{line}: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -13,7 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{crashes, msrv, npm, report, schedules, sim, tidy, web};
+use crate::{
+    crashes, msrv, npm, report, schedules, sim, tidy,
+    tools::{self, succeeds},
+    web,
+};
 
 /// The targets that core is built for: one that has no std at all, the browser, and the one that Node runs by itself.
 const TARGETS: [&str; 3] = ["wasm32v1-none", "wasm32-unknown-unknown", sim::TARGET];
@@ -284,19 +288,15 @@ fn perform(root: &Path, work: &Work) -> Result<(), String> {
     match work {
         Work::Tidy if report(&tidy::problems(root)) => Ok(()),
         Work::Tidy => Err("cargo xtask tidy".into()),
-        Work::Cargo(arguments) => {
-            let line = format!("cargo {arguments}");
-            println!("$ {line}");
-            if succeeds(&mut cargo(root, arguments)) { Ok(()) } else { Err(line) }
-        }
+        Work::Cargo(arguments) => tools::run(&mut cargo(root, arguments)),
         Work::Call(work) => work(root),
     }
 }
 
 /// A command of the cargo that runs this program.
 fn cargo(root: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments.split(' ')).current_dir(root);
+    let mut command = tools::cargo(root);
+    command.args(arguments.split(' '));
     command
 }
 
@@ -336,10 +336,8 @@ pub(crate) fn install_target(root: &Path, target: &str) -> Result<(), String> {
 }
 
 fn rustup(root: &Path, arguments: &[&str]) -> Result<(), String> {
-    let line = format!("rustup {}", arguments.join(" "));
-    println!("$ {line}");
     // In the repository, so that rustup changes the toolchain that is used here.
-    if succeeds(Command::new("rustup").args(arguments).current_dir(root)) { Ok(()) } else { Err(line) }
+    tools::run(Command::new("rustup").args(arguments).current_dir(root))
 }
 
 /// Whether the toolchain has the library of this target, however it was installed.
@@ -347,16 +345,6 @@ fn has_target(root: &Path, target: &str) -> bool {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc).args(["--print", "target-libdir", "--target", target]).current_dir(root).output();
     output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    match command.status() {
-        Ok(status) => status.success(),
-        Err(error) => {
-            eprintln!("{} cannot be started: {error}", command.get_program().display());
-            false
-        }
-    }
 }
 
 #[cfg(test)]

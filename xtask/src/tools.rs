@@ -1,10 +1,12 @@
-//! Toolchains and programs that a task needs beyond the toolchain that everybody has: installed where they are missing.
+//! Programs that tasks start: how they are run, and those beyond the toolchain that everybody has, installed where they are missing.
 //!
-//! Invariant: nothing is installed that is there, and each command that installs something is printed first, so that a
-//! person can run it.
+//! Invariants:
+//! - Nothing is installed that is there, and each command that installs something is printed first, so that a person can run it.
+//! - What [`run`] prints and what it fails with is the command as a person types it.
 
 use std::{
-    path::Path,
+    ffi::OsStr,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -15,7 +17,32 @@ pub(crate) fn cargo(root: &Path) -> Command {
     command
 }
 
-/// Runs a command and says whether it succeeded.
+/// Where the workspace is built.
+pub(crate) fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
+/// A command as a person types it: `cargo`, wherever the cargo is that runs this program.
+pub(crate) fn line(command: &Command) -> String {
+    let program = command.get_program();
+    let is_cargo = std::env::var_os("CARGO").is_some_and(|cargo| cargo == program);
+    let program = if is_cargo { OsStr::new("cargo") } else { program };
+    let words = std::iter::once(program).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// Prints a command as a person types it, and runs it. On failure, the command.
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
+    let line = line(command);
+    println!("$ {line}");
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(line),
+        Err(error) => Err(format!("{line} (it cannot be started: {error})")),
+    }
+}
+
+/// Runs a command, without a word about it, and says whether it succeeded.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     match command.status() {
         Ok(status) => status.success(),
@@ -61,6 +88,9 @@ pub(crate) fn cargo_subcommand(root: &Path, name: &str, package: &str) -> bool {
 
 /// Runs a command that installs something, and prints it.
 pub(crate) fn install(root: &Path, program: &str, arguments: &[&str]) -> bool {
-    println!("$ {program} {}", arguments.join(" "));
-    succeeds(Command::new(program).args(arguments).current_dir(root))
+    run(Command::new(program).args(arguments).current_dir(root)).is_ok()
 }
+
+#[cfg(test)]
+#[path = "tools_tests.rs"]
+mod tests;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::Args;
-use foldb::{ErrorKind, FsStorage, Options};
+use foldb::{ErrorKind, FsStorage};
 use foldb_archive::{ArchiveError, ClosedStore, Exported, Imported, export, import};
 use serde_json::{Value, json};
 
@@ -20,7 +20,8 @@ use crate::{
     context::Context,
     failure::{Failure, Result, Status},
     progress::Progress,
-    store, text,
+    store::{self, Location},
+    text,
 };
 
 /// Arguments of `foldb export`.
@@ -51,7 +52,8 @@ const DASH: &str = "-";
 
 /// `foldb export`
 pub(crate) fn export_store(args: &ExportArgs, context: &mut Context) -> Result<()> {
-    store::check_there(&args.source).map_err(|failure| failure.hint("STORE is the directory of a store"))?;
+    let source = Location { path: args.source.clone(), recovery: context.store.recovery };
+    store::check_there(&source.path).map_err(|failure| failure.hint("STORE is the directory of a store"))?;
     let to_stdout = args.file.as_os_str() == DASH;
     if to_stdout && io::stdout().is_terminal() {
         return Err(Failure::usage("an archive is nothing for a terminal").hint("name a file, or pipe it somewhere"));
@@ -68,12 +70,12 @@ pub(crate) fn export_store(args: &ExportArgs, context: &mut Context) -> Result<(
     let begin = Instant::now();
     let exported = if to_stdout {
         let mut stdout = io::stdout().lock();
-        write_archive(&args.source, &mut stdout).and_then(|exported| {
+        write_archive(&source, &mut stdout).and_then(|exported| {
             stdout.flush().map_err(|error| stdout_failure(&error))?;
             Ok(exported)
         })?
     } else {
-        write_file(&args.source, &args.file)?
+        write_file(&source, &args.file)?
     };
     let mut record = json!({
         "store": exported.manifest.store().map(|id| id.to_string()),
@@ -98,18 +100,19 @@ pub(crate) fn export_store(args: &ExportArgs, context: &mut Context) -> Result<(
     Ok(())
 }
 
-/// Reads the store without its lock: what is exported is what is whole in it now, also while another process writes.
-fn write_archive(source: &Path, writer: &mut impl Write) -> Result<Exported> {
+/// Reads the store without its lock: what is exported is what is whole in it now, also while another process writes. In salvage it is all
+/// that the files have, damage included: whoever asks for that wants a copy before anything else is done to them.
+fn write_archive(source: &Location, writer: &mut impl Write) -> Result<Exported> {
     let bar = Progress::bytes("store");
     let mut show = |progress: foldb::Progress| {
         bar.show(&progress);
         ControlFlow::Continue(())
     };
-    let store = match foldb::open_with(source, Options::new().read_only(true)) {
+    let store = match source.open_read_only() {
         Ok(store) => store,
         // Nothing was ever committed: an archive of nothing, if that is what it is.
         Err(error) if error.kind() == ErrorKind::NotAStore => {
-            let empty = ClosedStore::new(FsStorage::open_read_only(source)?, &mut show).map_err(|_| error)?;
+            let empty = ClosedStore::new(FsStorage::open_read_only(&source.path)?, &mut show).map_err(|_| error)?;
             return Ok(export(empty, writer, &mut show)?);
         }
         Err(error) => return Err(error.into()),
@@ -118,7 +121,7 @@ fn write_archive(source: &Path, writer: &mut impl Write) -> Result<Exported> {
 }
 
 /// Writes beside the file and renames. What is left of a failed attempt is removed.
-fn write_file(source: &Path, path: &Path) -> Result<Exported> {
+fn write_file(source: &Location, path: &Path) -> Result<Exported> {
     let mut name = path.file_name().map(std::ffi::OsStr::to_owned).unwrap_or_default();
     name.push(".part");
     let part = path.with_file_name(name);

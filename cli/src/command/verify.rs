@@ -80,13 +80,12 @@ fn verify(store: &Store, verification: &mut Verification) -> Result<()> {
 fn violations(report: &VerifyReport, store: &Store, output: &mut Output) -> Result<()> {
     let runs = store.view().runs();
     // The store knows runs by number, a person by name.
-    let name = |place: &str| {
-        let number = place.strip_prefix("run ")?.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()?;
+    let name = |number: u32| {
         let run = runs.iter().find(|run| run.number == number)?;
         Some(format!(" ({}, {})", text::shortened(&run.name, 40), run.id))
     };
     report.violations.iter().try_for_each(|violation| {
-        let name = name(&violation.place).unwrap_or_default();
+        let name = violation.run.and_then(name).unwrap_or_default();
         output.line(format_args!("! {}{name}: {}", violation.place, violation.what))
     })
 }

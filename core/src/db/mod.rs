@@ -10,6 +10,7 @@ mod attempts;
 mod awaited;
 mod checkpoint;
 mod commit;
+mod commits;
 mod debug;
 mod detached;
 mod hand_over;

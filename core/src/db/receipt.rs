@@ -13,7 +13,8 @@ use crate::{
 /// What a commit is answered with.
 ///
 /// ```
-/// use foldb_core::TransactionOptions;
+/// # extern crate foldb_core as foldb;
+/// use foldb::TransactionOptions;
 ///
 /// # let db = foldb_core::Db::memory();
 /// let (_, receipt) = db.transaction_with(&TransactionOptions::new(), |tx| {

@@ -29,7 +29,7 @@ use crate::{
     },
     state::{DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State, entry_kind},
     storage::Storage,
-    transaction::{self, PROVISIONAL, Range as Buffered, ReadSet, Write, WriteBody, WriteSet},
+    transaction::{self, Cause, PROVISIONAL, Range as Buffered, ReadSet, Write, WriteBody, WriteSet},
     tree::{Direction, KeyRange, Tree},
     value::{Delta, Encode, apply_delta},
 };
@@ -65,7 +65,11 @@ impl<'db, S: Storage> Transaction<'db, S> {
                 why: "this store keeps a log, and the log would miss the transaction; open the store in memory".into(),
             });
         }
+        if let Some(cause) = &options.cause {
+            cause.check()?;
+        }
         let mut writes = WriteSet::default();
+        writes.cause.clone_from(&options.cause);
         writes.idempotency_key.clone_from(&options.idempotency_key);
         writes.fingerprint.clone_from(&options.fingerprint);
         Ok(Transaction {
@@ -203,6 +207,31 @@ impl<'db, S: Storage> Transaction<'db, S> {
         let mut bytes = Vec::new();
         result.encode(&mut bytes)?;
         self.writes_mut()?.result = bytes;
+        Ok(())
+    }
+
+    /// Says why this transaction is made: it stands in the log beside what is written, and [`Db::commit_info`](super::Db::commit_info)
+    /// tells it. The last one counts. A transaction that writes nothing leaves nothing in the log.
+    ///
+    /// ```
+    /// # extern crate foldb_core as foldb;
+    /// use foldb::primitive::{TraceKind, TraceRecord};
+    ///
+    /// # let db = foldb_core::Db::memory();
+    /// db.transaction(|tx| {
+    ///     let thought = tx.trace().record(TraceRecord::new(TraceKind::Thought, "the stock is low"))?;
+    ///     tx.because(thought)?;
+    ///     tx.kv().put("order", 12)
+    /// })?;
+    /// # Ok::<(), foldb_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Limit`] over [`CAUSE_BYTES_MAX`](crate::limits::CAUSE_BYTES_MAX), [`Error::Invalid`] for an empty text.
+    pub fn because(&self, cause: impl Into<Cause>) -> Result<()> {
+        let cause = cause.into();
+        cause.check()?;
+        self.writes_mut()?.cause = Some(cause);
         Ok(())
     }
 

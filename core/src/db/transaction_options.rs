@@ -5,7 +5,7 @@
 use alloc::{string::String, vec::Vec};
 
 use super::Durability;
-use crate::{log::OnceKey, state::readable};
+use crate::{log::OnceKey, state::readable, transaction::Cause};
 
 /// How one transaction is to be committed.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,7 @@ pub struct TransactionOptions {
     pub(super) idempotency_key: Option<Vec<u8>>,
     pub(super) fingerprint: Vec<u8>,
     pub(super) retries: Option<u32>,
+    pub(super) cause: Option<Cause>,
 }
 
 impl TransactionOptions {
@@ -48,6 +49,14 @@ impl TransactionOptions {
     #[must_use]
     pub fn fingerprint(mut self, fingerprint: impl AsRef<[u8]>) -> Self {
         self.fingerprint = fingerprint.as_ref().to_vec();
+        self
+    }
+
+    /// Why this transaction is made: a trace entry, or a word such as who has asked for it, of at most
+    /// [`CAUSE_BYTES_MAX`](crate::limits::CAUSE_BYTES_MAX) bytes. [`Db::commit_info`](super::Db::commit_info) tells it.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Cause>) -> Self {
+        self.cause = Some(cause.into());
         self
     }
 

@@ -38,8 +38,10 @@ const TOGETHER_BYTES_MAX: u64 = 64 << 20;
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Violation {
-    /// Where: a file, a space, a key.
+    /// Where: a file, or a space.
     pub place: String,
+    /// The run whose space it is in, by [`RunInfo::number`](crate::RunInfo::number); `None` for a file and for the default space.
+    pub run: Option<u32>,
     /// What is wrong there.
     pub what: String,
 }
@@ -74,7 +76,7 @@ impl VerifyReport {
     }
 
     fn note(&mut self, place: impl Into<String>, what: impl Into<String>) {
-        self.violations.push(Violation { place: place.into(), what: what.into() });
+        self.violations.push(Violation { place: place.into(), run: None, what: what.into() });
     }
 
     /// An error becomes a finding, if it says something of the store.

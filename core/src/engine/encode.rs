@@ -7,12 +7,12 @@ use alloc::vec::Vec;
 
 use crate::{
     Result,
-    log::{FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, RecordHeader, RecordView, RecordWriter},
+    log::{FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, Reasons, RecordHeader, RecordView, RecordWriter},
     state::{Hardness, SpaceNumber, State},
     transaction::{OP_OVERHEAD, PROVISIONAL, Write, WriteBody, WriteSet},
 };
 
-/// Upper bound of what a record has before its groups, and its frame around it: seq, mark, time, flags, part number,
+/// Upper bound of what a record has before its groups, and its frame around it: seq, mark, time, flags, base, part number,
 /// group count (a varint each), the frame's overhead and padding.
 const RECORD_OVERHEAD: usize = 96;
 /// Upper bound of what a group has before its operations.
@@ -61,7 +61,7 @@ impl<'a> Plan<'a> {
             bytes += operation_bytes + OP_OVERHEAD;
         }
         ends.push(order.len());
-        let bytes_max = bytes + writes.once_bytes() + groups * GROUP_OVERHEAD + ends.len() * RECORD_OVERHEAD;
+        let bytes_max = bytes + writes.header_bytes() + groups * GROUP_OVERHEAD + ends.len() * RECORD_OVERHEAD;
         Plan { writes, order, ends, begun, first_new_run, bytes_max, hardest }
     }
 
@@ -96,8 +96,11 @@ impl<'a> Plan<'a> {
                 (parts, number) if number == parts => (FrameType::Commit, Some(parts)),
                 (_, number) => (FrameType::Part, Some(number)),
             };
-            let key = if number == parts { header.idempotency_key } else { None };
-            let header = RecordHeader { part, idempotency_key: key, ..*header };
+            // What is said of the whole transaction stands in the frame that makes it one.
+            let header = match number == parts {
+                true => RecordHeader { part, ..*header },
+                false => RecordHeader { part, idempotency_key: None, reasons: Reasons::default(), ..*header },
+            };
             let at = LogPosition { segment: seal.segment(), offset: base + buffer.len() as u64 };
             let frame = FrameWriter::begin(buffer, frame_type);
             let payload_start = buffer.len();

@@ -33,12 +33,12 @@ use crate::{
     error::check_limit,
     limits::{FINGERPRINT_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, INLINE_VALUE_BYTES_MAX, RESULT_BYTES_MAX, SEQ_MAX},
     log::{
-        FrameType, FrameWriter, LogEnd, LogPosition, Previous, RecordHeader, RecordView, SEGMENT_HEADER_BYTES,
+        FrameType, FrameWriter, LogEnd, LogPosition, Previous, Reasons, RecordHeader, RecordView, SEGMENT_HEADER_BYTES,
         SegmentHeader, segment_name,
     },
     planted::{self, Planted},
     state::{Appended, Hardness, LoggedTransaction, State},
-    transaction::{ReadSet, WriteBody, WriteSet},
+    transaction::{Cause, ReadSet, WriteBody, WriteSet},
     tree::PageSource,
 };
 
@@ -239,12 +239,13 @@ impl Engine {
         if let Some(needed) = self.log.space_needed(plan.bytes_max as u64, seq) {
             return Ok(Outcome::Needs(needed));
         }
-        transaction.base = None;
+        let base = transaction.base.take().map(|base| base.seq());
         let header = RecordHeader {
             seq,
             mark: if planted::active(Planted::DurableMarkTooHigh) { seq - 1 } else { self.durable_seq.min(seq - 1) },
             time_micros: now_micros,
             idempotency_key: once,
+            reasons: Reasons { base, cause: writes.cause.as_ref().map(Cause::borrowed) },
             part: None,
         };
         let end = self.log(&plan, &header)?;

@@ -7,7 +7,7 @@ use super::{Engine, LogWriter, MEMORY_SEGMENT, Outcome, Plan, Prepared, SpaceNee
 use crate::{
     Error, RunId, StoreId,
     limits::PART_BYTES_TARGET,
-    log::{OpCode, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader},
+    log::{OpCode, Reasons, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader},
     state::{DEFAULT_SPACE, RunBegun, State, encode_body},
     transaction::{PROVISIONAL, ReadSet, WriteSet},
     tree::NoPages,
@@ -178,7 +178,14 @@ fn what_follows_a_segment_says_where_it_ended() {
 /// written of one once made a store that does not open.
 #[test]
 fn what_the_fold_refuses_is_never_handed_out() {
-    let header = RecordHeader { seq: 2, mark: 1, time_micros: 5, idempotency_key: None, part: None };
+    let header = RecordHeader {
+        seq: 2,
+        mark: 1,
+        time_micros: 5,
+        idempotency_key: None,
+        reasons: Reasons::default(),
+        part: None,
+    };
     let (mut run, mut addition) = (put(b"k", 1), put(b"k", 1));
     begin_run(&mut run);
     addition.write(DEFAULT_SPACE, OpCode::KvAdd, b"n", &[1, 1]).unwrap();

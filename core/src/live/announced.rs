@@ -10,12 +10,14 @@ use super::ChangeFilter;
 use crate::{
     RunId,
     log::OpCode,
+    shown::Shown,
     state::{DEFAULT_SPACE, SpaceNumber, State},
-    transaction::WriteSet,
+    transaction::{Cause, WriteSet},
 };
 
 /// What sort of thing a change is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Primitive {
     /// A key-value pair or a counter; the key is the pair's.
@@ -62,7 +64,7 @@ impl Primitive {
 }
 
 /// One thing that a commit has written or removed. A key that a transaction writes several times is one change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Change<'a> {
     /// The run whose it is; `None` for the default space.
@@ -70,7 +72,15 @@ pub struct Change<'a> {
     /// What sort of thing it is.
     pub primitive: Primitive,
     /// Its key, or the name of its stream.
+    #[serde(serialize_with = "crate::shown::serialize_key")]
     pub key: &'a [u8],
+}
+
+impl fmt::Debug for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Change");
+        shown.field("run", &self.run).field("primitive", &self.primitive).field("key", &Shown(self.key)).finish()
+    }
 }
 
 /// All changes of one commit, as they are shared.
@@ -78,6 +88,7 @@ pub struct Change<'a> {
 pub(crate) struct Announced {
     pub(crate) seq: u64,
     time_micros: u64,
+    cause: Option<Cause>,
     changes: Vec<Piece>,
     keys: Vec<u8>,
 }
@@ -93,8 +104,13 @@ impl Announced {
     /// What a transaction writes, before it is applied to `state`: a run that it deletes has its id there still. Seq and time
     /// are those of its commit.
     pub(crate) fn of(writes: &WriteSet, state: &State) -> Self {
-        let mut announced =
-            Announced { seq: 0, time_micros: 0, changes: Vec::with_capacity(writes.len()), keys: Vec::new() };
+        let mut announced = Announced {
+            seq: 0,
+            time_micros: 0,
+            cause: writes.cause.clone(),
+            changes: Vec::with_capacity(writes.len()),
+            keys: Vec::new(),
+        };
         for write in writes.iter() {
             let Some(primitive) = Primitive::of(write.code) else { continue };
             let start = announced.keys.len();
@@ -129,7 +145,8 @@ impl Announced {
 
     /// What it takes of memory, about.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.keys.len() + self.changes.len() * size_of::<Piece>()
+        let cause = self.cause.as_ref().map_or(0, Cause::bytes);
+        size_of::<Self>() + cause + self.keys.capacity() + self.changes.capacity() * size_of::<Piece>()
     }
 }
 
@@ -164,6 +181,11 @@ impl Announcement {
         self.announced.time_micros
     }
 
+    /// Why it was made, where its author has said so: see [`TransactionOptions::because`](crate::TransactionOptions::because).
+    pub fn cause(&self) -> Option<&Cause> {
+        self.announced.cause.as_ref()
+    }
+
     /// Whether the commit was on stable media when this was handed over. If not,
     /// [`Db::wait_durable`](crate::Db::wait_durable) waits for it.
     pub fn is_durable(&self) -> bool {
@@ -182,6 +204,7 @@ impl fmt::Debug for Announcement {
         f.debug_struct("Announcement")
             .field("seq", &self.seq())
             .field("time_micros", &self.time_micros())
+            .field("cause", &self.cause())
             .field("durable", &self.durable)
             .field("changes", &changes)
             .finish()

@@ -3,14 +3,16 @@
 //! Invariant: whether a change is among them depends on the change alone, so it does not matter when it is asked.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::{Change, Primitive};
-use crate::RunId;
+use crate::{RunId, shown::Shown};
 
 /// Which changes to hear of: all, or those of a space, of some primitives, of a key or a prefix of keys.
 ///
 /// ```
-/// use foldb_core::{ChangeFilter, Primitive};
+/// # extern crate foldb_core as foldb;
+/// use foldb::{ChangeFilter, Primitive};
 ///
 /// let orders = ChangeFilter::all().primitive(Primitive::Json).prefix("order/");
 /// # let db = foldb_core::Db::memory();
@@ -29,10 +31,19 @@ pub struct ChangeFilter {
     or_life: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Key {
     Exact(Vec<u8>),
     Prefix(Vec<u8>),
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Exact(key) => f.debug_tuple("Exact").field(&Shown(key)).finish(),
+            Key::Prefix(prefix) => f.debug_tuple("Prefix").field(&Shown(prefix)).finish(),
+        }
+    }
 }
 
 impl ChangeFilter {

@@ -5,7 +5,7 @@
 //! read, asks the same announcements.
 //!
 //! Invariants:
-//! - An announcement says what the transaction wrote, once for each key, and is the same for everybody who hears of it.
+//! - An announcement says what the transaction wrote, once for each key (where a stream was trimmed and appended to, twice), and is the same for everybody who hears of it.
 //! - What is forgotten for want of room is known to be forgotten, by its seq.
 
 mod announced;

@@ -29,7 +29,7 @@ pub(crate) use frame::{is_zero, without_zeros_behind};
 pub use names::{ANCHOR_NAMES, parse_segment_name, parse_snapshot_name, segment_name, snapshot_name};
 pub use op::{Op, OpCode};
 pub use pointer::{LOG_POINTER_BYTES, LogPointer, LogPosition};
-pub use record::{OnceKey, RecordHeader, RecordWriter, write_mark, write_opening};
+pub use record::{CauseRef, OnceKey, Reasons, RecordHeader, RecordWriter, write_mark, write_opening};
 pub(crate) use record_view::read_mark;
 pub use record_view::{GroupView, Groups, Ops, RecordView, peek_seq_and_mark, read_opening};
 pub(crate) use resync::looks_like_frame;

@@ -18,6 +18,15 @@ pub(super) const FLAG_KEY: u64 = 1;
 pub(super) const FLAG_FINGERPRINT: u64 = 2;
 /// Flag of a record with a key: what the transaction came to follows.
 pub(super) const FLAG_RESULT: u64 = 4;
+/// Flag of a record: how far back the version is that the transaction read.
+pub(super) const FLAG_BASE: u64 = 8;
+/// Flag of a record: why the transaction was made follows.
+pub(super) const FLAG_CAUSE: u64 = 16;
+
+/// First byte of a cause that is a trace entry.
+pub(super) const CAUSE_TRACE: u64 = 1;
+/// First byte of a cause that is text.
+pub(super) const CAUSE_TEXT: u64 = 2;
 
 /// An idempotency key, and what is remembered with it. Rule F-14.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +46,25 @@ impl<'a> OnceKey<'a> {
     }
 }
 
+/// Why a transaction was made, and on what it was decided. Rule F-14.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reasons<'a> {
+    /// Seq of the version that the transaction read; `None` where it read nothing. Less than its own.
+    pub base: Option<u64>,
+    /// What its author said.
+    pub cause: Option<CauseRef<'a>>,
+}
+
+/// What the author of a transaction says of why it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CauseRef<'a> {
+    /// A trace entry, by the bytes of its id.
+    Trace([u8; 16]),
+    /// A word of the author's own, of at most [`CAUSE_BYTES_MAX`](crate::limits::CAUSE_BYTES_MAX) bytes: who, or what for.
+    Text(&'a str),
+}
+
 /// What every record of a transaction begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordHeader<'a> {
@@ -48,6 +76,8 @@ pub struct RecordHeader<'a> {
     pub time_micros: u64,
     /// The caller's key for noticing that the transaction was committed before; not in a [`FrameType::Part`].
     pub idempotency_key: Option<OnceKey<'a>>,
+    /// Why it was made; not in a [`FrameType::Part`].
+    pub reasons: Reasons<'a>,
     /// In a [`FrameType::Part`] its number, from 0 on; in a [`FrameType::Commit`] how many parts there are before it;
     /// `None` in a [`FrameType::Transaction`].
     pub part: Option<u32>,
@@ -60,9 +90,9 @@ pub struct RecordHeader<'a> {
 /// refuses the record otherwise.
 ///
 /// ```
-/// use foldb_core::log::{FrameType, LogPosition, OpCode, RecordHeader, RecordView, RecordWriter};
+/// use foldb_core::log::{FrameType, LogPosition, OpCode, Reasons, RecordHeader, RecordView, RecordWriter};
 ///
-/// let header = RecordHeader { seq: 2, mark: 1, time_micros: 0, idempotency_key: None, part: None };
+/// let header = RecordHeader { seq: 2, mark: 1, time_micros: 0, idempotency_key: None, reasons: Reasons::default(), part: None };
 /// let at = LogPosition { segment: 1, offset: 128 };
 /// let mut payload = vec![];
 /// let mut record = RecordWriter::begin(&mut payload, &header, at, 1);
@@ -91,21 +121,9 @@ impl<'b> RecordWriter<'b> {
         varint::write(buffer, header.seq);
         varint::write(buffer, header.seq.saturating_sub(header.mark));
         varint::write(buffer, header.time_micros);
-        match header.idempotency_key {
-            None => buffer.push(0),
-            Some(once) => {
-                let with = [
-                    (FLAG_KEY, Some(once.key)),
-                    (FLAG_FINGERPRINT, some(once.fingerprint)),
-                    (FLAG_RESULT, some(once.result)),
-                ];
-                let given = || with.iter().filter_map(|(flag, bytes)| Some((flag, (*bytes)?)));
-                varint::write(buffer, given().map(|(flag, _)| flag).sum());
-                for (_, bytes) in given() {
-                    varint::write(buffer, wide(bytes.len()));
-                    buffer.extend_from_slice(bytes);
-                }
-            }
+        match (header.idempotency_key, header.reasons) {
+            (None, Reasons { base: None, cause: None }) => buffer.push(0),
+            (once, reasons) => write_flagged(buffer, once, &reasons, header.seq),
         }
         if let Some(part) = header.part {
             varint::write(buffer, u64::from(part));
@@ -170,6 +188,36 @@ impl<'b> RecordWriter<'b> {
     #[inline]
     pub fn payload_bytes(&self) -> usize {
         self.buffer.len() - self.start
+    }
+}
+
+/// What only some records have, behind the flags that say which.
+fn write_flagged(buffer: &mut Vec<u8>, once: Option<OnceKey<'_>>, reasons: &Reasons<'_>, seq: u64) {
+    debug_assert!(reasons.base.is_none_or(|base| base < seq), "a transaction cannot have read itself");
+    let once = once.map_or([None; 3], |once| [Some(once.key), some(once.fingerprint), some(once.result)]);
+    let flags = [FLAG_KEY, FLAG_FINGERPRINT, FLAG_RESULT].into_iter().zip(once);
+    let flags: u64 = flags.filter(|(_, bytes)| bytes.is_some()).map(|(flag, _)| flag).sum();
+    let base = if reasons.base.is_some() { FLAG_BASE } else { 0 };
+    let cause = if reasons.cause.is_some() { FLAG_CAUSE } else { 0 };
+    varint::write(buffer, flags | base | cause);
+    for bytes in once.into_iter().flatten() {
+        varint::write(buffer, wide(bytes.len()));
+        buffer.extend_from_slice(bytes);
+    }
+    if let Some(base) = reasons.base {
+        varint::write(buffer, seq.saturating_sub(base));
+    }
+    match reasons.cause {
+        None => {}
+        Some(CauseRef::Trace(id)) => {
+            varint::write(buffer, CAUSE_TRACE);
+            buffer.extend_from_slice(&id);
+        }
+        Some(CauseRef::Text(text)) => {
+            varint::write(buffer, CAUSE_TEXT);
+            varint::write(buffer, wide(text.len()));
+            buffer.extend_from_slice(text.as_bytes());
+        }
     }
 }
 

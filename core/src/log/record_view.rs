@@ -8,12 +8,17 @@ use super::{
     FRAME_ALIGNMENT, FrameType, LogPosition, Op, OpCode, SEGMENT_HEADER_BYTES,
     fields::wide,
     names::segment_name,
-    record::{FLAG_FINGERPRINT, FLAG_KEY, FLAG_RESULT, OnceKey, RecordHeader},
+    record::{
+        CAUSE_TEXT, CAUSE_TRACE, CauseRef, FLAG_BASE, FLAG_CAUSE, FLAG_FINGERPRINT, FLAG_KEY, FLAG_RESULT, OnceKey,
+        Reasons, RecordHeader,
+    },
     varint::{Malformed, Reader},
 };
 use crate::{
     Error, Result,
-    limits::{FINGERPRINT_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, KEY_BYTES_MAX, RESULT_BYTES_MAX, SEQ_MAX},
+    limits::{
+        CAUSE_BYTES_MAX, FINGERPRINT_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, KEY_BYTES_MAX, RESULT_BYTES_MAX, SEQ_MAX,
+    },
 };
 
 /// A record whose every byte has been checked. Copying it copies a few words.
@@ -227,7 +232,12 @@ fn read_header<'a>(reader: &mut Reader<'a>, frame_type: FrameType) -> Result<Rec
     }
     let time_micros = reader.varint()?;
     let flags = reader.varint()?;
-    let idempotency_key = if flags == 0 { None } else { Some(read_once(reader, flags, frame_type)?) };
+    let (mut idempotency_key, mut reasons) = (None, Reasons::default());
+    if flags != 0 {
+        check_flags(flags, frame_type)?;
+        idempotency_key = if flags & FLAGS_OF_KEYS == 0 { None } else { Some(read_once(reader, flags)?) };
+        reasons = read_reasons(reader, flags, seq)?;
+    }
     let part = match frame_type {
         FrameType::Transaction => None,
         FrameType::Part | FrameType::Commit => {
@@ -236,19 +246,63 @@ fn read_header<'a>(reader: &mut Reader<'a>, frame_type: FrameType) -> Result<Rec
         }
         FrameType::Mark | FrameType::Opening => return Err(Fault::Rule("F-13", "this frame holds no record")),
     };
-    Ok(RecordHeader { seq, mark, time_micros, idempotency_key, part })
+    Ok(RecordHeader { seq, mark, time_micros, idempotency_key, reasons, part })
+}
+
+const FLAGS_OF_KEYS: u64 = FLAG_KEY | FLAG_FINGERPRINT | FLAG_RESULT;
+
+fn check_flags(flags: u64, frame_type: FrameType) -> Result<(), Fault> {
+    const ALL: u64 = FLAGS_OF_KEYS | FLAG_BASE | FLAG_CAUSE;
+    if flags > ALL {
+        return Err(Fault::Newer("record flags", flags, ALL));
+    }
+    if frame_type == FrameType::Part {
+        return Err(Fault::Rule("F-14", "a part has no flags: they stand with the last one"));
+    }
+    if flags & FLAGS_OF_KEYS != 0 && flags & FLAG_KEY == 0 {
+        return Err(Fault::Rule("F-14", "what belongs to an idempotency key without one"));
+    }
+    Ok(())
+}
+
+/// Why the transaction was made.
+#[inline]
+fn read_reasons<'a>(reader: &mut Reader<'a>, flags: u64, seq: u64) -> Result<Reasons<'a>, Fault> {
+    let mut reasons = Reasons::default();
+    if flags & FLAG_BASE != 0 {
+        let back = reader.varint()?;
+        let base = seq.checked_sub(back).filter(|_| back > 0);
+        reasons.base =
+            Some(base.ok_or(Fault::Rule("F-14", "the version that was read is not before the transaction"))?);
+    }
+    if flags & FLAG_CAUSE != 0 {
+        reasons.cause = Some(read_cause(reader)?);
+    }
+    Ok(reasons)
+}
+
+#[cold]
+fn read_cause<'a>(reader: &mut Reader<'a>) -> Result<CauseRef<'a>, Fault> {
+    match reader.varint()? {
+        CAUSE_TRACE => {
+            let id = reader.bytes(16)?;
+            id.try_into().map(CauseRef::Trace).map_err(|_| Fault::Rule("F-14", "a trace entry's id has 16 bytes"))
+        }
+        CAUSE_TEXT => {
+            let bytes = reader.length_and_bytes()?;
+            if bytes.is_empty() || bytes.len() > CAUSE_BYTES_MAX {
+                return Err(Fault::Rule("F-14", "a cause is over the limit, or empty"));
+            }
+            core::str::from_utf8(bytes).map(CauseRef::Text).map_err(|_| Fault::Rule("F-14", "a cause is no UTF-8"))
+        }
+        0 => Err(Fault::Rule("F-14", "a cause is of no sort")),
+        sort => Err(Fault::Newer("sort of cause", sort, CAUSE_TEXT)),
+    }
 }
 
 /// An idempotency key, and what stands with it.
 #[cold]
-fn read_once<'a>(reader: &mut Reader<'a>, flags: u64, frame_type: FrameType) -> Result<OnceKey<'a>, Fault> {
-    const ALL: u64 = FLAG_KEY | FLAG_FINGERPRINT | FLAG_RESULT;
-    if flags > ALL {
-        return Err(Fault::Newer("record flags", flags, ALL));
-    }
-    if flags & FLAG_KEY == 0 || frame_type == FrameType::Part {
-        return Err(Fault::Rule("F-14", "an idempotency key in a part, or what belongs to one without it"));
-    }
+fn read_once<'a>(reader: &mut Reader<'a>, flags: u64) -> Result<OnceKey<'a>, Fault> {
     let mut field = |flag, limit| {
         let bytes = if flags & flag == 0 { return Ok(&[][..]) } else { reader.length_and_bytes()? };
         if bytes.len() > limit || (bytes.is_empty() && flag != FLAG_KEY) {

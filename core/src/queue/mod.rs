@@ -183,9 +183,10 @@ impl<S: Storage> Db<S> {
     /// looked at.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// use core::time::Duration;
     ///
-    /// let db = foldb_core::Db::memory();
+    /// let db = foldb::Db::memory();
     /// let mails = db.queue("mails")?;
     /// mails.push("to Ada")?;
     ///

@@ -18,6 +18,8 @@ use crate::{
 
 /// Read at a place of which nothing is known: what a disk reads anyway.
 const PAGE_BYTES: u64 = 4096;
+/// Read at once where one frame after the other is looked at.
+const AHEAD_BYTES: u64 = 256 << 10;
 /// Most that is read along before a frame.
 const BEFORE_BYTES_MAX: u64 = 256 << 10;
 
@@ -47,11 +49,11 @@ impl Window {
 }
 
 /// A frame whose checksum holds.
-pub(super) struct StoredFrame<'b> {
-    pub(super) frame_type: FrameType,
-    pub(super) payload: &'b [u8],
+pub(crate) struct StoredFrame<'b> {
+    pub(crate) frame_type: FrameType,
+    pub(crate) payload: &'b [u8],
     /// Offset of the byte behind it.
-    pub(super) end: u64,
+    pub(crate) end: u64,
 }
 
 /// What is known of the segment that is read.
@@ -96,6 +98,33 @@ impl<'a> FrameReader<'a> {
         // Whole frames, if those before are like this one: half of a large one would be read again.
         self.read_around(at, self.before - self.before % distance)?;
         Ok(true)
+    }
+
+    /// The frame at a position, for whoever goes from one to the next; `None` behind the last one of the segment. Frames of the
+    /// newest segment need not be with the storage yet.
+    pub(crate) fn forward(&mut self, at: LogPosition, is_newest: bool) -> Result<Option<StoredFrame<'_>>> {
+        if !self.window.has_frame(at) {
+            let len = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+            match self.facts(at.segment)?.len.saturating_sub(at.offset) {
+                0 if !is_newest => return Ok(None),
+                0 => {
+                    let total = self.frame_len(at)?;
+                    self.read(at.segment, at.offset, total)?;
+                }
+                left => {
+                    self.read(at.segment, at.offset, len(left.min(AHEAD_BYTES)))?;
+                    let there = wide(self.window.from(at).len());
+                    if let Some(total) = frame_bytes(self.window.from(at)).filter(|total| *total > there) {
+                        self.read(at.segment, at.offset, len(total.min(left)))?;
+                    }
+                }
+            }
+        }
+        let seal = self.facts(at.segment)?.seal.clone();
+        match read_frame(self.window.from(at), at.offset, &seal) {
+            FrameOutcome::End => Ok(None),
+            _ => checked_frame(self.window.from(at), at, &seal).map(Some),
+        }
     }
 
     /// Reads these bytes of a segment as the window.

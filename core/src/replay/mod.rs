@@ -22,6 +22,7 @@ pub use self::{
 pub(crate) use self::{
     diff::{Side, diff},
     digest::digest_space,
+    frames::FrameReader,
     together::Together,
 };
 use crate::{

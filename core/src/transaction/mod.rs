@@ -4,6 +4,7 @@
 //! everything that was committed since when it commits (see [`read_set`]).
 
 mod appends;
+mod cause;
 mod edits;
 mod new_runs;
 mod ordered;
@@ -16,6 +17,7 @@ mod waste;
 mod write;
 mod write_set;
 
+pub use self::cause::Cause;
 pub(crate) use self::{
     new_runs::PROVISIONAL,
     ordered::Range,

@@ -17,6 +17,7 @@ use core::{
 use hashbrown::HashTable;
 
 use super::{
+    Cause,
     appends::Appends,
     new_runs::{NewRuns, PROVISIONAL},
     undo::{Record, Undo, keeping, keeping_whole},
@@ -74,6 +75,8 @@ pub(crate) struct WriteSet {
     pub(crate) fingerprint: Vec<u8>,
     /// What the transaction comes to, to be remembered with the key; empty for none.
     pub(crate) result: Vec<u8>,
+    /// Why the transaction is made.
+    pub(crate) cause: Option<Cause>,
 }
 
 impl WriteSet {
@@ -91,10 +94,11 @@ impl WriteSet {
         self.run_operations > 0
     }
 
-    /// Upper bound of what an idempotency key, its fingerprint and its result take in the log.
-    pub(crate) fn once_bytes(&self) -> usize {
+    /// Upper bound of what an idempotency key, its fingerprint and its result, and a cause, take in the log.
+    pub(crate) fn header_bytes(&self) -> usize {
         let once = |key: &Vec<u8>| key.len() + self.fingerprint.len() + self.result.len() + 3 * OP_OVERHEAD;
-        self.idempotency_key.as_ref().map_or(0, once)
+        let cause = self.cause.as_ref().map_or(0, |cause| cause.bytes() + OP_OVERHEAD);
+        self.idempotency_key.as_ref().map_or(0, once) + cause
     }
 
     pub(crate) fn key(&self, write: &Write) -> &[u8] {

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use foldb_core::{
     Db, Options, Result, RunOptions,
     log::{
-        FrameOutcome, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, RecordHeader, RecordWriter, read_frame,
-        varint::Reader, write_mark,
+        FrameOutcome, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, Reasons, RecordHeader, RecordWriter,
+        read_frame, varint::Reader, write_mark,
     },
     primitive::{NewEvent, TraceKind, TraceRecord},
     storage::MemStorage,
@@ -177,7 +177,14 @@ fn in_parts() -> Files {
     for (kind, part) in [(FrameType::Part, 0), (FrameType::Part, 1), (FrameType::Commit, 2)] {
         let at = LogPosition { segment: 1, offset: log.len() as u64 };
         let frame = FrameWriter::begin(&mut log, kind);
-        let header = RecordHeader { seq: seq + 1, mark: seq, time_micros: 9, idempotency_key: None, part: Some(part) };
+        let header = RecordHeader {
+            seq: seq + 1,
+            mark: seq,
+            time_micros: 9,
+            idempotency_key: None,
+            reasons: Reasons::default(),
+            part: Some(part),
+        };
         let mut record = RecordWriter::begin(&mut log, &header, at, 1);
         record.group(0, Some(LogPosition { segment: 1, offset: 128 }), 1);
         record.op(OpCode::KvPut, &[b'p', u8::try_from(part).unwrap_or(0)], b"\x01");

@@ -65,6 +65,16 @@ pub(super) fn recovered<S: Storage>(db: &Db<S>, history: &History, process: u64)
     Ok(seq)
 }
 
+/// The same for the next process: the power has not failed since the system was told what it has.
+pub(super) fn survived<S: Storage>(db: &Db<S>, history: &History, process: u64) -> Result<u64, Trouble> {
+    let seq = recovered(db, history, process)?;
+    if seq < history.handed_over() {
+        let what = format!("commit {} was with the system; recovery ends at {seq}", history.handed_over());
+        return Err(Trouble::Wrong(what));
+    }
+    Ok(seq)
+}
+
 /// Compares everything that a reader sees with the model.
 pub(super) fn same<S: Storage>(db: &Db<S>, model: &Model, process: u64) -> Result<(), Trouble> {
     same_view(&db.view(), model, process)

@@ -52,11 +52,13 @@ const CORE: House = House {
         ("snapshot", &["checksum", "log", "state", "storage", "transaction", "tree", "value"]),
         ("recovery", &["host", "log", "snapshot", "state", "storage", "tree"]),
         ("replay", &["json", "log", "primitive", "state", "tree", "value"]),
+        ("history", &["log", "replay", "state", "transaction"]),
         ("primitive", &["checksum", "host", "json", "log", "state", "tree", "value"]),
         (
             "db",
             &[
                 "engine",
+                "history",
                 "host",
                 "live",
                 "log",

@@ -4,7 +4,8 @@
 
 use std::{ffi::OsString, path::Path, process::Command};
 
-use super::{browsers, run, tools};
+use super::{browsers, tools};
+use crate::tools::run;
 
 /// Builds the package, installs the peers in the versions of the lock file, and measures. Returns whether all of it worked.
 pub(crate) fn bench(root: &Path, arguments: &[OsString]) -> bool {
@@ -32,11 +33,7 @@ pub(super) fn check(root: &Path) -> Result<(), String> {
         modules.retain(|path| path.extension().is_some_and(|ending| ending == "mjs"));
         modules.sort();
         for module in modules {
-            let mut node = Command::new("node");
-            let status = node.arg("--check").arg(&module).status();
-            if !status.is_ok_and(|status| status.success()) {
-                return Err(format!("node --check {}", module.display()));
-            }
+            run(Command::new("node").arg("--check").arg(&module))?;
         }
     }
     Ok(())

@@ -9,7 +9,8 @@ use std::{
     process::Command,
 };
 
-use super::{find, run};
+use super::find;
+use crate::tools::run;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Browser {

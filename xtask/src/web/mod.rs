@@ -16,6 +16,8 @@ use std::{
 pub(crate) use bench::bench;
 use browsers::Browser;
 
+use crate::tools::{cargo, run, target};
+
 /// The target of everything here.
 const TARGET: &str = "wasm32-unknown-unknown";
 /// The crates whose tests run in browsers, in a dedicated worker.
@@ -56,37 +58,14 @@ pub(crate) fn module(root: &Path, flags: &str, folder: &Path) -> Result<(), Stri
     let mut command = cargo(root);
     command.args(["build", "--package=foldb-wasm", "--lib", "--profile=npm", "--target", TARGET]);
     run(command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags))?;
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let mut command = Command::new(tools::program(root, "wasm-bindgen"));
-    command.arg(target.join(TARGET).join("npm").join("foldb_wasm.wasm"));
+    command.arg(target(root).join(TARGET).join("npm").join("foldb_wasm.wasm"));
     run(command.args(["--target", "web", "--no-typescript", "--out-dir"]).arg(folder).current_dir(root))
 }
 
 /// The program that drives Firefox, for tests that do so themselves.
 pub(crate) fn firefox_driver(root: &Path) -> Result<PathBuf, String> {
     Browser::Firefox.driver(root).map(|(_, driver)| driver)
-}
-
-fn cargo(root: &Path) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root);
-    command
-}
-
-/// Prints a command as a person types it, and runs it. On failure, the command.
-fn run(command: &mut Command) -> Result<(), String> {
-    let line = line(command);
-    println!("$ {line}");
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(line),
-        Err(error) => Err(format!("{line} (it cannot be started: {error})")),
-    }
-}
-
-fn line(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// The first of these programs that is on the search path.

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use super::{cargo, run};
+use crate::tools::{cargo, run};
 
 /// Where the folder is, if not in the user's cache.
 const FOLDER_VARIABLE: &str = "FOLDB_TOOLS";

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
-use foldb::internal::log::{
-    Frame, FrameOutcome, FrameSeal, FrameType, GroupView, LogPosition, RecordView, SEGMENT_HEADER_BYTES, SegmentHeader,
-    peek_seq_and_mark, read_frame, read_opening, resync,
+use foldb::{
+    Cause,
+    internal::log::{
+        CauseRef, Frame, FrameOutcome, FrameSeal, FrameType, GroupView, LogPosition, RecordView, SEGMENT_HEADER_BYTES,
+        SegmentHeader, peek_seq_and_mark, read_frame, read_opening, resync,
+    },
 };
 use serde_json::{Value, json};
 
@@ -204,12 +207,21 @@ impl Frames<'_> {
                     object["result_bytes"] = once.result.len().into();
                 }
             }
+            if let Some(base) = header.reasons.base {
+                object["base"] = base.into();
+            }
+            if let Some(cause) = header.reasons.cause {
+                object["cause"] = cause_to_json(cause);
+            }
             if with_ops {
                 object["operations"] = operations(record, self.wanted);
             }
             return self.output.record(&object);
         }
         self.line(offset, name, header.seq, header.mark, &text::time(header.time_micros), Some(ops), bytes)?;
+        if let Some(cause) = header.reasons.cause {
+            self.output.line(format_args!("              because {}", Cause::from(cause)))?;
+        }
         if !with_ops {
             return Ok(());
         }
@@ -237,6 +249,11 @@ impl Frames<'_> {
         self.output
             .line(format_args!("  {offset:>10}  {frame:<11} {seq:>8} {durable:>8}  {time:<27} {ops:>4}  {bytes:>9}"))
     }
+}
+
+/// As `CommitInfo` is serialized.
+fn cause_to_json(cause: CauseRef<'_>) -> Value {
+    serde_json::to_value(Cause::from(cause)).unwrap_or_default()
 }
 
 /// The bytes from an offset on; none behind the end.

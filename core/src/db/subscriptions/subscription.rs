@@ -34,10 +34,11 @@ impl<S: Storage> Db<S> {
     /// says from which seq he has to look again, and goes on behind it.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// use core::time::Duration;
-    /// use foldb_core::{ChangeFilter, Primitive};
+    /// use foldb::{ChangeFilter, Primitive};
     ///
-    /// let db = foldb_core::Db::memory();
+    /// let db = foldb::Db::memory();
     /// let mut orders = db.subscribe(ChangeFilter::all().primitive(Primitive::Json).prefix("order/"))?;
     /// db.kv().put("elsewhere", 1)?;
     /// db.json().set("order/7", &serde_json::json!({ "item": "tea" }))?;

@@ -34,9 +34,10 @@ impl<'db, S: Storage> Events<&'db Db<S>> {
     /// is.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// use core::time::Duration;
     ///
-    /// let db = foldb_core::Db::memory();
+    /// let db = foldb::Db::memory();
     /// db.events().append("log", "tick", 1)?;
     /// let mut log = db.events().tail("log", 1)?;
     /// assert_eq!(log.next_timeout(Duration::ZERO)?.map(|event| event.seq), Some(1));

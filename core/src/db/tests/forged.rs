@@ -15,8 +15,8 @@ use crate::{
     host::SteppedHost,
     limits::NUMBER_MAX,
     log::{
-        Anchor, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, RecordHeader, RecordWriter, SegmentHeader,
-        segment_name,
+        Anchor, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, Reasons, RecordHeader, RecordWriter,
+        SegmentHeader, segment_name,
     },
     primitive::ScanOptions,
     state::{EditBody, encode_body},
@@ -78,7 +78,14 @@ impl Log {
         let at = LogPosition { segment: 1, offset: self.bytes.len() as u64 };
         let (space, code, key, body) = operation;
         let frame = FrameWriter::begin(&mut self.bytes, kind);
-        let header = RecordHeader { seq: self.seq + 1, mark: 0, time_micros: 7, idempotency_key: None, part };
+        let header = RecordHeader {
+            seq: self.seq + 1,
+            mark: 0,
+            time_micros: 7,
+            idempotency_key: None,
+            reasons: Reasons::default(),
+            part,
+        };
         let mut record = RecordWriter::begin(&mut self.bytes, &header, at, 1);
         record.group(space, previous, 1);
         record.op(code, key, body);
@@ -241,6 +248,22 @@ fn a_second_run_with_the_same_id_is_corruption() {
     assert_eq!(open(&log.files(1)).1.unwrap().view().runs().len(), 1);
     log.transaction((2, OpCode::RunBegin, &[1; 16], &begin("second")));
     assert!(refused(&log.files(2), ErrorKind::Corrupt).contains("F-36"));
+}
+
+/// The program that shows findings read the number out of the text, and looked it up to name the run.
+#[test]
+fn a_finding_in_a_run_has_the_number_of_the_run() {
+    let mut log = Log::new();
+    log.transaction((0, OpCode::KvPut, b"key", &[0xff]));
+    let begun = LogPosition { segment: 1, offset: log.bytes.len() as u64 };
+    log.transaction((1, OpCode::RunBegin, &[1; 16], &begin("run")));
+    log.frame(FrameType::Transaction, None, Some(begun), (1, OpCode::KvPut, b"key", &[0xff]));
+    let db = open(&log.files(3)).1.unwrap();
+    let report = db.verify(&mut |_| ControlFlow::Continue(())).unwrap();
+    let mut found: Vec<_> =
+        report.violations.iter().map(|violation| (violation.place.as_str(), violation.run)).collect();
+    found.dedup();
+    assert_eq!(found, [("default space", None), ("run 1", Some(1))]);
 }
 
 /// A trace entry's index leads back by the last sixteen bytes of its key: with an id of another length it led nowhere.

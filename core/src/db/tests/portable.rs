@@ -68,11 +68,11 @@ fn a_small_store_has_these_bytes_on_every_machine() {
     let expected = [
         "anchor-a 96 ca662e1114233404",
         "anchor-b 96 878a024de7e36dcd",
-        "log-00000000000000000001 3128 3566cc6b2c397e7f",
-        "log-00000000000000000002 3904 1c9f24b4cbfb00b8",
-        "log-00000000000000000003 184 80758adc2972c1c6",
-        "snap-00000000000000000001 913 f184e32a9b9f4d25",
-        "snap-00000000000000000002 1185 108c7d01c6296935",
+        "log-00000000000000000001 3128 825e1215865dbb41",
+        "log-00000000000000000002 3904 bd14b000494dbe2c",
+        "log-00000000000000000003 184 4efd27bfd6cdc73e",
+        "snap-00000000000000000001 913 a577eddfb01ad7b7",
+        "snap-00000000000000000002 1185 891ef22fc8ba10e8",
     ];
     assert_eq!(found, expected);
 }

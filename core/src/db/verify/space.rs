@@ -57,6 +57,11 @@ impl SpaceCheck {
         SpaceCheck { space, name, replayed, next: Piece::Replay, streams: Vec::new(), done: 0 }
     }
 
+    /// The number of the run, if it is one.
+    fn run(&self) -> Option<SpaceNumber> {
+        (self.space != DEFAULT_SPACE).then_some(self.space)
+    }
+
     /// Looks at some more of it. Returns whether that was all.
     ///
     /// Fails with [`Error::Cancelled`], and as the device does: then the piece at hand was not done.
@@ -88,7 +93,7 @@ impl SpaceCheck {
                 Piece::Nothing => return Ok(true),
             };
             left = left.saturating_sub(found.entries.saturating_add(found.events).max(1));
-            report.add(found);
+            report.add(found, self.run());
         }
         Ok(matches!(self.next, Piece::Nothing))
     }
@@ -190,13 +195,14 @@ impl SpaceCheck {
 }
 
 impl VerifyReport {
-    /// Adds what one piece has found.
-    fn add(&mut self, mut found: VerifyReport) {
+    /// Adds what one piece has found, all of it in the space of this run.
+    fn add(&mut self, mut found: VerifyReport, run: Option<SpaceNumber>) {
         self.spaces += found.spaces;
         self.entries += found.entries;
         self.transactions += found.transactions;
         self.values += found.values;
         self.events += found.events;
+        found.violations.iter_mut().for_each(|violation| violation.run = run);
         self.violations.append(&mut found.violations);
     }
 }

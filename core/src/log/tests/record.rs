@@ -1,25 +1,34 @@
 //! What is promised of record, as tests.
 
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 
 use proptest::prelude::*;
 
 use super::{
     super::{
-        FrameOutcome, FrameSeal, FrameType, LogPointer, LogPosition, OnceKey, Op, OpCode, RecordHeader, RecordView,
-        RecordWriter, peek_seq_and_mark, read_frame, read_mark, varint, write_mark,
+        CauseRef, FrameOutcome, FrameSeal, FrameType, LogPointer, LogPosition, OnceKey, Op, OpCode, Reasons,
+        RecordHeader, RecordView, RecordWriter, peek_seq_and_mark, read_frame, read_mark, varint, write_mark,
     },
     golden, hex,
 };
 use crate::{
     Error,
-    limits::{FINGERPRINT_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, KEY_BYTES_MAX, RESULT_BYTES_MAX, SEQ_MAX},
+    limits::{
+        CAUSE_BYTES_MAX, FINGERPRINT_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, KEY_BYTES_MAX, RESULT_BYTES_MAX, SEQ_MAX,
+    },
 };
 
 const AT: LogPosition = LogPosition { segment: 9, offset: 4096 };
 
 fn header(seq: u64) -> RecordHeader<'static> {
-    RecordHeader { seq, mark: seq - 1, time_micros: 1_700_000_000_000_000, idempotency_key: None, part: None }
+    RecordHeader {
+        seq,
+        mark: seq - 1,
+        time_micros: 1_700_000_000_000_000,
+        idempotency_key: None,
+        reasons: Reasons::default(),
+        part: None,
+    }
 }
 
 /// A record of one operation.
@@ -67,6 +76,48 @@ fn a_record_has_these_bytes() {
     .replace('\n', "");
     assert_eq!(hex(&payload).replace('\n', ""), expected);
     assert_eq!(&payload[body_at as usize..], b"body");
+}
+
+#[test]
+fn a_record_says_on_what_and_why_its_transaction_was_made_in_these_bytes() {
+    let reasons = |base, cause| RecordHeader { reasons: Reasons { base, cause }, ..header(2) };
+    let flagged = |header: &RecordHeader<'_>| {
+        let payload = record(header, None, b"", b"");
+        assert_eq!(RecordView::parse(&payload, FrameType::Transaction, AT).unwrap().header(), header);
+        // Behind seq, mark and time.
+        hex(&payload[10..payload.len() - 7]).replace('\n', "")
+    };
+    let golden = |bytes: &str| golden(bytes).replace('\n', "");
+    assert_eq!(flagged(&header(2)), golden("00"));
+    assert_eq!(flagged(&reasons(Some(1), None)), golden("08 01"));
+    assert_eq!(flagged(&reasons(Some(0), Some(CauseRef::Text("Ada")))), golden("18 02 02 03 416461"));
+    let entry = flagged(&reasons(None, Some(CauseRef::Trace([7; 16]))));
+    assert_eq!(entry, golden(&format!("10 01 {}", "07".repeat(16))));
+    let once = RecordHeader { idempotency_key: Some(OnceKey::new(b"k")), ..reasons(Some(1), None) };
+    assert_eq!(flagged(&once), golden("09 01 6b 01"));
+}
+
+#[test]
+fn a_base_that_is_not_before_its_transaction_and_a_cause_that_is_none_are_refused() {
+    // The version of the transaction itself, and one before the first.
+    assert_eq!(rule(&numbers(&[2, 1, 0, 8, 0, 0])), "F-14");
+    assert_eq!(rule(&numbers(&[2, 1, 0, 8, 3, 0])), "F-14");
+    // Of no sort; of a sort that is not known yet; an empty text; one that is too long; one that is no text.
+    assert_eq!(rule(&numbers(&[2, 1, 0, 16, 0, 0])), "F-14");
+    let newer = numbers(&[2, 1, 0, 16, 3, 0]);
+    let Err(Error::Newer { what, found: 3, .. }) = RecordView::parse(&newer, FrameType::Transaction, AT) else {
+        panic!()
+    };
+    assert_eq!(what, "sort of cause");
+    assert_eq!(rule(&numbers(&[2, 1, 0, 16, 2, 0, 0])), "F-14");
+    let long = "x".repeat(CAUSE_BYTES_MAX + 1);
+    let caused = |cause| RecordHeader { reasons: Reasons { base: None, cause: Some(cause) }, ..header(2) };
+    assert_eq!(rule(&record(&caused(CauseRef::Text(&long)), None, b"", b"")), "F-14");
+    assert_eq!(rule(&[&numbers(&[2, 1, 0, 16, 2, 2])[..], b"\xc3\x28", &[0]].concat()), "F-14");
+    // In a part, of which the last frame speaks.
+    let part = RecordHeader { part: Some(0), ..caused(CauseRef::Text("Ada")) };
+    assert_eq!(refused(&record(&part, None, b"", b""), FrameType::Part).1, "F-14");
+    assert!(RecordView::parse(&record(&part, None, b"", b""), FrameType::Commit, AT).is_ok());
 }
 
 #[test]
@@ -127,14 +178,23 @@ fn offsets_of_bodies_lead_to_the_bytes_in_the_segment() {
 
 #[test]
 fn every_cut_and_every_appended_byte_is_refused() {
-    let header = RecordHeader { idempotency_key: Some(OnceKey::new(b"idem")), ..header(300) };
+    let header = RecordHeader {
+        idempotency_key: Some(OnceKey::new(b"idem")),
+        reasons: Reasons { base: Some(7), cause: Some(CauseRef::Text("Ada")) },
+        ..header(300)
+    };
     let payload = record(&header, Some(LogPosition { segment: 9, offset: 128 }), b"key", b"body");
     assert!(RecordView::parse(&payload, FrameType::Transaction, AT).is_ok());
     for len in 0..payload.len() {
         assert!(RecordView::parse(&payload[..len], FrameType::Transaction, AT).is_err(), "{len} bytes");
     }
     assert_eq!(rule(&[&payload[..], &[0]].concat()), "F-14");
-    let part = record(&RecordHeader { part: Some(300), idempotency_key: None, ..header }, None, b"key", b"body");
+    let part = record(
+        &RecordHeader { part: Some(300), idempotency_key: None, reasons: Reasons::default(), ..header },
+        None,
+        b"key",
+        b"body",
+    );
     assert!(RecordView::parse(&part, FrameType::Part, AT).is_ok());
     for len in 0..part.len() {
         assert!(RecordView::parse(&part[..len], FrameType::Part, AT).is_err(), "{len} bytes of a part");
@@ -153,7 +213,7 @@ fn an_unknown_operation_is_newer_and_names_file_offset_and_code() {
     assert_eq!((what, found, supported), ("operation code", 0x70, 0x68));
     assert!(file.starts_with("log-00000000000000000009, offset "), "{file}");
     // An unknown flag.
-    let flags = numbers(&[2, 1, 0, 8, 0]);
+    let flags = numbers(&[2, 1, 0, 32, 0]);
     assert!(matches!(
         RecordView::parse(&flags, FrameType::Transaction, AT),
         Err(Error::Newer { what: "record flags", .. })
@@ -256,9 +316,12 @@ proptest! {
         groups in arbitrary_groups(), seq in 1..=SEQ_MAX, back in 1..=SEQ_MAX, time_micros: u64,
         key in prop::option::of(prop::collection::vec(any::<u8>(), 0..40)), fingerprint in prop::collection::vec(any::<u8>(), 0..9),
         result in prop::collection::vec(any::<u8>(), 0..200), part in prop::option::of(any::<u32>()),
+        read in any::<bool>(), text in "[a-zé]{1,30}", entry: [u8; 16], sort in 0..3_u8,
     ) {
         let once = key.as_deref().map(|key| OnceKey { key, fingerprint: &fingerprint, result: &result });
-        let header = RecordHeader { seq, mark: seq.saturating_sub(back), time_micros, idempotency_key: once, part };
+        let cause = [None, Some(CauseRef::Trace(entry)), Some(CauseRef::Text(&text))][usize::from(sort)];
+        let reasons = Reasons { base: read.then(|| seq.saturating_sub(back)), cause };
+        let header = RecordHeader { seq, mark: seq.saturating_sub(back), time_micros, idempotency_key: once, reasons, part };
         let frame_type = if part.is_some() { FrameType::Commit } else { FrameType::Transaction };
         let mut payload = vec![];
         let mut writer = RecordWriter::begin(&mut payload, &header, AT, groups.len() as u64);

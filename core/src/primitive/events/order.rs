@@ -7,6 +7,8 @@
 use alloc::{collections::BTreeMap, format, vec::Vec};
 use core::{cmp::Ordering, ops::ControlFlow};
 
+use serde::Serialize;
+
 use super::{
     Event, Events, owned,
     walk::{StreamState, Wanted, batch_range, first_seq_of, walk},
@@ -18,30 +20,37 @@ use crate::{
         access::{Access, Reads},
         entry::named,
     },
+    shown::debug_by_key,
     state::{BatchIndex, Family, SpaceNumber, StreamInfo, readable},
     tree::{Direction, KeyRange},
     value::{Decode, Value},
 };
 
 /// The place of an event among those of all streams: the cursor of [`Events::all`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct EventPlace {
     /// The commit that it came with.
     pub version: Version,
     /// Its stream.
+    #[serde(serialize_with = "crate::shown::serialize_key")]
     pub stream: Vec<u8>,
     /// Its place in the stream.
     pub seq: u64,
 }
 
+debug_by_key!(EventPlace, stream, version, seq);
+
 /// An event, and which stream it is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct StreamEvent<T = Value> {
     /// The name of the stream.
+    #[serde(serialize_with = "crate::shown::serialize_key")]
     pub stream: Vec<u8>,
     /// The event.
     pub event: Event<T>,
 }
+
+debug_by_key!(StreamEvent<T>, stream, event);
 
 impl<T> StreamEvent<T> {
     /// Where it is among the events of all streams.
@@ -59,8 +68,9 @@ impl<A: Access> Events<A> {
     /// read. A transaction that asks conflicts with every append to a stream of this space.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::tree::Direction;
+    /// use foldb::tree::Direction;
     /// db.events().append("door", "opened", "by Ada")?;
     /// db.events().append("bell", "rung", "by Alan")?;
     /// db.events().append("door", "closed", "by the wind")?;
@@ -85,8 +95,9 @@ impl<A: Access> Events<A> {
     /// [`Error::Type`] if one of the payloads is not a `T`.
     ///
     /// ```
+    /// # extern crate foldb_core as foldb;
     /// # let db = foldb_core::Db::memory();
-    /// use foldb_core::tree::Direction;
+    /// use foldb::tree::Direction;
     /// db.events().append("door", "opened", 7)?;
     /// assert_eq!(db.events().all_as::<u32>(None, None, Direction::Backward)?[0].event.payload, 7);
     /// # Ok::<(), foldb_core::Error>(())

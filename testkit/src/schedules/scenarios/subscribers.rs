@@ -1,17 +1,9 @@
 //! Those who hear of commits, and tasks that await theirs.
 
-use std::{
-    future::Future,
-    pin::pin,
-    sync::Arc,
-    task::{Context, Poll, Wake, Waker},
-};
+use std::sync::Arc;
 
 use foldb_core::{ChangeFilter, Db, Result, host::Host};
-use shuttle::{
-    sync::{Condvar, Mutex},
-    thread,
-};
+use shuttle::{future::block_on, thread};
 
 use super::super::{
     Scenario,
@@ -21,7 +13,8 @@ use crate::SeededHost;
 
 pub(super) const SUBSCRIBERS: Scenario = Scenario {
     name: "subscribers",
-    what: "two threads wait for the commits of two others: each hears of each, once, in order, and can read it; the end wakes them",
+    what: "two threads wait for the commits of two others, and a third begins to meanwhile: each hears of each that it could not \
+           read, once, in order, and can read it; the end wakes them",
     run: subscribers,
 };
 
@@ -40,6 +33,14 @@ fn subscribers() {
                 }
             });
         }
+        scope.spawn(move || {
+            let mut commits = db.subscribe(ChangeFilter::all()).unwrap();
+            let from = commits.seq();
+            assert!(db.view().seq() >= from, "what comes before the first that is announced can be read");
+            for seq in from + 1..=5 {
+                assert_eq!(commits.next().unwrap().unwrap().seq(), seq, "and nothing behind it is missed");
+            }
+        });
         for mut commits in heard {
             scope.spawn(move || {
                 for seq in 2..=5 {
@@ -79,35 +80,6 @@ impl Host for Threads {
     fn spawn(&self, _name: &'static str, work: Box<dyn FnOnce() + Send>) -> Result<()> {
         thread::spawn(work);
         Ok(())
-    }
-}
-
-/// Wakes a thread of the schedule.
-#[derive(Default)]
-struct Woken {
-    is: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        *self.is.lock().unwrap() = true;
-        self.changed.notify_all();
-    }
-}
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let woken = Arc::new(Woken::default());
-    let waker = Waker::from(Arc::clone(&woken));
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return value;
-        }
-        let mut is = woken.is.lock().unwrap();
-        while !std::mem::take(&mut *is) {
-            is = woken.changed.wait(is).unwrap();
-        }
     }
 }
 

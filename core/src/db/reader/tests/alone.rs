@@ -3,7 +3,7 @@
 use alloc::string::ToString;
 use core::ops::ControlFlow;
 
-use super::{commit, host, number, reader, reading, storages::Silent, writing};
+use super::{commit, host, number, reader, reading, storages::Beside, writing};
 use crate::{
     ChangeFilter, Db, Durability, Error, ErrorKind, Options, RunOptions, RunStatus, TransactionOptions,
     log::{SEGMENT_HEADER_BYTES, segment_name},
@@ -77,10 +77,10 @@ fn every_write_through_a_reader_says_that_it_only_reads() {
 #[test]
 fn a_store_that_is_not_there_is_not_made() {
     let storage = MemStorage::new();
-    let error = Db::open(Silent::new(&storage), host(), reading()).unwrap_err();
+    let error = Db::open(Beside::reader(&storage), host(), reading()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotAStore, "{error}");
     drop(open(&storage));
-    let error = Db::open(Silent::new(&storage), host(), reading()).unwrap_err();
+    let error = Db::open(Beside::reader(&storage), host(), reading()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotAStore, "nothing was committed: {error}");
 }
 
@@ -166,7 +166,7 @@ fn damage_of_what_was_promised_is_damage_to_a_reader_too() {
     writer.close().unwrap();
     let file = storage.open(&segment_name(1)).unwrap();
     file.write_at(SEGMENT_HEADER_BYTES + 40, &[0xff; 8]).unwrap();
-    let error = Db::open(Silent::new(&storage), host(), reading()).unwrap_err();
+    let error = Db::open(Beside::reader(&storage), host(), reading()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
 }
 
@@ -185,6 +185,41 @@ fn another_store_in_the_place_of_this_one_is_not_a_newer_version_of_it() {
     let error = reader.refresh().unwrap_err();
     assert!(matches!(error, Error::Storage(crate::storage::StorageError::Displaced { .. })), "{error}");
     assert_eq!(reader.view().kv().get::<i64>("count").unwrap(), Some(1), "what was shown is still shown");
+}
+
+/// A segment of the same number is another one then, and ends before the place where the reader stands: nothing new shows from there.
+#[test]
+fn a_store_that_was_put_back_from_a_copy_and_has_gone_on_is_read_anew() {
+    let storage = MemStorage::new();
+    let writer = open(&storage);
+    commit(&writer);
+    writer.close().unwrap();
+    let copy = storage.files();
+    let into_the_second_segment = |writer: &Db<MemStorage>| {
+        while !storage.list().unwrap().contains(&segment_name(2)) {
+            commit(writer);
+        }
+    };
+    let writer = open(&storage);
+    into_the_second_segment(&writer);
+    commit(&writer);
+    let before = number(&writer);
+    writer.close().unwrap();
+    let reader = reader(&storage);
+    assert_eq!(number(&reader), before);
+    for name in storage.list().unwrap() {
+        storage.remove(&name).unwrap();
+    }
+    for (name, bytes) in copy {
+        storage.create(&name).unwrap().write_at(0, &bytes).unwrap();
+    }
+    // Whoever opens it now has other entropy.
+    let other = crate::host::SteppedHost::new(1_000_000);
+    let writer = Db::open(storage.clone(), std::sync::Arc::new(other), writing()).unwrap();
+    into_the_second_segment(&writer);
+    writer.close().unwrap();
+    reader.refresh().unwrap();
+    assert_eq!(number(&reader), before - 1);
 }
 
 fn other_store(storage: &MemStorage, host: crate::host::SteppedHost) {
@@ -241,7 +276,7 @@ fn versions_of_a_reader_stay_readable_when_the_writer_removes_their_snapshots() 
             writer.snapshot().unwrap();
         };
         snapshot();
-        let reader = Db::open(Silent::new(&storage), host(), options).unwrap();
+        let reader = Db::open(Beside::reader(&storage), host(), options).unwrap();
         // Nothing of it was read yet: its leaves are in the file.
         let versions: std::vec::Vec<_> = (0..6)
             .map(|_| {
@@ -268,12 +303,16 @@ fn versions_of_a_reader_stay_readable_when_the_writer_removes_their_snapshots() 
 fn a_copy_of_what_a_reader_has_seen_opens_as_a_store() {
     let storage = MemStorage::new();
     let writer = Db::open(storage.clone(), host(), Options::new().segment_bytes(4096)).unwrap();
-    (0..5).for_each(|_| commit(&writer));
-    writer.snapshot().unwrap();
+    // Two snapshots: the reader stands on the newer one, and the older one is held by the copy alone.
+    for commits in [3, 2] {
+        (0..commits).for_each(|_| commit(&writer));
+        writer.snapshot().unwrap();
+    }
     (0..5).for_each(|_| commit(&writer));
     let reader = reader(&storage);
     let checkpoint = reader.checkpoint().unwrap();
     assert_eq!(checkpoint.seq(), 10);
+    assert_eq!(checkpoint.files().iter().filter(|file| file.name().starts_with("snap-")).count(), 2);
     (0..3).for_each(|_| {
         commit(&writer);
         writer.snapshot().unwrap();

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use super::{
     commit, host, number, reading,
-    storages::{Between, Silent, Watched},
+    storages::{Beside, Between},
     writing,
 };
 use crate::{
@@ -112,7 +112,7 @@ fn at_operation(at: u64, mut work: impl FnMut() + Send + 'static) -> (Between, A
 /// What somebody sees who opens a copy of the files.
 fn seen_alone(storage: &MemStorage) -> i64 {
     let copy = MemStorage::from_files(storage.files());
-    number(&Db::open(Silent::new(&copy), host(), reading()).unwrap())
+    number(&Db::open(Beside::reader(&copy), host(), reading()).unwrap())
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn whatever_a_writer_does_in_the_middle_of_an_opening_the_reader_sees_a_version_
                 writer.step(before);
                 let oldest = seen_alone(&storage);
                 let (between, operations) = at_operation(at, move || writer.step(step));
-                let silent = Silent::with_between(&storage, between);
+                let silent = Beside::reader_with(&storage, between);
                 let place = std::format!("{before:?}, then {step:?} at operation {at}");
                 let reader = Db::open(silent, host(), reading()).unwrap_or_else(|error| panic!("{place}: {error}"));
                 let newest = seen_alone(&storage);
@@ -165,7 +165,7 @@ fn whatever_a_writer_does_in_the_middle_of_a_refresh_views_stay_and_the_next_one
                     acting.lock().unwrap().step(step);
                 }
             }));
-            let reader = Db::open(Silent::with_between(&storage, between), host(), reading()).unwrap();
+            let reader = Db::open(Beside::reader_with(&storage, between), host(), reading()).unwrap();
             let view = reader.view();
             let old = number(&reader);
             writer.lock().unwrap().step(Step::Rotate);
@@ -194,9 +194,9 @@ fn readers_that_look_between_any_two_operations_of_a_writer_see_versions_in_orde
     let storage = MemStorage::new();
     let looks: Arc<Mutex<Vec<i64>>> = Arc::default();
     let (files, seen) = (storage.clone(), Arc::clone(&looks));
-    let mut long: Option<Db<Silent>> = None;
+    let mut long: Option<Db<Beside>> = None;
     let between: Between = Arc::new(Mutex::new(move || {
-        let opened = match Db::open(Silent::new(&files), host(), reading()) {
+        let opened = match Db::open(Beside::reader(&files), host(), reading()) {
             Ok(opened) => opened,
             // Before the first commit there is nothing to look at.
             Err(error) if error.kind() == crate::ErrorKind::NotAStore && seen.lock().unwrap().is_empty() => return,
@@ -213,7 +213,7 @@ fn readers_that_look_between_any_two_operations_of_a_writer_see_versions_in_orde
         );
         seen.push(anew);
     }));
-    let mut writer = Writer::new(Watched::new(&storage, between));
+    let mut writer = Writer::new(Beside::writer_with(&storage, between));
     for first in STEPS {
         for second in STEPS {
             writer.step(first);

@@ -13,7 +13,7 @@ use alloc::{
     vec,
 };
 
-use self::storages::Silent;
+use self::storages::Beside;
 use crate::{
     Db, Durability, Options,
     host::SteppedHost,
@@ -30,8 +30,8 @@ fn reading() -> Options {
 }
 
 /// Opens a reader that may not touch anything.
-fn reader(storage: &MemStorage) -> Db<Silent> {
-    Db::open(Silent::new(storage), host(), reading()).unwrap()
+fn reader(storage: &MemStorage) -> Db<Beside> {
+    Db::open(Beside::reader(storage), host(), reading()).unwrap()
 }
 
 fn writing() -> Options {

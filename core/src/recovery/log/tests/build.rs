@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
 use crate::{
     StoreId,
     log::{
-        Anchor, AnchorSlot, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, Previous, RecordHeader,
+        Anchor, AnchorSlot, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, Previous, Reasons, RecordHeader,
         RecordWriter, SegmentHeader, segment_name, varint, wide, write_mark,
     },
     storage::MemStorage,
@@ -99,7 +99,14 @@ impl Segment {
     ) -> &mut Self {
         let at = LogPosition { segment: self.header.segment, offset: wide(self.bytes.len()) };
         let frame = FrameWriter::begin(&mut self.bytes, frame_type);
-        let header = RecordHeader { seq, mark, time_micros: seq * 1000, idempotency_key: None, part };
+        let header = RecordHeader {
+            seq,
+            mark,
+            time_micros: seq * 1000,
+            idempotency_key: None,
+            reasons: Reasons::default(),
+            part,
+        };
         let mut record = RecordWriter::begin(&mut self.bytes, &header, at, 1);
         record.group(0, None, 1);
         record.op(OpCode::KvPut, key, body);

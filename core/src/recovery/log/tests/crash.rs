@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Result,
     log::{
-        Anchor, AnchorSlot, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, Previous, RecordHeader,
+        Anchor, AnchorSlot, FrameSeal, FrameType, FrameWriter, LogPosition, OpCode, Previous, Reasons, RecordHeader,
         RecordWriter, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, wide, write_mark,
     },
     recovery::RecoveryMode,
@@ -289,7 +289,8 @@ fn append(bytes: &mut Vec<u8>, current: &mut Current, seq: u64, mark: u64, conte
         let offset = current.len + wide(bytes.len());
         let at = LogPosition { segment: current.number, offset };
         let frame = FrameWriter::begin(bytes, frame_type);
-        let header = RecordHeader { seq, mark, time_micros: seq, idempotency_key: None, part };
+        let header =
+            RecordHeader { seq, mark, time_micros: seq, idempotency_key: None, reasons: Reasons::default(), part };
         let mut record = RecordWriter::begin(bytes, &header, at, 1);
         record.group(0, None, 1);
         record.op(OpCode::KvPut, b"", body);
