@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{crashes, msrv, npm, report, schedules, sim, tidy, web};
+use crate::{crashes, msrv, npm, package, report, schedules, sim, tidy, web};
 
 /// The targets that core is built for: one that has no std at all, the browser, and the one that Node runs by itself.
 const TARGETS: [&str; 3] = ["wasm32v1-none", "wasm32-unknown-unknown", sim::TARGET];
@@ -89,6 +89,13 @@ const STEPS: &[Step] = &[
         seconds: 60,
         needs: None,
         work: Work::Call(msrv::check),
+    },
+    Step {
+        name: "package",
+        why: "every crate that is published compiles from the files that it packs",
+        seconds: 60,
+        needs: Some("install"),
+        work: Work::Call(package::check),
     },
     Step {
         name: "web-lint",
