@@ -99,11 +99,11 @@ pub(crate) fn report(db: &Store, run: &Run<'_>) -> Result<()> {
     let info = run.info()?;
     println!("{QUESTION}\n  {} (resumed {} times)", info.message.unwrap_or_default(), info.resumed);
     for found in run.events().all_as::<String>(None, None, Direction::Forward)? {
-        println!("  commit {}: {} {}", found.event.version, found.event.payload, found.event.kind);
+        println!("  {}: {} {}", found.event.version, found.event.payload, found.event.kind);
     }
     for entry in run.trace().list(&ScanOptions::all())? {
         let indent = if entry.parent.is_some() { "    " } else { "  " };
-        println!("{indent}{} {:?}: {:?}", entry.kind, entry.name, entry.data);
+        println!("{indent}{} {:?}: {:?} {:?}", entry.kind, entry.name, entry.data, entry.output);
     }
     // Folded from the log and nothing else, it is what is there.
     let replay = db.replay(run.id())?;

@@ -66,7 +66,7 @@ pub(crate) fn trade(db: &Store) -> Result<(), Refused> {
 }
 
 fn trader(db: &Store, step: usize) -> Result<(), Refused> {
-    for (number, cents) in (1..=TRANSFERS).enumerate() {
+    for (number, cents) in (1..=TRANSFERS).map(|number| number * 3).enumerate() {
         let (from, to) = (ACCOUNTS[number % ACCOUNTS.len()], ACCOUNTS[(number + step) % ACCOUNTS.len()]);
         match transfer(db, &format!("trader {step}, order {number}"), from, to, cents) {
             Ok(left) => println!("trader {step}: {cents} from {from} to {to}, {left} are left"),

@@ -39,7 +39,8 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
     published.pack(root, &["--no-verify", "--quiet"])?;
     let manifest = published.unpack(root)?;
     let manifest = manifest.to_str().ok_or("the path of the repository is no text")?;
-    let check = ["check", "--target-dir", "target", "--manifest-path", manifest];
+    // With all features, as the documentation is built.
+    let check = ["check", "--all-features", "--target-dir", "target", "--manifest-path", manifest];
     cargo_succeeds(root, &[&check[..], &["--workspace"]].concat())?;
     // The backend of browsers has most of its code there.
     cargo_succeeds(root, &[&check[..], &["--package", "foldb-web", "--target", "wasm32-unknown-unknown"]].concat())
