@@ -4,7 +4,7 @@
 //!
 //! Kill it and start it again: a transfer is there once, or not at all, and the books agree with the balances.
 
-use std::{env, fmt, path::PathBuf, thread};
+use std::{env, path::PathBuf, thread};
 
 use foldb::{
     Store,
@@ -28,23 +28,13 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) enum Refused {
     NotEnough { there: i64, wanted: i64 },
-    NoAccount(String),
+    NoAccount,
     Store(foldb::Error),
 }
 
 impl From<foldb::Error> for Refused {
     fn from(error: foldb::Error) -> Self {
         Refused::Store(error)
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refused::NotEnough { there, wanted } => write!(f, "{there} cents are there, and {wanted} wanted"),
-            Refused::NoAccount(name) => write!(f, "there is no account {name}"),
-            Refused::Store(error) => write!(f, "{error}"),
-        }
     }
 }
 
@@ -71,7 +61,10 @@ fn trader(db: &Store, step: usize) -> Result<(), Refused> {
         match transfer(db, &format!("trader {step}, order {number}"), from, to, cents) {
             Ok(left) => println!("trader {step}: {cents} from {from} to {to}, {left} are left"),
             Err(Refused::Store(error)) => return Err(error.into()),
-            Err(refused) => println!("trader {step}: {cents} from {from} to {to} refused: {refused}"),
+            Err(Refused::NotEnough { there, wanted }) => {
+                println!("trader {step}: {from} has {there}, and cannot pay {wanted} to {to}");
+            }
+            Err(Refused::NoAccount) => println!("trader {step}: there is no account {from}, or no {to}"),
         }
     }
     Ok(())
@@ -80,7 +73,7 @@ fn trader(db: &Store, step: usize) -> Result<(), Refused> {
 /// Moves money, once for each order, however often it is asked to. Returns what is left.
 pub(crate) fn transfer(db: &Store, order: &str, from: &str, to: &str, cents: i64) -> Result<i64, Refused> {
     db.once(order, |tx| {
-        let balance = |name: &str| tx.kv().get::<i64>(account(name))?.ok_or_else(|| Refused::NoAccount(name.into()));
+        let balance = |name: &str| tx.kv().get::<i64>(account(name))?.ok_or(Refused::NoAccount);
         let (there, received) = (balance(from)?, balance(to)? + cents);
         // An error takes back everything: no money leaves, no line is written, and the order may come again.
         let left =

@@ -180,9 +180,9 @@ fn a_transfer_happens_once_or_not_at_all() {
     let lines = || db.events().head("books").unwrap();
     let before = (lines(), db.view().default_space().digest().unwrap());
     let refused = ledger::transfer(&db, "all of it", "ada", "alan", 1_000).unwrap_err();
-    assert!(matches!(refused, ledger::Refused::NotEnough { wanted: 1_000, .. }), "{refused}");
+    assert!(matches!(refused, ledger::Refused::NotEnough { wanted: 1_000, .. }), "{refused:?}");
     let refused = ledger::transfer(&db, "to nobody", "ada", "nobody", 1).unwrap_err();
-    assert!(matches!(refused, ledger::Refused::NoAccount(_)), "{refused}");
+    assert!(matches!(refused, ledger::Refused::NoAccount), "{refused:?}");
     assert_eq!((lines(), db.view().default_space().digest().unwrap()), before, "nothing is left of what was refused");
 
     // Whoever has anything pays; asked again, he does not pay again.
