@@ -83,9 +83,10 @@ impl Published {
         );
         for package in &self.packages {
             let (name, version) = (name(package), package["version"].as_str().unwrap_or_default());
-            let line = format!("tar xzf target/package/{name}-{version}.crate");
+            let line = format!("tar xzmf target/package/{name}-{version}.crate");
             let mut command = Command::new("tar");
-            command.arg("xzf").arg(packed.join(format!("{name}-{version}.crate"))).arg("-C").arg(&folder);
+            // With the time of now: all that is packed has the same one, by which cargo would take a changed file for the one it knows.
+            command.arg("xzmf").arg(packed.join(format!("{name}-{version}.crate"))).arg("-C").arg(&folder);
             match command.status() {
                 Ok(status) if status.success() => {}
                 Ok(_) => return Err(line),
