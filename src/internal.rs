@@ -5,6 +5,11 @@
 
 #[doc(no_inline)]
 pub use foldb_core::{
-    DetachedReplay, DetachedTransaction, DetachedView, Ticker, checksum, engine, log, recovery, replay, snapshot,
-    state, tree,
+    DetachedReplay, DetachedTransaction, DetachedView, Ticker, checksum, engine, host, log, recovery, replay, snapshot,
+    state, storage, tree,
 };
+#[doc(no_inline)]
+pub use foldb_fs::OsHost;
+
+#[doc(inline)]
+pub use crate::any_storage::{AnyFile, AnyStorage};

@@ -1,15 +1,50 @@
 //! An embedded, transactional, crash-safe, replayable store for the state of long-running programs.
 //!
+//! ```sh
+//! cargo add foldb
 //! ```
-//! # let directory = std::env::temp_dir().join(format!("foldb-doc-{}", std::process::id()));
-//! # let path = directory.as_path();
-//! let db = foldb::open(path)?;
 //!
+//! ```
+//! use foldb::prelude::*;
+//!
+//! fn main() -> foldb::Result<()> {
+//! #   let directory = tempfile::tempdir().unwrap();
+//! #   std::env::set_current_dir(&directory).unwrap();
+//!     let db = foldb::open("my-store")?; // created on first use, recovered after a crash
+//!     let visits = db.kv().get_or("visits", 0)? + 1;
+//!     db.kv().put("visits", visits)?; // on stable media when it returns
+//!     println!("visit number {visits}");
+//!     db.close()
+//! }
+//! ```
+//!
+//! # Where to look
+//!
+//! | for | see |
+//! |---|---|
+//! | opening a store, on disk or in memory | [`open`], [`open_with`], [`Options`], [`memory`]; [`Store`] is the type of all of them |
+//! | pairs, counters, documents, streams, cells, traces | [`primitive`]: [`Kv`](primitive::Kv), [`Documents`](primitive::Documents), [`Events`](primitive::Events), [`Cells`](primitive::Cells), [`Trace`](primitive::Trace) |
+//! | several writes as one, what is done once | [`Db::transaction`], [`Db::once`], [`TransactionOptions`] |
+//! | work with a beginning and an end, which goes on after a crash | [`Db::runs`], [`Run`], [`Runs::begin_or_get`] |
+//! | how the state came to be | [`Db::replay`], [`Db::diff`], [`Db::verify`] |
+//! | hearing of commits, following a stream | [`Db::subscribe`], [`Events::tail`](primitive::Events::tail) |
+//! | work for somebody else | [`Db::queue`] |
+//! | what is lost when | [`Durability`] |
+//! | values and types of one's own | [`value`], [`Serde`](value::Serde) |
+//! | what went wrong, and what to do | [`Error`], [`ErrorKind`] |
+//! | how large a thing may be | [`limits`] |
+//!
+//! Most programs need `use foldb::prelude::*` and no more. The
+//! [guide](https://github.com/foldb/foldb/blob/main/docs/guide.md) has a page for each topic, and recipes for tokio, axum, Tauri and React.
+//!
+//! # Several writes, and a run
+//!
+//! ```
+//! let db = foldb::memory();
 //! // A run is a keyspace with a life: it begins, does its work, ends, and can be replayed afterwards.
 //! let run = db.runs().begin(foldb::RunOptions::named("nightly import").label("source", "orders.jsonl"))?;
-//! run.kv().put("position", 1)?;
 //!
-//! // Several writes over several primitives, whole or not at all; on stable media when this returns.
+//! // Several writes over several primitives, whole or not at all.
 //! db.transaction(|tx| {
 //!     let run = tx.run(run.id())?;
 //!     run.json().set("order/1", &serde_json::json!({ "item": "tea", "count": 2 }))?;
@@ -21,22 +56,27 @@
 //! // Fold the run's history again, from the log and nothing else.
 //! let replay = db.replay(run.id())?;
 //! assert_eq!(replay.kv().get::<i64>("imported")?, Some(1));
-//! db.close()?;
-//! # std::fs::remove_dir_all(path).unwrap();
 //! # Ok::<(), foldb::Error>(())
 //! ```
 //!
-//! - **What is promised**: a commit that was reported durable survives every crash; a transaction is there whole or not
-//!   at all; recovery invents nothing. `docs/format.md` says byte by byte why.
-//! - **What a store holds**: key-value pairs and counters ([`primitive::Kv`]), JSON documents
-//!   ([`primitive::Documents`]), event streams ([`primitive::Events`]), state cells ([`primitive::Cells`]) and traces
-//!   ([`primitive::Trace`]), in [runs](Run) or in the default space.
-//! - **How it is committed**: serializable optimistic transactions ([`Db::transaction`]), with a
-//!   [durability](Durability) per store or per transaction.
-//! - **How it is tested**: [`memory`] gives a store of the same type, [`Store`], without files.
+//! # What is promised
 //!
-//! Most programs need `use foldb::prelude::*` and no more. Everything but the file system is `foldb-core`, which also runs in browsers;
-//! the parts that a store is made of, for tools that look into its files, are in [`internal`].
+//! A commit that was reported durable survives every crash; a transaction is there whole or not at all; recovery invents nothing.
+//! The [page about reliability](https://github.com/foldb/foldb/blob/main/docs/reliability.md) says how that is tested, and what nobody can promise.
+//!
+//! # Features
+//!
+//! Both are off by default, and neither brings a runtime along.
+//!
+//! - `async`: commits that are awaited: `Db::transaction_async`, `transaction_async_with`, `sync_async`, `wait_durable_async`.
+//! - `stream`: [`Subscription`] and [`Tail`] are a `futures_core::Stream`.
+//!
+//! # Other crates
+//!
+//! `foldb-archive` writes a store into one file and reads it back, `foldb-cli` is the program `foldb`, the npm package `foldb` is the same
+//! store in JavaScript. Everything but the file system is `foldb-core`. Tools that look into the files of a store, and backends,
+//! find the parts that it is made of in [`internal`].
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_debug_implementations)]
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -51,17 +91,23 @@ pub use foldb_core::{
     Durability, Error, ErrorKind, IdempotencyWindow, Job, JobId, Options, Primitive, Progress, PushOptions,
     QueueCounts, Recalled, Receipt, RecoveryMode, RecoveryReport, Result, RunFilter, RunId, RunInfo, RunOptions,
     RunStatus, Savepoint, Seen, SnapshotFailures, SnapshotInfo, Stats, StoreId, Subscription, TransactionOptions,
-    VerifyReport, host, json, limits, primitive,
+    VerifyReport, json, limits, primitive,
     primitive::ScanOptions,
     recovery::Damage,
     replay::{Diff, Digest, DocumentChange, DocumentDiff, EntryChange, EntryDiff, StreamDiff},
-    storage,
     tree::{Direction, KeyRange},
     value,
 };
+// For backends and tools: their place in the documentation is `internal`.
+#[doc(hidden)]
+pub use foldb_core::{host, storage};
 use foldb_fs::Flusher;
-pub use foldb_fs::{FsStorage, OsHost};
+#[doc(inline)]
+pub use foldb_fs::FsStorage;
+#[doc(hidden)]
+pub use foldb_fs::OsHost;
 
+#[doc(hidden)]
 pub use self::any_storage::{AnyFile, AnyStorage};
 
 /// A store, on the file system or in memory: what [`open`] and [`memory`] give. A function that takes one is tested with a store in
@@ -207,11 +253,3 @@ pub fn memory() -> Store {
         Err(error) => unreachable!("a new store in memory: {error}"),
     }
 }
-
-/// The programs in the READMEs, compiled with the documentation's examples.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-#[doc = include_str!("../core/README.md")]
-#[doc = include_str!("../docs/async.md")]
-#[doc = include_str!("../docs/queue.md")]
-pub struct ReadmePrograms;

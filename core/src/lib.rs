@@ -7,6 +7,7 @@
 //! bytes through [`storage::Storage`] and time and entropy through [`host::Host`]. It builds for targets without `std`.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(feature = "std"),
     allow(dead_code, unused_imports, reason = "the driver, which calls the rest, needs std")

@@ -24,7 +24,7 @@ const TYPES = {
 function folders(root) {
   return [
     ["/foldb/", process.env.FOLDB_PACKAGE ?? join(REPOSITORY, "bindings", "dist")],
-    ["/data/", join(REPOSITORY, "examples", "data")],
+    ["/data/", join(REPOSITORY, "cli", "data")],
     ["/", root],
   ];
 }

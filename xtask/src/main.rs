@@ -7,6 +7,7 @@ mod fuzz;
 mod miri;
 mod msrv;
 mod npm;
+mod package;
 mod pages;
 mod schedules;
 mod sim;
@@ -36,6 +37,7 @@ cargo xtask kills [--rounds N]      kills processes that work on a store, and lo
 cargo xtask web [PORT]              builds the npm package and serves the page of examples/web, at port 8080
 cargo xtask mutants                 plants bugs in the store and looks whether the crashes show each; --help says more
 cargo xtask npm                     builds the npm package into bindings/dist and prints the size of its parts
+cargo xtask package                 builds every crate that is published from what it packs, as a registry does
 cargo xtask fuzz [--minutes N]      fuzzes whatever reads bytes; --help says more
 cargo xtask miri [--target TRIPLE]  runs tests of core under Miri; --help says more
 cargo xtask coverage [--html]       what of log, snapshot, recovery and engine the tests reach; --help says more
@@ -141,6 +143,7 @@ fn own(name: &OsStr) -> Option<fn(&Path, &[OsString]) -> bool> {
         "coverage" => Some(coverage::run),
         "bench-web" => Some(web::bench),
         "web" => Some(pages::run),
+        "package" => Some(package::run),
         _ => None,
     }
 }

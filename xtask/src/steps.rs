@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    crashes, msrv, npm, report, schedules, sim, tidy,
+    crashes, msrv, npm, package, report, schedules, sim, tidy,
     tools::{self, succeeds},
     web,
 };
@@ -93,6 +93,13 @@ const STEPS: &[Step] = &[
         seconds: 60,
         needs: None,
         work: Work::Call(msrv::check),
+    },
+    Step {
+        name: "package",
+        why: "every crate that is published compiles from the files that it packs",
+        seconds: 60,
+        needs: Some("install"),
+        work: Work::Call(package::check),
     },
     Step {
         name: "web-lint",

@@ -386,7 +386,7 @@ pub(super) fn trace_table() -> Vec<Row> {
         read("trace.exists", trace, |s, _, _| s.trace().exists(entry(s)?.id).map(|_| ())),
         read("trace.by_time, one id of a long time", trace, |s, _, _| {
             let id = entry(s)?.id.to_bytes();
-            s.trace().by_time(0, u64::MAX, &ScanOptions::range(KeyRange::prefix(&id))).map(|_| ())
+            s.trace().by_time(0, u64::MAX, &ScanOptions::range(KeyRange::prefix(id))).map(|_| ())
         }),
         read("trace.list, the last page", trace, |s, _, _| s.trace().list(&newest()).map(|_| ())),
         read("trace.children", trace, |s, _, _| s.trace().children(entry(s)?.id, &page()).map(|_| ())),

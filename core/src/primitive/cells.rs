@@ -147,7 +147,7 @@ impl<A: Access> Cells<A> {
     /// # let db = foldb_core::Db::memory();
     /// use foldb::KeyRange;
     /// db.state().init("job/1", "waiting")?;
-    /// assert_eq!(db.state().count(KeyRange::prefix(b"job/"))?, 1);
+    /// assert_eq!(db.state().count(KeyRange::prefix("job/"))?, 1);
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
     pub fn count(&self, range: impl Into<KeyRange>) -> Result<u64> {

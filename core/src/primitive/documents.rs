@@ -164,7 +164,7 @@ impl<A: Access> Documents<A> {
     /// use serde_json::json;
     /// use foldb::KeyRange;
     /// db.json().set("order/1", &json!({}))?;
-    /// assert_eq!(db.json().count(KeyRange::prefix(b"order/"))?, 1);
+    /// assert_eq!(db.json().count(KeyRange::prefix("order/"))?, 1);
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
     pub fn count(&self, range: impl Into<KeyRange>) -> Result<u64> {

@@ -244,7 +244,7 @@ impl<A: Access> Kv<A> {
     /// # let db = foldb_core::Db::memory();
     /// use foldb::KeyRange;
     /// db.kv().put_many([("user/1", "Ada"), ("user/2", "Alan"), ("x", "")])?;
-    /// assert_eq!(db.kv().count(KeyRange::prefix(b"user/"))?, 2);
+    /// assert_eq!(db.kv().count(KeyRange::prefix("user/"))?, 2);
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
     pub fn count(&self, range: impl Into<KeyRange>) -> Result<u64> {

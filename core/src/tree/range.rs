@@ -10,7 +10,7 @@ use crate::shown::Shown;
 /// ```
 /// # extern crate foldb_core as foldb;
 /// use foldb::KeyRange;
-/// let users = KeyRange::prefix(b"user/");
+/// let users = KeyRange::prefix("user/");
 /// assert!(users.contains(b"user/7"));
 /// assert!(!users.contains(b"users"));
 /// assert!(KeyRange::from("a".."c").contains(b"bee"));
@@ -61,7 +61,8 @@ impl KeyRange {
     }
 
     /// The keys that begin with `prefix`; all keys for an empty one.
-    pub fn prefix(prefix: &[u8]) -> Self {
+    pub fn prefix(prefix: impl AsRef<[u8]>) -> Self {
+        let prefix = prefix.as_ref();
         // The first key behind them: the prefix without its trailing 0xff bytes, its last byte one higher.
         let end = match prefix.iter().rposition(|byte| *byte != 0xff) {
             None => Bound::Unbounded,

@@ -1,4 +1,4 @@
-//! The input of the demo: the reports of `examples/data/strikes.jsonl`, and a changed version of them.
+//! The input of the demo: the reports of `cli/data/strikes.jsonl`, and a changed version of them.
 //!
 //! Invariant: the same seed gives the same records, on every machine. No clock, no entropy, no floating point.
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::failure::{Failure, Result, Status};
 
 /// The data set is part of the program, so that the demo runs from any directory.
-const STRIKES: &[u8] = include_bytes!("../../../../examples/data/strikes.jsonl");
+const STRIKES: &[u8] = include_bytes!("../../../data/strikes.jsonl");
 
-/// One report. The fields and their meaning: `examples/data/README.md`.
+/// One report. The fields and their meaning: `cli/data/README.md`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Strike {

@@ -17,7 +17,7 @@ use crate::{
 
 /// The tree keys of all batches of a stream.
 pub(crate) fn batches_of(stream: &[u8]) -> KeyRange {
-    KeyRange::prefix(&Family::Batch.key(&batch_prefix(stream)))
+    KeyRange::prefix(Family::Batch.key(&batch_prefix(stream)))
 }
 
 impl Space {
