@@ -50,8 +50,8 @@ pub use foldb_core::{
     Announcement, Callback, Change, ChangeFilter, CheckpointFile, DeadJob, Durability, Error, ErrorKind,
     IdempotencyWindow, Job, JobId, Options, Primitive, Progress, PushOptions, QueueCounts, Recalled, Receipt,
     RecoveryMode, RecoveryReport, Result, RunFilter, RunId, RunInfo, RunOptions, RunStatus, Savepoint, Seen,
-    SnapshotFailures, SnapshotInfo, Stats, StoreId, Subscription, TransactionOptions, VerifyReport, host, json, limits,
-    primitive,
+    SnapshotFailures, SnapshotInfo, Stats, StoreId, Subscription, Swept, TransactionOptions, VerifyReport, host, json,
+    limits, primitive,
     primitive::ScanOptions,
     recovery::Damage,
     replay::{Diff, Digest, DocumentChange, DocumentDiff, EntryChange, EntryDiff, StreamDiff},
@@ -213,5 +213,6 @@ pub fn memory() -> Store {
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../core/README.md")]
 #[doc = include_str!("../docs/async.md")]
+#[doc = include_str!("../docs/expiry.md")]
 #[doc = include_str!("../docs/queue.md")]
 pub struct ReadmePrograms;

@@ -36,10 +36,10 @@ pub(crate) const RUN: u8 = 5;
 /// The number of the primitive that an operation belongs to, as in `ts/commits.ts`.
 fn primitive(code: OpCode) -> u8 {
     match code {
-        OpCode::KvPut | OpCode::KvDelete | OpCode::KvAdd => 0,
-        OpCode::JsonPut | OpCode::JsonDelete | OpCode::JsonEdit => 1,
+        OpCode::KvPut | OpCode::KvDelete | OpCode::KvAdd | OpCode::KvPutExpiring | OpCode::KvExpire => 0,
+        OpCode::JsonPut | OpCode::JsonDelete | OpCode::JsonEdit | OpCode::JsonPutExpiring | OpCode::JsonExpire => 1,
         OpCode::EventAppend | OpCode::EventTrim | OpCode::StreamDelete => 2,
-        OpCode::StatePut | OpCode::StateDelete => 3,
+        OpCode::StatePut | OpCode::StateDelete | OpCode::StatePutExpiring | OpCode::StateExpire => 3,
         OpCode::TracePut => 4,
         _ => RUN,
     }
@@ -146,6 +146,10 @@ impl Reads for Noted<'_> {
         each: OnPendingEvents<'_>,
     ) -> Result<()> {
         self.writes.visit_pending(space, stream, range, direction, each)
+    }
+
+    fn now_micros(&self) -> u64 {
+        self.writes.now_micros()
     }
 
     fn source(&self) -> &dyn Source {

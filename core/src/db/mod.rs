@@ -12,8 +12,10 @@ mod checkpoint;
 mod commit;
 mod debug;
 mod detached;
+mod expiries;
 mod hand_over;
 mod handed_over;
+mod hiding;
 mod lives;
 mod metrics;
 #[cfg(foldb_loom)]
@@ -34,6 +36,7 @@ mod snapshots;
 mod stats;
 mod still;
 mod subscriptions;
+mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transaction;
@@ -47,6 +50,7 @@ use alloc::sync::Arc;
 pub(crate) use self::opening::closed;
 use self::{
     attempts::Attempts,
+    hiding::Moment,
     opening::Opening,
     shared::{Core, Shared},
     subscriptions::End,
@@ -64,6 +68,7 @@ pub use self::{
     snapshots::SnapshotInfo,
     stats::{SegmentStats, Stats},
     subscriptions::{Callback, Subscription, Tail},
+    sweep::Swept,
     transaction::{Savepoint, Transaction, TransactionRun},
     transaction_options::TransactionOptions,
     verify::{Verification, VerifyReport, Violation},
@@ -304,7 +309,9 @@ impl<S: Storage> Db<S> {
 
 impl<S: Storage> Access for &Db<S> {
     fn read<T>(&self, operation: impl FnOnce(&dyn Reads) -> Result<T>) -> Result<T> {
-        self.shared.with_state(|state| operation(&StateReads { state, source: &*self.shared, place: None }))
+        let moment = Moment::default();
+        let hider = self.shared.hider(&moment);
+        self.shared.with_state(|state| operation(&StateReads { state, source: &*self.shared, place: None, hider }))
     }
 }
 

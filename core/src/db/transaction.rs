@@ -12,9 +12,10 @@ use core::{
 use super::{
     Attempts, Durability, Receipt, TransactionOptions,
     commit::Request,
+    hiding::{Hider, Moment},
     lives::Lives,
     shared::Shared,
-    view::{show, visit_tree, with_tree_key},
+    view::{Shown, show, with_tree_key},
 };
 use crate::{
     Error, Result, RunId,
@@ -31,7 +32,7 @@ use crate::{
     storage::Storage,
     transaction::{self, PROVISIONAL, Range as Buffered, ReadSet, Write, WriteBody, WriteSet},
     tree::{Direction, KeyRange, Tree},
-    value::{Delta, Encode, apply_delta},
+    value::Encode,
 };
 
 /// Reads one version of the store and buffers writes until [`Transaction::commit`]. Dropping it discards them.
@@ -46,6 +47,8 @@ pub struct Transaction<'db, S: Storage> {
     pub(super) writes: RefCell<WriteSet>,
     pub(super) lives: RefCell<Lives>,
     pub(super) durability: Durability,
+    /// The moment that it goes by.
+    pub(super) moment: Moment,
 }
 
 /// Where a transaction can go back to: see [`Transaction::savepoint`]. It is good for that transaction alone.
@@ -75,6 +78,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
             writes: RefCell::new(writes),
             lives: RefCell::default(),
             durability,
+            moment: Moment::default(),
         })
     }
 
@@ -285,21 +289,22 @@ impl<'db, S: Storage> Transaction<'db, S> {
 
     /// Reads the committed entry of a key, and records that.
     fn committed(&self, space: SpaceNumber, family: Family, key: &[u8], found: OnItem<'_>) -> Result<()> {
+        self.committed_as(self.hider(), space, (family, key), found)
+    }
+
+    /// The same, of which something else may be hidden. What is hidden was read too: that it is not there to be seen has to be so
+    /// at the commit.
+    pub(super) fn committed_as(
+        &self,
+        hider: Hider<'_>,
+        space: SpaceNumber,
+        (family, key): (Family, &[u8]),
+        found: OnItem<'_>,
+    ) -> Result<()> {
         let Some(tree) = self.tree(space)? else { return found(None) };
         let entry = with_tree_key(family, key, |key| tree.get(key, self.shared))?;
         self.reads.borrow_mut().point(space, family.key(key), entry.map(|entry| entry.seq));
-        show(tree, family, key, entry, self.shared, found)
-    }
-
-    /// A counter with what this transaction adds to it.
-    fn counter(&self, space: SpaceNumber, key: &[u8], delta: &[u8], found: OnItem<'_>) -> Result<()> {
-        let mut sum = Vec::new();
-        self.committed(space, Family::Kv, key, &mut |item| {
-            let existing = item.map(|item| item.bytes()).transpose()?;
-            sum = apply_delta(key, existing.as_deref(), &Delta::decode(delta)?)?;
-            Ok(())
-        })?;
-        found(Some(Item::pending(entry_kind::INLINE, &sum, self.shared)))
+        show(tree, (family, key), entry, self.shared, hider, found)
     }
 
     /// Shows a buffered write of a family to a reader. Returns whether the key exists.
@@ -309,6 +314,12 @@ impl<'db, S: Storage> Transaction<'db, S> {
                 found(None)
             }
             (OpCode::KvAdd, WriteBody::Bytes(delta)) => self.counter(write.space, writes.key(write), delta, found),
+            (code, WriteBody::Bytes(body)) if transaction::puts_expiring(code) => {
+                self.put_expiring(body, writes.edit(write), found)
+            }
+            (code, WriteBody::Bytes(body)) if transaction::expires(code) => {
+                self.expired_anew(writes, write, body, found)
+            }
             (_, WriteBody::Bytes(body)) => {
                 let item = Item::pending(entry_kind::INLINE, body, self.shared);
                 found(Some(item.edited_by(writes.edit(write))))
@@ -344,7 +355,7 @@ fn slot_of(family: Family) -> Option<OpCode> {
         Family::Json => Some(OpCode::JsonPut),
         Family::State => Some(OpCode::StatePut),
         Family::Trace => Some(OpCode::TracePut),
-        Family::Stream | Family::Batch | Family::TraceByParent | Family::TraceByType => None,
+        Family::Stream | Family::Batch | Family::TraceByParent | Family::TraceByType | Family::Expiry => None,
     }
 }
 
@@ -403,6 +414,10 @@ impl<S: Storage> Reads for Transaction<'_, S> {
     fn source(&self) -> &dyn Source {
         self.shared
     }
+
+    fn now_micros(&self) -> u64 {
+        self.hider().now_micros()
+    }
 }
 
 /// Committed entries and buffered writes of one range, merged in key order.
@@ -426,7 +441,9 @@ impl<S: Storage> Merge<'_, '_, S> {
         let mut flow = ControlFlow::Continue(());
         let transaction = self.transaction;
         if let Some(tree) = transaction.tree(space)? {
-            visit_tree(tree, self.family, range, self.direction, transaction.shared, &mut |key, item| {
+            let (source, hider) = (transaction.shared, transaction.hider());
+            let shown = Shown { tree, family: self.family, source, hider };
+            shown.visit(range, self.direction, &mut |key, item| {
                 while let Some((own, write)) = buffered.current().filter(|(own, _)| self.comes_before(own, key)) {
                     flow = self.show(own, write, each)?;
                     if flow.is_break() {
@@ -494,6 +511,9 @@ impl<S: Storage> Merge<'_, '_, S> {
 impl<S: Storage> Writes for Transaction<'_, S> {
     fn write(&self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()> {
         self.check_open(space)?;
+        if self.needs_sum(space, code, key) {
+            return self.write_sum(space, code, key, body);
+        }
         let mut writes = self.writes_to(space)?;
         match code {
             OpCode::StreamDelete => writes.delete_stream(space, key),

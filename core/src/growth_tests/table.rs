@@ -1,6 +1,6 @@
 //! The table: every operation of every primitive, with what is there before. The next operation gets a line here.
 
-use core::ops::ControlFlow;
+use core::{ops::ControlFlow, time::Duration};
 use std::{format, vec, vec::Vec};
 
 use ruint::aliases::U256;
@@ -75,6 +75,17 @@ fn middle() -> ScanOptions {
 
 fn pairs(space: &Space<'_>, amount: u64) {
     (0..amount).for_each(|number| space.kv().put(key(number), number).unwrap());
+}
+
+/// Pairs that are over some time, none of them soon.
+fn pairs_with_ttl(space: &Space<'_>, amount: u64) {
+    let put = |number: u64| space.kv().put_expiring_at(key(number), number, (1 << 50) + (number * 37) % amount);
+    (0..amount).for_each(|number| put(number).unwrap());
+}
+
+/// Pairs that are over.
+fn pairs_over(space: &Space<'_>, amount: u64) {
+    (0..amount).for_each(|number| space.kv().put_expiring_at(key(number), number, 1).unwrap());
 }
 
 /// In the order of their keys, as a bulk load has them.
@@ -170,6 +181,11 @@ pub(super) fn pairs_table() -> Vec<Row> {
         write("kv.add_i64", pairs, |s, n, i| s.kv().add_i64(some(n, i), 1)),
         write("kv.add_f64", pairs, |s, n, i| s.kv().add_f64(key(n + i), 0.5)),
         write("kv.add_u256", pairs, |s, n, i| s.kv().add_u256(key(n + i), U256::from(1))),
+        write("kv.put_with_ttl", pairs_with_ttl, |s, n, i| s.kv().put_with_ttl(key(n + i), i, Duration::from_secs(1))),
+        write("kv.put over one with a ttl", pairs_with_ttl, |s, n, i| s.kv().put(some(n, i), i)),
+        write("kv.touch", pairs_with_ttl, |s, n, i| s.kv().touch(some(n, i), Duration::from_secs(1)).map(|_| ())),
+        read("kv.expires_at", pairs_with_ttl, |s, n, i| s.kv().expires_at(some(n, i)).map(|_| ())),
+        write("run.sweep_expired(1)", pairs_over, |s, _, _| s.sweep(1)),
         write("kv.put, then a page", pairs, |s, n, i| {
             s.kv().put(key(n + i), i)?;
             s.kv().scan(&page()).map(|_| ())
