@@ -8,7 +8,7 @@ use core::ops::ControlFlow;
 
 use super::{Db, Run, Transaction};
 use crate::{
-    Error, Result,
+    Error, ErrorKind, Result,
     limits::SWEPT_ENTRIES_MAX,
     log::OpCode,
     primitive::access::{Reads, Writes},
@@ -54,7 +54,11 @@ impl<S: Storage> Db<S> {
         let now_micros = self.host().now_micros();
         let (mut swept, mut left) = (Swept::default(), limit);
         for space in self.spaces_to_sweep(now_micros)? {
-            let part = self.sweep(space, now_micros, left)?;
+            let part = match self.sweep(space, now_micros, left) {
+                // The run was deleted or has ended since.
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::RunEnded) => continue,
+                part => part?,
+            };
             swept.entries += part.entries;
             left -= part.entries;
             if !part.is_complete {

@@ -21,7 +21,7 @@ mod expiries;
 pub(crate) use self::{events::batches_of, expiries::counted};
 use super::{
     BatchIndex, DEFAULT_SPACE, EditBody, EditedDocument, Family, Run, RunBegun, RunRecord, Space, SpaceNumber, State,
-    Sweep, decode_body, entry_kind, expiry, idempotency::decode_bounds,
+    decode_body, entry_kind, expiry, idempotency::decode_bounds,
 };
 use crate::{
     Error, Result, RunId,

@@ -15,7 +15,7 @@ impl Runner<'_> {
         let number = self.number();
         self.db().transaction(|tx| {
             tx.kv().put_expiring_at("brief", number, 5)?;
-            tx.json().set_expiring_at("brief", &number.into(), 6)?;
+            tx.json().set_expiring_at("brief", &serde_json::json!(number), 6)?;
             tx.kv().put_expiring_at("long", number, SOME_DAY)
         })?;
         self.over = vec![("kv", "brief"), ("json", "brief")];
