@@ -24,7 +24,7 @@ impl Runner<'_> {
         self.now.set_until(DEFAULT_SPACE, "kv", "long", &number.to_string(), SOME_DAY);
         self.committed();
         if !self.db().kv().expire_at("long", SOME_DAY + number)? {
-            return Err(wrong("a pair that was just put is not there to be given another time".into()));
+            return Err(wrong("a pair that was just put is not there to be given another time"));
         }
         self.now.set_until(DEFAULT_SPACE, "kv", "long", &number.to_string(), SOME_DAY + number);
         self.committed();
