@@ -9,7 +9,8 @@
 use std::{env, fs, io, path::Path};
 
 /// Where the documents are, seen from here.
-const DOCUMENTS: [&str; 5] = ["../README.md", "../core/README.md", "../archive/README.md", "async.md", "queue.md"];
+const DOCUMENTS: [&str; 6] =
+    ["../README.md", "../core/README.md", "../archive/README.md", "async.md", "expiry.md", "queue.md"];
 
 fn main() -> io::Result<()> {
     let out =

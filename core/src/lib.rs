@@ -60,7 +60,7 @@ pub use db::models;
 pub use db::{
     AppendedEvents, Callback, Checkpoint, CheckpointFile, Db, DetachedReplay, DetachedTransaction, DetachedView,
     Durability, IdempotencyWindow, Options, Recalled, Receipt, Replay, Run, RunFilter, RunOptions, Runs, Savepoint,
-    Seen, SnapshotFailures, SnapshotInfo, SpaceView, Stats, Subscription, Tail, Ticker, Transaction,
+    Seen, SnapshotFailures, SnapshotInfo, SpaceView, Stats, Subscription, Swept, Tail, Ticker, Transaction,
     TransactionOptions, TransactionRun, Verification, VerifyReport, View,
 };
 pub use error::{Error, ErrorKind, Result};

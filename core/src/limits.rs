@@ -30,6 +30,12 @@ pub const PART_BYTES_TARGET: usize = 8 << 20;
 /// How many keys one call of `delete_range` deletes.
 pub const DELETED_KEYS_MAX: usize = 10_000;
 
+/// The latest time at which an entry can be over, in microseconds since 1970: 2^62, in the year 148,108.
+pub const EXPIRY_MICROS_MAX: u64 = 1 << 62;
+
+/// How many entries one sweep removes, so that others commit between two of them.
+pub const SWEPT_ENTRIES_MAX: u64 = 4_096;
+
 /// Largest transaction, encoded: 1 GiB. It is held in memory while it commits.
 pub const TRANSACTION_BYTES_MAX: usize = 1 << 30;
 

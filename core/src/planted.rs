@@ -86,6 +86,10 @@ defects! {
         SnapshotOfTheFuture,
         /// Deletions of pairs are not folded.
         DeletionForgotten,
+        /// A put with a time to live makes one that lives for ever.
+        ExpiryForgotten,
+        /// A sweep removes nothing.
+        SweepForgotten,
         /// What a run's end says is not folded.
         RunEndForgotten,
         /// What an addition adds to is forgotten.

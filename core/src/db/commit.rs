@@ -224,7 +224,7 @@ impl<S: Storage> Shared<S> {
 
     /// What a transaction is going to change, where anybody listens.
     fn to_be_announced(&self, core: &Core, writes: &WriteSet) -> Option<Announced> {
-        self.feed.is_heard().then(|| Announced::of(writes, core.engine.working_state()))
+        self.feed.is_heard().then(|| Announced::of(writes, core.engine.working_state(), self))
     }
 
     fn announce(&self, announced: Option<Announced>, seq: u64, now: u64) {

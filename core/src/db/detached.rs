@@ -9,7 +9,7 @@
 use alloc::sync::{Arc, Weak};
 use core::cell::{OnceCell, RefCell};
 
-use super::{Db, Durability, Replay, Transaction, View, lives::Lives, shared::Shared};
+use super::{Db, Durability, Replay, Transaction, View, hiding::Moment, lives::Lives, shared::Shared};
 use crate::{
     Error, Result,
     state::{SpaceNumber, State},
@@ -21,6 +21,7 @@ use crate::{
 pub struct DetachedView<S: Storage> {
     owner: Weak<Shared<S>>,
     state: Arc<State>,
+    moment: Moment,
 }
 
 /// A [`Replay`] that borrows nothing: see [`Db::detach_replay`].
@@ -38,6 +39,7 @@ pub struct DetachedTransaction<S: Storage> {
     writes: WriteSet,
     lives: Lives,
     durability: Durability,
+    moment: Moment,
 }
 
 impl<S: Storage> Db<S> {
@@ -54,15 +56,15 @@ impl<S: Storage> Db<S> {
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
     pub fn detach_view(&self, view: View<'_, S>) -> Result<DetachedView<S>> {
-        let (shared, state) = view.into_parts();
+        let (shared, state, moment) = view.into_parts();
         self.check_own(shared)?;
-        Ok(DetachedView { owner: Arc::downgrade(&self.shared), state })
+        Ok(DetachedView { owner: Arc::downgrade(&self.shared), state, moment })
     }
 
     /// The view again. Costs a counter. Fails with [`Error::Invalid`] for a view of another store.
     pub fn attach_view(&self, view: &DetachedView<S>) -> Result<View<'_, S>> {
         self.check_owner(&view.owner)?;
-        Ok(View::new(&self.shared, Arc::clone(&view.state)))
+        Ok(View::at(&self.shared, Arc::clone(&view.state), view.moment.clone()))
     }
 
     /// Lets go of the borrow and keeps the replay. Fails with [`Error::Invalid`] for a replay of another store.
@@ -73,7 +75,7 @@ impl<S: Storage> Db<S> {
 
     /// The replay again. Costs a counter. Fails with [`Error::Invalid`] for a replay of another store.
     pub fn attach_replay(&self, replay: &DetachedReplay<S>) -> Result<Replay<'_, S>> {
-        let view = self.attach_view(&replay.view)?.with_place(replay.space);
+        let view = self.attach_view(&replay.view)?.with_place(replay.space).showing_all();
         Ok(Replay { view, space: replay.space, transactions: replay.transactions })
     }
 
@@ -100,6 +102,7 @@ impl<S: Storage> Db<S> {
             writes: transaction.writes.into_inner(),
             lives: transaction.lives.into_inner(),
             durability: transaction.durability,
+            moment: transaction.moment,
         })
     }
 
@@ -114,6 +117,7 @@ impl<S: Storage> Db<S> {
             writes: RefCell::new(kept.writes),
             lives: RefCell::new(kept.lives),
             durability: kept.durability,
+            moment: kept.moment,
         })
     }
 

@@ -13,9 +13,12 @@ mod commit;
 mod commits;
 mod debug;
 mod detached;
+mod expiries;
 mod hand_over;
 mod handed_over;
+mod hiding;
 mod lives;
+mod merge;
 mod metrics;
 #[cfg(foldb_loom)]
 pub mod models;
@@ -36,6 +39,7 @@ mod snapshots;
 mod stats;
 mod still;
 mod subscriptions;
+mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transaction;
@@ -49,6 +53,7 @@ use alloc::sync::Arc;
 pub(crate) use self::opening::closed;
 use self::{
     attempts::Attempts,
+    hiding::Moment,
     opening::Opening,
     shared::{Core, Shared},
     subscriptions::End,
@@ -66,6 +71,7 @@ pub use self::{
     snapshots::SnapshotInfo,
     stats::{SegmentStats, Stats},
     subscriptions::{Callback, Subscription, Tail},
+    sweep::Swept,
     transaction::{Savepoint, Transaction, TransactionRun},
     transaction_options::TransactionOptions,
     verify::{Verification, VerifyReport, Violation},
@@ -306,7 +312,9 @@ impl<S: Storage> Db<S> {
 
 impl<S: Storage> Access for &Db<S> {
     fn read<T>(&self, operation: impl FnOnce(&dyn Reads) -> Result<T>) -> Result<T> {
-        self.shared.with_state(|state| operation(&StateReads { state, source: &*self.shared, place: None }))
+        let moment = Moment::default();
+        let hider = self.shared.hider(&moment);
+        self.shared.with_state(|state| operation(&StateReads { state, source: &*self.shared, place: None, hider }))
     }
 }
 

@@ -85,6 +85,7 @@ pub struct Options {
     pub(crate) recovery: RecoveryMode,
     pub(crate) check_snapshots: bool,
     pub(crate) retries: u32,
+    pub(crate) hide_expired: bool,
     pub(crate) progress: Option<OnProgress>,
 }
 
@@ -106,6 +107,7 @@ impl fmt::Debug for Options {
             .field("snapshot_on_close", &self.snapshot_on_close)
             .field("recovery", &self.recovery)
             .field("retries", &self.retries)
+            .field("hide_expired", &self.hide_expired)
             .finish_non_exhaustive()
     }
 }
@@ -126,6 +128,7 @@ impl Options {
             recovery: RecoveryMode::Default,
             check_snapshots: false,
             retries: 64,
+            hide_expired: true,
             progress: None,
         }
     }
@@ -227,6 +230,17 @@ impl Options {
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
+        self
+    }
+
+    /// Whether reads hide what is over by the host's clock (default yes): whoever gives a session or a code a time to live wants it to be
+    /// gone then, and not when somebody sweeps. With `false` what is over shows until it is
+    /// [swept](crate::Db::sweep_expired): for tools that look at what is there.
+    ///
+    /// A view and a transaction have one moment, from the first entry on that has a time to live. A replay hides nothing: it is history.
+    #[must_use]
+    pub fn hide_expired(mut self, hide: bool) -> Self {
+        self.hide_expired = hide;
         self
     }
 

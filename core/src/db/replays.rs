@@ -44,7 +44,7 @@ impl<S: Storage> Db<S> {
         }
         let newest = newest_position(view, space);
         let Replayed { state, transactions } = replay(space, newest, until, self.shared())?;
-        Ok(Replay { view: View::new(self.shared(), state).with_place(space), space, transactions })
+        Ok(Replay { view: View::new(self.shared(), state).with_place(space).showing_all(), space, transactions })
     }
 }
 

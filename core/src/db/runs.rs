@@ -293,7 +293,7 @@ impl<S: Storage> Db<S> {
 
 /// A run of a store: a keyspace with a life. Each write commits on its own; use [`Transaction::run`] for more.
 pub struct Run<'db, S: Storage> {
-    db: &'db Db<S>,
+    pub(super) db: &'db Db<S>,
     id: RunId,
     space: SpaceNumber,
 }

@@ -12,6 +12,7 @@ use litemap::LiteMap;
 use super::{
     Durability, Options,
     handed_over::HandedOver,
+    hiding::{Hider, Moment},
     metrics::Metrics,
     open_files::OpenFiles,
     published::{Published, Version},
@@ -268,6 +269,11 @@ impl<S: Storage> Shared<S> {
         } else if !planted::active(Planted::WakeForgotten) {
             self.wake.notify_all();
         }
+    }
+
+    /// What a reader with this moment does not see.
+    pub(crate) fn hider<'a>(&'a self, moment: &'a Moment) -> Hider<'a> {
+        Hider::new(&*self.host, moment, self.options.hide_expired)
     }
 
     pub(crate) fn is_strict(&self) -> bool {

@@ -6,15 +6,17 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     cell::{OnceCell, RefCell},
-    ops::{Bound, ControlFlow},
+    ops::Bound,
 };
 
 use super::{
     Attempts, Durability, Receipt, TransactionOptions,
     commit::Request,
+    hiding::{Hider, Moment},
     lives::Lives,
+    merge::Merge,
     shared::Shared,
-    view::{show, visit_tree, with_tree_key},
+    view::{show, with_tree_key},
 };
 use crate::{
     Error, Result, RunId,
@@ -29,9 +31,9 @@ use crate::{
     },
     state::{DEFAULT_SPACE, Family, RunInfo, Source, SpaceNumber, State, entry_kind},
     storage::Storage,
-    transaction::{self, Cause, PROVISIONAL, Range as Buffered, ReadSet, Write, WriteBody, WriteSet},
+    transaction::{self, Cause, PROVISIONAL, ReadSet, Write, WriteBody, WriteSet},
     tree::{Direction, KeyRange, Tree},
-    value::{Delta, Encode, apply_delta},
+    value::Encode,
 };
 
 /// Reads one version of the store and buffers writes until [`Transaction::commit`]. Dropping it discards them.
@@ -46,6 +48,8 @@ pub struct Transaction<'db, S: Storage> {
     pub(super) writes: RefCell<WriteSet>,
     pub(super) lives: RefCell<Lives>,
     pub(super) durability: Durability,
+    /// The moment that it goes by.
+    pub(super) moment: Moment,
 }
 
 /// Where a transaction can go back to: see [`Transaction::savepoint`]. It is good for that transaction alone.
@@ -79,6 +83,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
             writes: RefCell::new(writes),
             lives: RefCell::default(),
             durability,
+            moment: Moment::default(),
         })
     }
 
@@ -298,7 +303,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
     }
 
     /// The committed tree of a space; `None` for a run that this transaction begins itself.
-    fn tree(&self, space: SpaceNumber) -> Result<Option<&Tree>> {
+    pub(super) fn tree(&self, space: SpaceNumber) -> Result<Option<&Tree>> {
         if space & PROVISIONAL != 0 {
             return self.writes.borrow().new_run(space).map(|_| None).ok_or_else(no_such_new_run);
         }
@@ -310,30 +315,37 @@ impl<'db, S: Storage> Transaction<'db, S> {
 
     /// Reads the committed entry of a key, and records that.
     fn committed(&self, space: SpaceNumber, family: Family, key: &[u8], found: OnItem<'_>) -> Result<()> {
+        self.committed_as(self.hider(), space, (family, key), found)
+    }
+
+    /// The same, of which something else may be hidden. What is hidden was read too: that it is not there to be seen has to be so
+    /// at the commit.
+    pub(super) fn committed_as(
+        &self,
+        hider: Hider<'_>,
+        space: SpaceNumber,
+        (family, key): (Family, &[u8]),
+        found: OnItem<'_>,
+    ) -> Result<()> {
         let Some(tree) = self.tree(space)? else { return found(None) };
         let entry = with_tree_key(family, key, |key| tree.get(key, self.shared))?;
         self.reads.borrow_mut().point(space, family.key(key), entry.map(|entry| entry.seq));
-        show(tree, family, key, entry, self.shared, found)
-    }
-
-    /// A counter with what this transaction adds to it.
-    fn counter(&self, space: SpaceNumber, key: &[u8], delta: &[u8], found: OnItem<'_>) -> Result<()> {
-        let mut sum = Vec::new();
-        self.committed(space, Family::Kv, key, &mut |item| {
-            let existing = item.map(|item| item.bytes()).transpose()?;
-            sum = apply_delta(key, existing.as_deref(), &Delta::decode(delta)?)?;
-            Ok(())
-        })?;
-        found(Some(Item::pending(entry_kind::INLINE, &sum, self.shared)))
+        show(tree, (family, key), entry, self.shared, hider, found)
     }
 
     /// Shows a buffered write of a family to a reader. Returns whether the key exists.
-    fn pending(&self, writes: &WriteSet, write: &Write, found: OnItem<'_>) -> Result<()> {
+    pub(super) fn pending(&self, writes: &WriteSet, write: &Write, found: OnItem<'_>) -> Result<()> {
         match (write.code, writes.body(write)) {
             (OpCode::KvDelete | OpCode::JsonDelete | OpCode::StateDelete, _) | (_, WriteBody::Events { .. }) => {
                 found(None)
             }
             (OpCode::KvAdd, WriteBody::Bytes(delta)) => self.counter(write.space, writes.key(write), delta, found),
+            (code, WriteBody::Bytes(body)) if transaction::puts_expiring(code) => {
+                self.put_expiring(body, writes.edit(write), found)
+            }
+            (code, WriteBody::Bytes(body)) if transaction::expires(code) => {
+                self.expired_anew(writes, write, body, found)
+            }
             (_, WriteBody::Bytes(body)) => {
                 let item = Item::pending(entry_kind::INLINE, body, self.shared);
                 found(Some(item.edited_by(writes.edit(write))))
@@ -369,7 +381,7 @@ fn slot_of(family: Family) -> Option<OpCode> {
         Family::Json => Some(OpCode::JsonPut),
         Family::State => Some(OpCode::StatePut),
         Family::Trace => Some(OpCode::TracePut),
-        Family::Stream | Family::Batch | Family::TraceByParent | Family::TraceByType => None,
+        Family::Stream | Family::Batch | Family::TraceByParent | Family::TraceByType | Family::Expiry => None,
     }
 }
 
@@ -428,97 +440,18 @@ impl<S: Storage> Reads for Transaction<'_, S> {
     fn source(&self) -> &dyn Source {
         self.shared
     }
-}
 
-/// Committed entries and buffered writes of one range, merged in key order.
-struct Merge<'a, 'db, S: Storage> {
-    transaction: &'a Transaction<'db, S>,
-    writes: &'a WriteSet,
-    family: Family,
-    direction: Direction,
-    /// The key that the visit ended at, where it did not come to the end of the range.
-    stopped_at: Option<Vec<u8>>,
-}
-
-impl<S: Storage> Merge<'_, '_, S> {
-    fn visit(
-        &mut self,
-        space: SpaceNumber,
-        range: &KeyRange,
-        mut buffered: Buffered<'_>,
-        each: OnPair<'_>,
-    ) -> Result<()> {
-        let mut flow = ControlFlow::Continue(());
-        let transaction = self.transaction;
-        if let Some(tree) = transaction.tree(space)? {
-            visit_tree(tree, self.family, range, self.direction, transaction.shared, &mut |key, item| {
-                while let Some((own, write)) = buffered.current().filter(|(own, _)| self.comes_before(own, key)) {
-                    flow = self.show(own, write, each)?;
-                    if flow.is_break() {
-                        return Ok(flow);
-                    }
-                    buffered.advance()?;
-                }
-                let own = buffered.current().filter(|(own, _)| *own == key);
-                flow = match own {
-                    // What is committed of a stream is what its reader begins with.
-                    Some((own, write)) if self.family != Family::Stream => self.show(own, write, each)?,
-                    _ => {
-                        let flow = each(key, item);
-                        self.reached(key, flow)?
-                    }
-                };
-                if own.is_some() {
-                    buffered.advance()?;
-                }
-                Ok(flow)
-            })?;
-        }
-        while let Some((own, write)) = buffered.current().filter(|_| flow.is_continue()) {
-            flow = self.show(own, write, each)?;
-            buffered.advance()?;
-        }
-        Ok(())
-    }
-
-    fn comes_before(&self, left: &[u8], right: &[u8]) -> bool {
-        match self.direction {
-            Direction::Forward => left < right,
-            Direction::Backward => left > right,
-        }
-    }
-
-    /// Notes the key where the visit stops there, because nobody wants more or because it fails.
-    fn reached(&mut self, key: &[u8], flow: Result<ControlFlow<()>>) -> Result<ControlFlow<()>> {
-        if !matches!(flow, Ok(ControlFlow::Continue(()))) {
-            self.stopped_at = Some(key.to_vec());
-        }
-        flow
-    }
-
-    /// Shows a buffered write, unless it is a deletion. An index entry has no value, and a stream that is not committed has
-    /// none yet.
-    fn show(&mut self, key: &[u8], write: &Write, each: OnPair<'_>) -> Result<ControlFlow<()>> {
-        let mut flow = ControlFlow::Continue(());
-        let on_item: OnItem<'_> = &mut |item| {
-            if let Some(item) = item {
-                flow = each(key, &item)?;
-            }
-            Ok(())
-        };
-        let shown = match self.family {
-            Family::Stream | Family::TraceByParent | Family::TraceByType => {
-                on_item(Some(Item::pending(entry_kind::INLINE, &[], self.transaction.shared)))
-            }
-            _ => self.transaction.pending(self.writes, write, on_item),
-        };
-        self.reached(key, shown.map(|()| flow))
+    fn now_micros(&self) -> u64 {
+        self.hider().now_micros()
     }
 }
 
 impl<S: Storage> Writes for Transaction<'_, S> {
     fn write(&self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()> {
         self.check_open(space)?;
+        if self.needs_sum(space, code, key) {
+            return self.write_sum(space, code, key, body);
+        }
         let mut writes = self.writes_to(space)?;
         match code {
             OpCode::StreamDelete => writes.delete_stream(space, key),

@@ -5,7 +5,11 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::ops::ControlFlow;
 
-use super::{detached::foreign, shared::Shared};
+use super::{
+    detached::foreign,
+    hiding::{Hider, Moment},
+    shared::Shared,
+};
 use crate::{
     Error, Result, RunId,
     primitive::{
@@ -35,17 +39,34 @@ pub struct View<'db, S: Storage> {
     state: Arc<State>,
     /// The space of a replay that has not begun by then: a place with nothing in it.
     place: Option<Arc<(SpaceNumber, Space)>>,
+    moment: Moment,
+    /// Of a replay: it shows what is over too.
+    shows_all: bool,
 }
 
 impl<S: Storage> Clone for View<'_, S> {
     fn clone(&self) -> Self {
-        View { shared: self.shared, state: Arc::clone(&self.state), place: self.place.clone() }
+        // Two of one version have one moment.
+        self.reads().now_micros();
+        let (state, place) = (Arc::clone(&self.state), self.place.clone());
+        View { shared: self.shared, state, place, moment: self.moment.clone(), shows_all: self.shows_all }
     }
 }
 
 impl<'db, S: Storage> View<'db, S> {
     pub(crate) fn new(shared: &'db Shared<S>, state: Arc<State>) -> Self {
-        View { shared, state, place: None }
+        Self::at(shared, state, Moment::default())
+    }
+
+    /// One that goes by this moment.
+    pub(crate) fn at(shared: &'db Shared<S>, state: Arc<State>, moment: Moment) -> Self {
+        View { shared, state, place: None, moment, shows_all: false }
+    }
+
+    /// One that shows what is over too.
+    pub(crate) fn showing_all(mut self) -> Self {
+        self.shows_all = true;
+        self
     }
 
     /// A space that is empty where it does not exist.
@@ -55,11 +76,20 @@ impl<'db, S: Storage> View<'db, S> {
     }
 
     pub(crate) fn reads(&self) -> StateReads<'_> {
-        StateReads { state: &self.state, source: self.shared, place: self.place.as_deref() }
+        let hider = self.shared.hider(&self.moment);
+        let hider = if self.shows_all { hider.showing_all() } else { hider };
+        StateReads { state: &self.state, source: self.shared, place: self.place.as_deref(), hider }
     }
 
-    pub(crate) fn into_parts(self) -> (&'db Shared<S>, Arc<State>) {
-        (self.shared, self.state)
+    /// Reads that show what is over too: what is there depends on no clock.
+    fn all(&self) -> StateReads<'_> {
+        StateReads { hider: self.shared.hider(&self.moment).showing_all(), ..self.reads() }
+    }
+
+    pub(crate) fn into_parts(self) -> (&'db Shared<S>, Arc<State>, Moment) {
+        // From here on it may be attached again and again: they all go by one moment.
+        self.reads().now_micros();
+        (self.shared, self.state, self.moment)
     }
 
     /// Seq of the last commit in this version.
@@ -120,7 +150,7 @@ impl<'view, 'db, S: Storage> SpaceView<'view, 'db, S> {
     /// The digest of the space's content: equal for equal pairs, documents, cells, events and trace entries, whatever
     /// their times and ids, and wherever and how often they were written. Reads everything.
     pub fn digest(&self) -> Result<Digest> {
-        digest_space(&self.view.reads(), self.space)
+        digest_space(&self.view.all(), self.space)
     }
 
     /// What is different in `newer`, compared by content, primitive by primitive. What the two share (two versions of one
@@ -147,7 +177,7 @@ impl<'view, 'db, S: Storage> SpaceView<'view, 'db, S> {
         if !core::ptr::eq(self.view.shared, newer.view.shared) {
             return Err(foreign());
         }
-        let (older_reads, newer_reads) = (self.view.reads(), newer.view.reads());
+        let (older_reads, newer_reads) = (self.view.all(), newer.view.all());
         diff(self.side(&older_reads)?, newer.side(&newer_reads)?)
     }
 
@@ -175,6 +205,8 @@ pub(crate) struct StateReads<'a> {
     pub(crate) source: &'a dyn Source,
     /// A space that is empty where the state does not have it.
     pub(crate) place: Option<&'a (SpaceNumber, Space)>,
+    /// What it does not show.
+    pub(crate) hider: Hider<'a>,
 }
 
 impl StateReads<'_> {
@@ -189,7 +221,9 @@ impl StateReads<'_> {
 
 impl Reads for StateReads<'_> {
     fn get_with(&self, space: SpaceNumber, family: Family, key: &[u8], found: OnItem<'_>) -> Result<()> {
-        get_from_tree(self.space(space)?.tree(), family, key, self.source, found)
+        let tree = self.space(space)?.tree();
+        let entry = with_tree_key(family, key, |key| tree.get(key, self.source))?;
+        show(tree, (family, key), entry, self.source, self.hider, found)
     }
 
     fn visit(
@@ -200,7 +234,8 @@ impl Reads for StateReads<'_> {
         direction: Direction,
         each: OnPair<'_>,
     ) -> Result<()> {
-        visit_tree(self.space(space)?.tree(), family, range, direction, self.source, each)
+        let shown = Shown { tree: self.space(space)?.tree(), family, source: self.source, hider: self.hider };
+        shown.visit(range, direction, each)
     }
 
     fn pending_stream(&self, _: SpaceNumber, _: &[u8]) -> Result<PendingStream> {
@@ -221,6 +256,10 @@ impl Reads for StateReads<'_> {
     fn source(&self) -> &dyn Source {
         self.source
     }
+
+    fn now_micros(&self) -> u64 {
+        self.hider.now_micros()
+    }
 }
 
 /// Builds a tree key on the stack where it is short: a point read should not allocate.
@@ -238,52 +277,47 @@ pub(crate) fn with_tree_key<T>(family: Family, key: &[u8], f: impl FnOnce(&[u8])
     }
 }
 
-/// Gives the entry of a user's key to `found`.
-pub(crate) fn get_from_tree(
-    tree: &Tree,
-    family: Family,
-    key: &[u8],
-    source: &dyn Source,
-    found: OnItem<'_>,
-) -> Result<()> {
-    let entry = with_tree_key(family, key, |key| tree.get(key, source))?;
-    show(tree, family, key, entry, source, found)
-}
-
-/// Gives an entry of a tree to `found`, and says what it means if that fails.
+/// Gives an entry of a tree to `found`, if it is not hidden, and says what it means if that fails.
 pub(crate) fn show(
     tree: &Tree,
-    family: Family,
-    key: &[u8],
+    (family, key): (Family, &[u8]),
     entry: Option<EntryRef<'_>>,
     source: &dyn Source,
+    hider: Hider<'_>,
     found: OnItem<'_>,
 ) -> Result<()> {
-    found(entry.map(|entry| Item::committed(entry, source))).map_err(|error| match &entry {
+    let item = entry.map(|entry| Item::committed(entry, source));
+    found(item.filter(|item| !hider.hides(item.expires_at()))).map_err(|error| match &entry {
         Some(entry) => judged(error, tree, &family.key(key), entry, source),
         None => error,
     })
 }
 
-/// Visits a range of one family, with the user's keys.
-pub(crate) fn visit_tree(
-    tree: &Tree,
-    family: Family,
-    range: &KeyRange,
-    direction: Direction,
-    source: &dyn Source,
-    each: OnPair<'_>,
-) -> Result<()> {
-    let mut failed = None;
-    tree.visit(&family.range(range), direction, source, &mut |key, entry| match each(
-        key.get(1..).unwrap_or_default(),
-        &Item::committed(entry, source),
-    ) {
-        Ok(flow) => flow,
-        Err(error) => {
-            failed = Some(judged(error, tree, key, &entry, source));
-            ControlFlow::Break(())
-        }
-    })?;
-    failed.map_or(Ok(()), Err)
+/// A family of a tree, as a reader sees it.
+pub(crate) struct Shown<'a> {
+    pub(crate) tree: &'a Tree,
+    pub(crate) family: Family,
+    pub(crate) source: &'a dyn Source,
+    pub(crate) hider: Hider<'a>,
+}
+
+impl Shown<'_> {
+    /// Visits a range, with the user's keys.
+    pub(crate) fn visit(&self, range: &KeyRange, direction: Direction, each: OnPair<'_>) -> Result<()> {
+        let mut failed = None;
+        self.tree.visit(&self.family.range(range), direction, self.source, &mut |key, entry| {
+            let item = Item::committed(entry, self.source);
+            if self.hider.hides(item.expires_at()) {
+                return ControlFlow::Continue(());
+            }
+            match each(key.get(1..).unwrap_or_default(), &item) {
+                Ok(flow) => flow,
+                Err(error) => {
+                    failed = Some(judged(error, self.tree, key, &entry, self.source));
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
 }

@@ -16,15 +16,16 @@ use crate::{
     planted::{self, Planted},
     primitive::trace_index,
     state::{
-        DEFAULT_SPACE, EditBody, EditedDocument, Family, Run, RunAnnotated, RunBegun, Space, SpaceNumber, State,
-        batch_key, batches_of, decode_body, entry_kind, readable, trimmed_to,
+        DEFAULT_SPACE, EditBody, EditedDocument, Family, Run, RunAnnotated, RunBegun, Space, SpaceNumber, State, Sweep,
+        batch_key, batches_of, counted, decode_body, entry_kind, readable, split_expiring_body, trimmed_to,
     },
     transaction::{PROVISIONAL, Write, WriteBody, WriteSet, is_run_operation},
     tree::{Direction, PageSource},
     value::{Delta, apply_delta},
 };
 
-pub(crate) fn check(writes: &WriteSet, state: &State, pages: &dyn PageSource) -> Result<()> {
+/// `now_micros` is the time that the record will have.
+pub(crate) fn check(writes: &WriteSet, state: &State, now_micros: u64, pages: &dyn PageSource) -> Result<()> {
     let lives = if writes.has_run_operations() { Lives::follow(writes, state)? } else { Lives::default() };
     let mut last = None;
     for write in writes.iter() {
@@ -36,7 +37,7 @@ pub(crate) fn check(writes: &WriteSet, state: &State, pages: &dyn PageSource) ->
         // A run that the transaction itself begins has an empty tree: no leaf is absent, and zero plus one amount is in
         // the range of every counter.
         if let Some(space) = state.space(write.space) {
-            check_write(writes, write, space, pages)?;
+            check_write(writes, write, space, now_micros, pages)?;
         }
     }
     Ok(())
@@ -180,21 +181,40 @@ fn check_labels(writes: &WriteSet, operations: &[&Write], run: Option<&Run>) -> 
     Ok(())
 }
 
-fn check_write(writes: &WriteSet, write: &Write, space: &Space, pages: &dyn PageSource) -> Result<()> {
+fn check_write(writes: &WriteSet, write: &Write, space: &Space, now_micros: u64, pages: &dyn PageSource) -> Result<()> {
     let key = writes.key(write);
     if space.tree().is_empty() && write.code != OpCode::KvAdd && writes.edit(write).is_none() {
         // Nothing can be absent.
         return Ok(());
     }
     let prepare = |family: Family, key: &[u8]| space.tree().prepare(&family.key(key), pages);
+    let prepare_entry = |family: Family, key: &[u8], expires: Option<u64>| {
+        let key = family.key(key);
+        space.tree().prepare(&key, pages)?;
+        space.prepare_expiry(&key, expires, pages)
+    };
     match (write.code, writes.body(write)) {
-        (OpCode::KvPut | OpCode::KvDelete, _) => prepare(Family::Kv, key),
+        (OpCode::KvPut | OpCode::KvDelete, _) => prepare_entry(Family::Kv, key, None),
         (OpCode::JsonPut | OpCode::JsonDelete, _) => {
-            prepare(Family::Json, key)?;
+            prepare_entry(Family::Json, key, None)?;
             writes.edit(write).map_or(Ok(()), |edit| check_edit(key, edit.body, space, pages))
         }
-        (OpCode::StatePut | OpCode::StateDelete, _) => prepare(Family::State, key),
-        (OpCode::KvAdd, WriteBody::Bytes(body)) => check_counter(key, body, space, pages),
+        (OpCode::StatePut | OpCode::StateDelete, _) => prepare_entry(Family::State, key, None),
+        (OpCode::KvAdd, WriteBody::Bytes(body)) => {
+            check_counter(key, body, space, now_micros, pages)?;
+            space.prepare_expiry(&Family::Kv.key(key), None, pages)
+        }
+        (OpCode::KvPutExpiring | OpCode::KvExpire, WriteBody::Bytes(body)) => {
+            prepare_entry(Family::Kv, key, expiry_of(body)?)
+        }
+        (OpCode::JsonPutExpiring | OpCode::JsonExpire, WriteBody::Bytes(body)) => {
+            prepare_entry(Family::Json, key, expiry_of(body)?)?;
+            writes.edit(write).map_or(Ok(()), |edit| check_edit(key, edit.body, space, pages))
+        }
+        (OpCode::StatePutExpiring | OpCode::StateExpire, WriteBody::Bytes(body)) => {
+            prepare_entry(Family::State, key, expiry_of(body)?)
+        }
+        (OpCode::Sweep, WriteBody::Bytes(body)) => space.prepare_sweep(&Sweep::parse(body)?, pages),
         (OpCode::TracePut, WriteBody::Bytes(body)) => {
             prepare(Family::Trace, key)?;
             trace_index(key, body)?.iter().try_for_each(|key| space.tree().prepare(key, pages))
@@ -232,9 +252,14 @@ fn check_edit(key: &[u8], body: &[u8], space: &Space, pages: &dyn PageSource) ->
     EditedDocument::after(entry.as_ref(), &EditBody::parse(body)?, nowhere).map(|_| ())
 }
 
-fn check_counter(key: &[u8], body: &[u8], space: &Space, pages: &dyn PageSource) -> Result<()> {
+/// The time that a body begins with; none where it is empty.
+fn expiry_of(body: &[u8]) -> Result<Option<u64>> {
+    if body.is_empty() { Ok(None) } else { split_expiring_body(body).map(|(micros, _)| Some(micros)) }
+}
+
+fn check_counter(key: &[u8], body: &[u8], space: &Space, now_micros: u64, pages: &dyn PageSource) -> Result<()> {
     let delta = Delta::decode(body)?;
-    let existing = space.tree().get(&Family::Kv.key(key), pages)?;
+    let (existing, _) = counted(space.tree().get(&Family::Kv.key(key), pages)?, now_micros);
     if existing.is_some_and(|entry| entry.kind != entry_kind::INLINE) {
         return Err(Error::Type { what: readable(key), expected: delta.kind().name(), found: "a large value" });
     }

@@ -233,7 +233,7 @@ impl Engine {
         if let Some(base) = &transaction.base {
             transaction.reads.validate(base, &self.state, pages)?;
         }
-        check(writes, &self.state, pages)?;
+        check(writes, &self.state, now_micros, pages)?;
         let plan = Plan::new(writes, self.state.next_number, self.part_bytes);
         let seq = self.next_seq()?;
         if let Some(needed) = self.log.space_needed(plan.bytes_max as u64, seq) {

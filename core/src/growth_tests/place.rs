@@ -97,6 +97,14 @@ impl<'a> Space<'a> {
         }
     }
 
+    /// Removes what is over. Inside a transaction there is no such call.
+    pub(super) fn sweep(&self, limit: u64) -> Result<()> {
+        match self.0 {
+            Place::Store(db, run) => db.runs().get(run)?.sweep_expired(limit).map(drop),
+            Place::Transaction(..) | Place::View(..) => Ok(()),
+        }
+    }
+
     /// Lists runs. Inside a transaction there is no such call.
     pub(super) fn list_runs(&self, filter: &RunFilter) -> Result<usize> {
         match self.0 {

@@ -1,6 +1,6 @@
 //! The table: every operation of every primitive, with what is there before. The next operation gets a line here.
 
-use core::ops::ControlFlow;
+use core::{ops::ControlFlow, time::Duration};
 use std::{format, vec, vec::Vec};
 
 use ruint::aliases::U256;
@@ -75,6 +75,17 @@ fn middle() -> ScanOptions {
 
 fn pairs(space: &Space<'_>, amount: u64) {
     (0..amount).for_each(|number| space.kv().put(key(number), number).unwrap());
+}
+
+/// Pairs that are over some time, none of them soon.
+fn pairs_with_ttl(space: &Space<'_>, amount: u64) {
+    let put = |number: u64| space.kv().put_expiring_at(key(number), number, (1 << 50) + (number * 37) % amount);
+    (0..amount).for_each(|number| put(number).unwrap());
+}
+
+/// Pairs that are over.
+fn pairs_over(space: &Space<'_>, amount: u64) {
+    (0..amount).for_each(|number| space.kv().put_expiring_at(key(number), number, 1).unwrap());
 }
 
 /// In the order of their keys, as a bulk load has them.
@@ -170,6 +181,23 @@ pub(super) fn pairs_table() -> Vec<Row> {
         write("kv.add_i64", pairs, |s, n, i| s.kv().add_i64(some(n, i), 1)),
         write("kv.add_f64", pairs, |s, n, i| s.kv().add_f64(key(n + i), 0.5)),
         write("kv.add_u256", pairs, |s, n, i| s.kv().add_u256(key(n + i), U256::from(1))),
+        write("kv.put_with_ttl", pairs_with_ttl, |s, n, i| s.kv().put_with_ttl(key(n + i), i, Duration::from_secs(1))),
+        write("kv.put over one with a ttl", pairs_with_ttl, |s, n, i| s.kv().put(some(n, i), i)),
+        write("kv.touch", pairs_with_ttl, |s, n, i| s.kv().touch(some(n, i), Duration::from_secs(1)).map(|_| ())),
+        read("kv.expires_at", pairs_with_ttl, |s, n, i| s.kv().expires_at(some(n, i)).map(|_| ())),
+        write("kv.expire_at and persist", pairs_with_ttl, |s, n, i| {
+            s.kv().expire_at(some(n, i), 1 << 51)?;
+            s.kv().persist(some(n, i)).map(|_| ())
+        }),
+        write("kv.put_expiring_at and put_keep_ttl", pairs_with_ttl, |s, n, i| {
+            s.kv().put_expiring_at(some(n, i), i, 1 << 51)?;
+            s.kv().put_keep_ttl(some(n, i), i)
+        }),
+        write("kv.put_if_absent_with_ttl", pairs, |s, n, i| {
+            s.kv().put_if_absent_with_ttl(key(n + i), i, Duration::from_secs(1))
+        }),
+        read("kv.ttl", pairs_with_ttl, |s, n, i| s.kv().ttl(some(n, i)).map(|_| ())),
+        write("run.sweep_expired(1)", pairs_over, |s, _, _| s.sweep(1)),
         write("kv.put, then a page", pairs, |s, n, i| {
             s.kv().put(key(n + i), i)?;
             s.kv().scan(&page()).map(|_| ())
@@ -212,6 +240,12 @@ pub(super) fn pairs_table() -> Vec<Row> {
 pub(super) fn documents_table() -> Vec<Row> {
     vec![
         write("json.set", documents, |s, n, i| s.json().set(key(n + i), &json!({ "n": i }))),
+        write("json.set_with_ttl and set_keep_ttl", documents, |s, n, i| {
+            s.json().set_with_ttl(key(n + i), &json!({ "n": i }), Duration::from_secs(1))?;
+            s.json().set_as_with_ttl(key(n + i), &i, Duration::from_secs(2))?;
+            s.json().set_expiring_at(some(n, i), &json!(i), 1 << 50)?;
+            s.json().set_keep_ttl(some(n, i), &json!(i + 1))
+        }),
         write("json.delete", documents, |s, n, i| s.json().delete(some(n, i)).map(|_| ())),
         write("json.set_at", documents, |s, n, i| s.json().set_at(some(n, i), "/n", &json!(i)).map(|_| ())),
         write("json.push_at", documents, |s, n, i| s.json().push_at(some(n, i), "/list", &json!(i)).map(|_| ())),
@@ -336,6 +370,12 @@ pub(super) fn events_table() -> Vec<Row> {
 pub(super) fn cells_table() -> Vec<Row> {
     vec![
         write("state.init", cells, |s, n, i| s.state().init(key(n + i), i)),
+        write("state.init_with_ttl", cells, |s, n, i| s.state().init_with_ttl(key(n + i), i, Duration::from_secs(1))),
+        write("state.set_with_ttl and set_keep_ttl", cells, |s, n, i| {
+            s.state().set_with_ttl(some(n, i), i, Duration::from_secs(1))?;
+            s.state().set_expiring_at(some(n, i), i, 1 << 50)?;
+            s.state().set_keep_ttl(some(n, i), i).map(|_| ())
+        }),
         write("state.set", cells, |s, n, i| s.state().set(some(n, i), i).map(|_| ())),
         write("state.cas", cells, |s, n, i| {
             let counter = s.state().get::<u64>(some(n, i))?.map_or(0, |cell| cell.counter);

@@ -8,11 +8,12 @@ use core::{fmt, ops::Range};
 
 use super::ChangeFilter;
 use crate::{
-    RunId,
+    Result, RunId,
     log::OpCode,
     shown::Shown,
-    state::{DEFAULT_SPACE, SpaceNumber, State},
-    transaction::{Cause, WriteSet},
+    state::{DEFAULT_SPACE, Family, Space, SpaceNumber, State, Sweep, swept_keys},
+    transaction::{Cause, WriteBody, WriteSet},
+    tree::PageSource,
 };
 
 /// What sort of thing a change is about.
@@ -38,15 +39,20 @@ impl Primitive {
     /// What an operation changes; `None` for settings of the store.
     fn of(code: OpCode) -> Option<Self> {
         Some(match code {
-            OpCode::KvPut | OpCode::KvDelete | OpCode::KvAdd => Primitive::Kv,
-            OpCode::JsonPut | OpCode::JsonDelete | OpCode::JsonEdit => Primitive::Json,
+            OpCode::KvPut | OpCode::KvDelete | OpCode::KvAdd | OpCode::KvPutExpiring | OpCode::KvExpire => {
+                Primitive::Kv
+            }
+            OpCode::JsonPut | OpCode::JsonDelete | OpCode::JsonEdit | OpCode::JsonPutExpiring | OpCode::JsonExpire => {
+                Primitive::Json
+            }
             OpCode::EventAppend | OpCode::EventTrim | OpCode::StreamDelete => Primitive::Events,
-            OpCode::StatePut | OpCode::StateDelete => Primitive::State,
+            OpCode::StatePut | OpCode::StateDelete | OpCode::StatePutExpiring | OpCode::StateExpire => Primitive::State,
             OpCode::TracePut => Primitive::Trace,
             OpCode::RunBegin | OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate | OpCode::RunDelete => {
                 Primitive::Run
             }
-            OpCode::KeyWindow => return None,
+            // What a sweep removes is named key by key.
+            OpCode::KeyWindow | OpCode::Sweep => return None,
         })
     }
 
@@ -103,7 +109,7 @@ struct Piece {
 impl Announced {
     /// What a transaction writes, before it is applied to `state`: a run that it deletes has its id there still. Seq and time
     /// are those of its commit.
-    pub(crate) fn of(writes: &WriteSet, state: &State) -> Self {
+    pub(crate) fn of(writes: &WriteSet, state: &State, pages: &dyn PageSource) -> Self {
         let mut announced = Announced {
             seq: 0,
             time_micros: 0,
@@ -112,15 +118,34 @@ impl Announced {
             keys: Vec::new(),
         };
         for write in writes.iter() {
-            let Some(primitive) = Primitive::of(write.code) else { continue };
-            let start = announced.keys.len();
-            if primitive != Primitive::Run {
-                announced.keys.extend_from_slice(writes.key(write));
+            let run = || run_of(write.space, writes, state);
+            if let (OpCode::Sweep, WriteBody::Bytes(body)) = (write.code, writes.body(write)) {
+                announced.push_swept(run(), body, state.space(write.space), pages);
+                continue;
             }
-            let key = start..announced.keys.len();
-            announced.changes.push(Piece { run: run_of(write.space, writes, state), primitive, key });
+            let Some(primitive) = Primitive::of(write.code) else { continue };
+            announced.push(run(), primitive, if primitive == Primitive::Run { &[] } else { writes.key(write) });
         }
         announced
+    }
+
+    fn push(&mut self, run: Option<RunId>, primitive: Primitive, key: &[u8]) {
+        let start = self.keys.len();
+        self.keys.extend_from_slice(key);
+        self.changes.push(Piece { run, primitive, key: start..self.keys.len() });
+    }
+
+    /// What a sweep removes. Where that cannot be read, the commit fails too, and nothing is announced.
+    fn push_swept(&mut self, run: Option<RunId>, body: &[u8], space: Option<&Space>, pages: &dyn PageSource) {
+        let swept = space.zip(Sweep::parse(body).ok()).map(|(space, sweep)| swept_keys(space.tree(), &sweep, pages));
+        for (family, key) in swept.and_then(Result::ok).unwrap_or_default() {
+            let primitive = match family {
+                Family::Json => Primitive::Json,
+                Family::State => Primitive::State,
+                _ => Primitive::Kv,
+            };
+            self.push(run, primitive, &key);
+        }
     }
 
     /// The same, as the commit with this seq.

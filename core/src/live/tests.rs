@@ -8,6 +8,7 @@ use crate::{
     log::OpCode,
     state::{DEFAULT_SPACE, State, WindowBounds, encode_bounds},
     transaction::WriteSet,
+    tree::NoPages,
 };
 
 /// The commit with this seq, which puts a key of this length.
@@ -16,7 +17,7 @@ fn commit(seq: u64, keys: u8, key_bytes: usize) -> alloc::sync::Arc<Announced> {
     for key in 0..keys {
         writes.write(DEFAULT_SPACE, OpCode::KvPut, &alloc::vec![key; key_bytes], &[0]).unwrap();
     }
-    Announced::of(&writes, &State::new()).committed(seq, 0)
+    Announced::of(&writes, &State::new(), &NoPages).committed(seq, 0)
 }
 
 #[test]
@@ -53,9 +54,9 @@ fn settings_of_the_store_are_no_change_of_data() {
     let mut writes = WriteSet::default();
     writes.write(DEFAULT_SPACE, OpCode::KvPut, b"key", &[0]).unwrap();
     let filter = ChangeFilter::all();
-    assert!(Announced::of(&writes, &State::new()).matches(&filter));
+    assert!(Announced::of(&writes, &State::new(), &NoPages).matches(&filter));
     let mut settings = WriteSet::default();
     let bounds = encode_bounds(&WindowBounds { keys: 9, age_micros: None });
     settings.write(DEFAULT_SPACE, OpCode::KeyWindow, &[], &bounds).unwrap();
-    assert!(!Announced::of(&settings, &State::new()).matches(&filter));
+    assert!(!Announced::of(&settings, &State::new(), &NoPages).matches(&filter));
 }

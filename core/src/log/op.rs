@@ -11,12 +11,20 @@ pub enum OpCode {
     KvDelete = 0x11,
     /// Adds to a counter. The body is the counter's kind and the delta.
     KvAdd = 0x12,
+    /// Sets a pair that is over at a time. The body is the time and the value in CBOR.
+    KvPutExpiring = 0x13,
+    /// Says when a pair is over. The body is the time; empty where it never is.
+    KvExpire = 0x14,
     /// Sets a document. The body is the document.
     JsonPut = 0x20,
     /// Deletes a document.
     JsonDelete = 0x21,
     /// Changes a document. The body says which one, and what to do to its bytes.
     JsonEdit = 0x22,
+    /// Sets a document that is over at a time. The body is the time and the document.
+    JsonPutExpiring = 0x23,
+    /// Says when a document is over. The body is the time; empty where it never is.
+    JsonExpire = 0x24,
     /// Appends events to the stream that is the key. The body is their count and the events.
     EventAppend = 0x30,
     /// Forgets the oldest events of a stream. The body is the seq of the first that is kept.
@@ -27,6 +35,10 @@ pub enum OpCode {
     StatePut = 0x40,
     /// Deletes a cell.
     StateDelete = 0x41,
+    /// Sets a cell that is over at a time. The body is the time, the cell's counter and the value in CBOR.
+    StatePutExpiring = 0x42,
+    /// Says when a cell is over. The body is the time; empty where it never is.
+    StateExpire = 0x43,
     /// Records a trace entry. The key is its id, the body the entry in CBOR.
     TracePut = 0x50,
     /// Begins a run.
@@ -41,22 +53,30 @@ pub enum OpCode {
     RunDelete = 0x64,
     /// Says how many idempotency keys the store remembers, and for how long.
     KeyWindow = 0x68,
+    /// Removes what is over at a time from a space. The body is the time, and how many entries go at most.
+    Sweep = 0x69,
 }
 
 impl OpCode {
     /// Every code that this program knows.
-    pub const ALL: [OpCode; 18] = [
+    pub const ALL: [OpCode; 25] = [
         OpCode::KvPut,
         OpCode::KvDelete,
         OpCode::KvAdd,
+        OpCode::KvPutExpiring,
+        OpCode::KvExpire,
         OpCode::JsonPut,
         OpCode::JsonDelete,
         OpCode::JsonEdit,
+        OpCode::JsonPutExpiring,
+        OpCode::JsonExpire,
         OpCode::EventAppend,
         OpCode::EventTrim,
         OpCode::StreamDelete,
         OpCode::StatePut,
         OpCode::StateDelete,
+        OpCode::StatePutExpiring,
+        OpCode::StateExpire,
         OpCode::TracePut,
         OpCode::RunBegin,
         OpCode::RunEnd,
@@ -64,6 +84,7 @@ impl OpCode {
         OpCode::RunAnnotate,
         OpCode::RunDelete,
         OpCode::KeyWindow,
+        OpCode::Sweep,
     ];
 
     /// The byte that stands for it in the log.
@@ -79,14 +100,20 @@ impl OpCode {
             0x10 => OpCode::KvPut,
             0x11 => OpCode::KvDelete,
             0x12 => OpCode::KvAdd,
+            0x13 => OpCode::KvPutExpiring,
+            0x14 => OpCode::KvExpire,
             0x20 => OpCode::JsonPut,
             0x21 => OpCode::JsonDelete,
             0x22 => OpCode::JsonEdit,
+            0x23 => OpCode::JsonPutExpiring,
+            0x24 => OpCode::JsonExpire,
             0x30 => OpCode::EventAppend,
             0x31 => OpCode::EventTrim,
             0x32 => OpCode::StreamDelete,
             0x40 => OpCode::StatePut,
             0x41 => OpCode::StateDelete,
+            0x42 => OpCode::StatePutExpiring,
+            0x43 => OpCode::StateExpire,
             0x50 => OpCode::TracePut,
             0x60 => OpCode::RunBegin,
             0x61 => OpCode::RunEnd,
@@ -94,6 +121,7 @@ impl OpCode {
             0x63 => OpCode::RunAnnotate,
             0x64 => OpCode::RunDelete,
             0x68 => OpCode::KeyWindow,
+            0x69 => OpCode::Sweep,
             _ => return None,
         })
     }

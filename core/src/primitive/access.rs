@@ -15,7 +15,7 @@ use crate::{
     Result,
     host::Host,
     log::OpCode,
-    state::{Family, Source, SpaceNumber, entry_bytes},
+    state::{Family, Source, SpaceNumber, entry_bytes, split},
     tree::{Direction, EntryRef, KeyRange},
 };
 
@@ -25,6 +25,8 @@ pub struct Item<'a> {
     /// Seq of the commit that wrote it; `None` for a write of the reading transaction itself, which has none yet.
     pub seq: Option<u64>,
     entry: EntryRef<'a>,
+    /// When it is over.
+    expires: Option<u64>,
     /// What of it may be logged in its place, where the reading transaction has changed a document.
     edit: Option<DocumentEdit<'a>>,
     source: &'a dyn Source,
@@ -39,12 +41,28 @@ impl fmt::Debug for Item<'_> {
 impl<'a> Item<'a> {
     /// An entry of a committed state.
     pub(crate) fn committed(entry: EntryRef<'a>, source: &'a dyn Source) -> Self {
-        Item { seq: Some(entry.seq), entry, edit: None, source }
+        let (entry, expires) = split(entry);
+        Item { seq: Some(entry.seq), entry, expires, edit: None, source }
     }
 
     /// A buffered write of the reading transaction.
     pub(crate) fn pending(kind: u8, value: &'a [u8], source: &'a dyn Source) -> Self {
-        Item { seq: None, entry: EntryRef { kind, seq: 0, value }, edit: None, source }
+        Item { seq: None, entry: EntryRef { kind, seq: 0, value }, expires: None, edit: None, source }
+    }
+
+    /// What is committed, as the reading transaction has it: over at another time.
+    pub(crate) fn expiring_anew(self, expires: Option<u64>) -> Self {
+        Item { seq: None, expires, ..self }
+    }
+
+    /// The same item, over at this time.
+    pub(crate) fn until(self, expires: Option<u64>) -> Self {
+        Item { expires, ..self }
+    }
+
+    /// When the entry is over, in microseconds since 1970; `None` where it never is.
+    pub fn expires_at(&self) -> Option<u64> {
+        self.expires
     }
 
     /// The same item, with what may be logged in its place.
@@ -85,6 +103,8 @@ pub struct DocumentEdit<'a> {
     pub(crate) body: &'a [u8],
     /// How many bytes a reader of the document reads beside the splices of this one.
     pub(crate) behind: u64,
+    /// When the document is over, which the edit leaves as it is.
+    pub(crate) expires: Option<u64>,
 }
 
 /// What a transaction has buffered for one stream.
@@ -154,6 +174,9 @@ pub trait Reads {
 
     /// Where values and events that are in the log can be read.
     fn source(&self) -> &dyn Source;
+
+    /// The moment that the reader goes by, in microseconds since 1970: what is over by then it may hide. The same each time.
+    fn now_micros(&self) -> u64;
 }
 
 /// Reads and buffered writes.

@@ -12,6 +12,7 @@ use super::{
     access::{Access, AccessMut, Item, Reads, Writes},
     closures,
     entry::{described, exists, lookup, missing, named, unmet},
+    expiry,
     kv::{Version, Versioned},
     pages::Pages,
     ranges,
@@ -43,8 +44,8 @@ const FIRST: u64 = 1;
 /// it has is [`Error::Type`](crate::Error::Type). What else can happen stands with each operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Cells<A> {
-    access: A,
-    space: SpaceNumber,
+    pub(super) access: A,
+    pub(super) space: SpaceNumber,
 }
 
 /// A cell: how often it has changed, and its value.
@@ -249,13 +250,8 @@ impl<A: AccessMut> Cells<A> {
     /// # Ok::<(), foldb_core::Error>(())
     /// ```
     pub fn init(&self, key: impl AsRef<[u8]>, value: impl Encode) -> Result<()> {
-        let (key, body) = (key.as_ref(), body(FIRST, &value)?);
-        self.access.write(|writes| {
-            if let Some(found) = described_at(writes, self.space, key)? {
-                return Err(unmet(key, "no cell", found));
-            }
-            writes.write(self.space, OpCode::StatePut, key, &body)
-        })
+        let key = key.as_ref();
+        self.access.write(|writes| init(writes, self.space, key, &value, None))
     }
 
     /// Sets a cell, whatever it had before, makes it where there is none, and returns its new counter.
@@ -271,11 +267,7 @@ impl<A: AccessMut> Cells<A> {
     /// ```
     pub fn set(&self, key: impl AsRef<[u8]>, value: impl Encode) -> Result<u64> {
         let key = key.as_ref();
-        self.access.write(|writes| {
-            let counter = counter_at(writes, self.space, key)?.map_or(FIRST, advanced);
-            put(writes, self.space, key, counter, &value)?;
-            Ok(counter)
-        })
+        self.access.write(|writes| set(writes, self.space, key, &value, None))
     }
 
     /// Deletes a cell and says whether there was one. A cell that is made under the same key later counts from 1 again.
@@ -360,12 +352,12 @@ impl<A: AccessMut> Cells<A> {
     ) -> Result<Cell<T>, E> {
         let key = key.as_ref();
         closures::write(&self.access, |writes| {
-            let (counter, before) = match get(writes, self.space, key)? {
-                Some(cell) => (advanced(cell.counter), Some(cell.value)),
-                None => (FIRST, None),
+            let (counter, before, expires) = match get_expiring(writes, self.space, key)? {
+                Some((cell, expires)) => (advanced(cell.counter), Some(cell.value), expires),
+                None => (FIRST, None, None),
             };
             let cell = Cell { counter, value: change(before)? };
-            put(writes, self.space, key, counter, &cell.value)?;
+            put(writes, self.space, key, (counter, &cell.value), expires)?;
             Ok(cell)
         })
     }
@@ -426,7 +418,7 @@ impl<A: AccessMut> Cells<A> {
     ) -> Result<Cell<T>> {
         let key = key.as_ref();
         self.access.write(|writes| {
-            let before = get(writes, self.space, key)?.ok_or_else(|| missing("cell", key))?;
+            let before = get_expiring(writes, self.space, key)?.ok_or_else(|| missing("cell", key))?;
             advance(writes, self.space, key, before, &mut change)
         })
     }
@@ -451,7 +443,8 @@ impl<A: AccessMut> Cells<A> {
     ) -> Result<Cell<T>> {
         let key = key.as_ref();
         self.access.write(|writes| {
-            let before = get(writes, self.space, key)?.unwrap_or_else(|| Cell { counter: FIRST, value: init.clone() });
+            let found = get_expiring(writes, self.space, key)?;
+            let before = found.unwrap_or_else(|| (Cell { counter: FIRST, value: init.clone() }, None));
             advance(writes, self.space, key, before, &mut change)
         })
     }
@@ -461,12 +454,39 @@ fn advance<T: Encode>(
     writes: &dyn Writes,
     space: SpaceNumber,
     key: &[u8],
-    before: Cell<T>,
+    (before, expires): (Cell<T>, Option<u64>),
     change: &mut dyn FnMut(T) -> Result<T>,
 ) -> Result<Cell<T>> {
     let cell = Cell { counter: advanced(before.counter), value: change(before.value)? };
-    put(writes, space, key, cell.counter, &cell.value)?;
+    put(writes, space, key, (cell.counter, &cell.value), expires)?;
     Ok(cell)
+}
+
+/// Makes a cell that is over at a time, or never.
+pub(super) fn init<V: Encode + ?Sized>(
+    writes: &dyn Writes,
+    space: SpaceNumber,
+    key: &[u8],
+    value: &V,
+    expires: Option<u64>,
+) -> Result<()> {
+    if let Some(found) = described_at(writes, space, key)? {
+        return Err(unmet(key, "no cell", found));
+    }
+    put(writes, space, key, (FIRST, value), expires)
+}
+
+/// Sets or makes a cell that is over at a time, or never, and returns its counter.
+pub(super) fn set<V: Encode + ?Sized>(
+    writes: &dyn Writes,
+    space: SpaceNumber,
+    key: &[u8],
+    value: &V,
+    expires: Option<u64>,
+) -> Result<u64> {
+    let counter = counter_at(writes, space, key)?.map_or(FIRST, advanced);
+    put(writes, space, key, (counter, value), expires)?;
+    Ok(counter)
 }
 
 /// The counter after one more change. There is one commit to a change, and a store has fewer than 2^48 commits.
@@ -488,8 +508,14 @@ fn split(body: &[u8]) -> Result<(u64, &[u8])> {
     Ok((counter, reader.rest()))
 }
 
-fn put<V: Encode + ?Sized>(writes: &dyn Writes, space: SpaceNumber, key: &[u8], counter: u64, value: &V) -> Result<()> {
-    writes.write(space, OpCode::StatePut, key, &body(counter, value)?)
+fn put<V: Encode + ?Sized>(
+    writes: &dyn Writes,
+    space: SpaceNumber,
+    key: &[u8],
+    (counter, value): (u64, &V),
+    expires: Option<u64>,
+) -> Result<()> {
+    expiry::put(writes, (space, Family::State), key, &body(counter, value)?, expires)
 }
 
 impl Cell<Value> {
@@ -508,6 +534,15 @@ fn decoded<T: Decode>(key: &[u8], item: &Item<'_>) -> Result<Cell<T>> {
 
 fn get<T: Decode>(reads: &dyn Reads, space: SpaceNumber, key: &[u8]) -> Result<Option<Cell<T>>> {
     lookup(reads, space, Family::State, key, |item| decoded(key, item))
+}
+
+/// The cell of a key, and when it is over.
+fn get_expiring<T: Decode>(
+    reads: &dyn Reads,
+    space: SpaceNumber,
+    key: &[u8],
+) -> Result<Option<(Cell<T>, Option<u64>)>> {
+    lookup(reads, space, Family::State, key, |item| Ok((decoded(key, item)?, item.expires_at())))
 }
 
 fn counter_at(reads: &dyn Reads, space: SpaceNumber, key: &[u8]) -> Result<Option<u64>> {

@@ -38,8 +38,8 @@ use crate::{
 /// operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Documents<A> {
-    access: A,
-    space: SpaceNumber,
+    pub(super) access: A,
+    pub(super) space: SpaceNumber,
 }
 
 /// A document, its key and its version, as a scan finds them.
@@ -382,7 +382,7 @@ fn as_type<T: DeserializeOwned>(key: &[u8], document: Json) -> Result<T> {
 }
 
 /// The document that a type describes.
-fn described<T: Serialize>(value: &T) -> Result<Json> {
+pub(super) fn described<T: Serialize>(value: &T) -> Result<Json> {
     let invalid = |why: String| Error::Invalid { what: "document", why };
     finite::check(value).map_err(|error| {
         let message = format!("{error}");

@@ -9,6 +9,8 @@ use core::{fmt, ops::ControlFlow};
 
 mod writes;
 
+pub(super) use self::writes::check_absent;
+
 use serde::Serialize;
 
 use super::{
@@ -36,8 +38,8 @@ use crate::{
 /// it has is [`Error::Type`](crate::Error::Type). What else can happen stands with each operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Kv<A> {
-    access: A,
-    space: SpaceNumber,
+    pub(super) access: A,
+    pub(super) space: SpaceNumber,
 }
 
 /// Which write of a key is there: the seq of the commit that made it.
@@ -365,6 +367,12 @@ impl<A: Access> Kv<A> {
             })
         })
     }
+}
+
+/// The value of a key, and when it is over.
+fn get_expiring<T: Decode>(reads: &dyn Reads, space: SpaceNumber, key: &[u8]) -> Result<(Option<T>, Option<u64>)> {
+    let found = lookup(reads, space, Family::Kv, key, |item| Ok((decoded(key, &item.bytes()?)?, item.expires_at())))?;
+    Ok(found.map_or((None, None), |(value, expires)| (Some(value), expires)))
 }
 
 fn get<T: Decode>(reads: &dyn Reads, space: SpaceNumber, key: &[u8]) -> Result<Option<T>> {

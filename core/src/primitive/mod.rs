@@ -10,6 +10,7 @@ mod closures;
 mod documents;
 mod entry;
 mod events;
+mod expiry;
 mod kv;
 mod pages;
 mod ranges;

@@ -13,7 +13,7 @@ use crate::{
     Error, ErrorKind, Result,
     json::decode_document,
     log::snapshot_name,
-    state::{BatchIndex, Family, Source, StreamInfo, entry_bytes, entry_kind, readable},
+    state::{BatchIndex, Family, Source, StreamInfo, check_expiry_entry, entry_bytes, entry_kind, readable},
     tree::{EntryRef, Tree},
     value::cbor,
 };
@@ -21,10 +21,13 @@ use crate::{
 /// Checks one entry of a space: its key, its kind, and the value as its reader takes it. Cost: one pass over the value,
 /// which is read from the log where it is large; for an index entry of a trace, one lookup.
 pub(crate) fn check_entry(tree: &Tree, key: &[u8], entry: &EntryRef<'_>, source: &dyn Source) -> Result<()> {
+    let whole = key;
     let Some((family, key)) = key.split_first().and_then(|(byte, key)| Some((Family::from_byte(*byte)?, key))) else {
         return Err(corrupt("F-31", format!("a tree key that begins with {:?}", key.first())));
     };
+    check_expiry_entry(tree, whole, entry, source)?;
     match family {
+        Family::Expiry => Ok(()),
         Family::Kv => cbor::check(&entry_bytes(entry, source)?),
         Family::Json => decode_document(&entry_bytes(entry, source)?).map(|_| ()),
         Family::State => Cell::decode(&entry_bytes(entry, source)?).map(|_| ()),

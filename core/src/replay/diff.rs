@@ -202,7 +202,7 @@ impl Found {
                 }
             }
             Some(Family::Trace) => self.trace = true,
-            Some(Family::Stream | Family::TraceByParent | Family::TraceByType) | None => {}
+            Some(Family::Stream | Family::TraceByParent | Family::TraceByType | Family::Expiry) | None => {}
         }
         Ok(())
     }

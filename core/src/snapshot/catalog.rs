@@ -177,7 +177,7 @@ impl SpaceRow {
 
     pub(super) fn build(self, tree: Tree, live: BTreeMap<u64, u64>) -> Space {
         let SpaceRow { last_position, last_seq, commits } = self;
-        Space { tree, last_position, last_seq, commits, live: Arc::new(live) }
+        Space { tree, last_position, last_seq, commits, live: Arc::new(live), ..Space::default() }
     }
 }
 

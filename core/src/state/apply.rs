@@ -16,11 +16,12 @@ use alloc::{
 use litemap::LiteMap;
 
 mod events;
+mod expiries;
 
-pub(crate) use self::events::batches_of;
+pub(crate) use self::{events::batches_of, expiries::counted};
 use super::{
     BatchIndex, DEFAULT_SPACE, EditBody, EditedDocument, Family, Run, RunBegun, RunRecord, Space, SpaceNumber, State,
-    decode_body, entry_kind, idempotency::decode_bounds,
+    decode_body, entry_kind, expiry, idempotency::decode_bounds,
 };
 use crate::{
     Error, Result, RunId,
@@ -101,11 +102,12 @@ struct Place<'a> {
 
 impl Place<'_> {
     /// How an operation's value is kept: in the tree, or, over the inline limit, where it is, with a pointer in the tree.
-    fn stored<'b>(&self, op: &Op<'b>) -> Result<(u8, Cow<'b, [u8]>)> {
-        if op.body.len() <= INLINE_VALUE_BYTES_MAX {
-            return Ok((entry_kind::INLINE, Cow::Borrowed(op.body)));
+    /// The value are the last bytes of its body.
+    fn stored<'b>(&self, op: &Op<'_>, value: &'b [u8]) -> Result<(u8, Cow<'b, [u8]>)> {
+        if value.len() <= INLINE_VALUE_BYTES_MAX {
+            return Ok((entry_kind::INLINE, Cow::Borrowed(value)));
         }
-        Ok((entry_kind::POINTER, Cow::Owned(self.pointer(op, op.body)?.encode().to_vec())))
+        Ok((entry_kind::POINTER, Cow::Owned(self.pointer(op, value)?.encode().to_vec())))
     }
 
     /// Where the last bytes of an operation's body are.
@@ -222,7 +224,7 @@ impl State {
             for op in frame.groups().filter(|group| group.space == number).flat_map(|group| group.ops()) {
                 let Some(family) = family_of_put(op.code) else { return Ok(None) };
                 family.write_key(op.key, &mut key);
-                let (kind, value) = place.stored(&op)?;
+                let (kind, value) = place.stored(&op, op.body)?;
                 if builder.push(&key, kind, &value, header.seq).is_err() {
                     return Ok(None);
                 }
@@ -271,6 +273,13 @@ impl State {
             OpCode::KvDelete if planted::active(Planted::DeletionForgotten) => Ok(()),
             OpCode::KvDelete => space.delete(Family::Kv, op, place),
             OpCode::KvAdd => space.add(op, place),
+            OpCode::KvPutExpiring => space.put_expiring(Family::Kv, op, place),
+            OpCode::KvExpire => space.expire(Family::Kv, op, place),
+            OpCode::JsonPutExpiring => space.put_expiring(Family::Json, op, place),
+            OpCode::JsonExpire => space.expire(Family::Json, op, place),
+            OpCode::StatePutExpiring => space.put_expiring(Family::State, op, place),
+            OpCode::StateExpire => space.expire(Family::State, op, place),
+            OpCode::Sweep => space.sweep(op, place),
             OpCode::JsonPut => space.put(Family::Json, op, place),
             OpCode::JsonDelete => space.delete(Family::Json, op, place),
             OpCode::JsonEdit => space.edit(op, place),
@@ -342,20 +351,32 @@ impl State {
 impl Space {
     /// Sets an entry and keeps the live-byte counts right: what the old value held in the log is dead now.
     fn set(&mut self, key: &[u8], kind: u8, value: &[u8], place: &Place<'_>) -> Result<()> {
-        let mut freed = Vec::new();
-        self.tree.insert(key, kind, value, place.seq, place.pages, &mut |old| freed = log_bytes_of(&old))?;
-        self.change_live(&freed, &log_bytes_of(&EntryRef { kind, seq: place.seq, value }));
-        Ok(())
+        let (mut freed, mut expired) = (Vec::new(), None);
+        self.tree.insert(key, kind, value, place.seq, place.pages, &mut |old| {
+            (freed, expired) = (log_bytes_of(&old), expiry::split(old).1);
+        })?;
+        let entry = EntryRef { kind, seq: place.seq, value };
+        self.change_live(&freed, &log_bytes_of(&entry));
+        let expires = expiry::split(entry).1;
+        if expired == expires {
+            return Ok(());
+        }
+        self.follow_expiry(key, (expired, expires), place.seq, place.pages)
     }
 
     fn unset(&mut self, key: &[u8], place: &Place<'_>) -> Result<bool> {
-        let mut freed = Vec::new();
-        let removed = self.tree.remove(key, place.pages, &mut |old| freed = log_bytes_of(&old))?;
+        let (mut freed, mut expired) = (Vec::new(), None);
+        let removed = self.tree.remove(key, place.pages, &mut |old| {
+            (freed, expired) = (log_bytes_of(&old), expiry::split(old).1);
+        })?;
         self.change_live(&freed, &[]);
+        if expired.is_some() {
+            self.follow_expiry(key, (expired, None), place.seq, place.pages)?;
+        }
         Ok(removed)
     }
 
-    /// Removes what a range holds. Costs what is removed, and O(log n).
+    /// Removes the batches of a range, none of which is over at a time. Costs what is removed, and O(log n).
     fn unset_range(&mut self, range: &KeyRange, place: &Place<'_>) -> Result<()> {
         let mut freed: LiteMap<u64, u64> = LiteMap::new();
         self.tree.remove_range(range, place.pages, &mut |old| {
@@ -389,7 +410,7 @@ impl Space {
     }
 
     fn put(&mut self, family: Family, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
-        let (kind, value) = place.stored(op)?;
+        let (kind, value) = place.stored(op, op.body)?;
         self.set(&family.key(op.key), kind, &value, place)
     }
 
@@ -400,8 +421,9 @@ impl Space {
         let edit = EditBody::parse(op.body)?;
         let splices = place.pointer(op, edit.splices)?;
         let entry = self.tree.get(&key, place.pages)?;
+        let expires = entry.and_then(|entry| expiry::split(entry).1);
         let document = EditedDocument::after(entry.as_ref(), &edit, splices)?;
-        self.set(&key, entry_kind::EDITED, &document.encode(), place)
+        self.set_until(&key, entry_kind::EDITED, &document.encode(), expires, place)
     }
 
     fn delete(&mut self, family: Family, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
@@ -411,14 +433,15 @@ impl Space {
     fn add(&mut self, op: &Op<'_>, place: &Place<'_>) -> Result<()> {
         let key = Family::Kv.key(op.key);
         let delta = Delta::decode(op.body)?;
-        let sum = match self.tree.get(&key, place.pages)? {
+        let (existing, expires) = counted(self.tree.get(&key, place.pages)?, place.time_micros);
+        let sum = match existing {
             Some(entry) if entry.kind != entry_kind::INLINE => {
                 return Err(place.corrupt(op, "F-37", format!("counter {:?} is not a number", op.key)));
             }
             _ if planted::active(Planted::AdditionReplaces) => apply_delta(op.key, None, &delta)?,
             existing => apply_delta(op.key, existing.map(|entry| entry.value), &delta)?,
         };
-        self.set(&key, entry_kind::INLINE, &sum, place)
+        self.set_until(&key, entry_kind::INLINE, &sum, expires, place)
     }
 
     /// A trace entry and its two index entries. Parent and type never change, so an update touches the entry alone.
@@ -436,13 +459,14 @@ impl Space {
 /// tree.
 fn log_bytes_of(entry: &EntryRef<'_>) -> Vec<(u64, u64)> {
     let place = |pointer: &LogPointer| (pointer.segment, u64::from(pointer.len));
+    let (entry, _) = expiry::split(*entry);
     match entry.kind {
         entry_kind::POINTER => LogPointer::decode(entry.value).iter().map(place).collect(),
         entry_kind::BATCH => {
             BatchIndex::decode(entry.value).iter().map(|index| (index.segment, index.bytes())).collect()
         }
         entry_kind::EDITED => {
-            let document = EditedDocument::of(entry).ok().flatten();
+            let document = EditedDocument::of(&entry).ok().flatten();
             document.iter().flat_map(EditedDocument::places).map(place).collect()
         }
         _ => Vec::new(),

@@ -8,7 +8,7 @@
 
 use alloc::{format, string::ToString, vec::Vec};
 
-use super::{Source, check_crc, entry_kind, resolve};
+use super::{Source, check_crc, entry_kind, expiry::split, resolve};
 use crate::{
     Error, Result,
     json::splice,
@@ -88,6 +88,7 @@ impl EditedDocument {
     /// What can be edited of an entry: a document that is in the log, edited or not. `None` for one that is in the tree: it
     /// is too small for that to be worth anything.
     pub(crate) fn of(entry: &EntryRef<'_>) -> Result<Option<Self>> {
+        let (entry, _) = split(*entry);
         Ok(match entry.kind {
             entry_kind::POINTER => {
                 let base = LogPointer::decode(entry.value)?;

@@ -3,7 +3,7 @@
 //! Invariant: families never overlap, and inside a family the order of tree keys is the order of user keys, so that a
 //! range of one primitive is a range of the tree. Normative text: `docs/format.md`, rule F-31.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::ops::Bound;
 
 use crate::tree::KeyRange;
@@ -12,6 +12,8 @@ use crate::tree::KeyRange;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Family {
+    /// Entries by the time at which they are over: time, tree key of the entry.
+    Expiry = 0x08,
     /// Key-value pairs: key.
     Kv = 0x10,
     /// JSON documents: key.
@@ -40,6 +42,7 @@ impl Family {
     /// The family whose tree keys begin with this byte.
     pub const fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
+            0x08 => Family::Expiry,
             0x10 => Family::Kv,
             0x20 => Family::Json,
             0x30 => Family::Stream,
@@ -116,6 +119,10 @@ pub fn readable_tree_key(key: &[u8]) -> String {
         Some(Family::Batch) => ("stream ", parse_batch_key(rest).map_or(rest, |(stream, _)| stream)),
         Some(Family::State) => ("cell ", rest),
         Some(Family::Trace | Family::TraceByParent | Family::TraceByType) => ("trace ", rest),
+        Some(Family::Expiry) => match super::parse_index_key(rest) {
+            Some((micros, key)) => return format!("expiry at {micros} of {}", readable_tree_key(key)),
+            None => ("expiry ", rest),
+        },
         None => ("key ", key),
     };
     String::from(name) + &crate::shown::readable(rest)

@@ -8,6 +8,7 @@
 
 mod apply;
 mod edited;
+mod expiry;
 mod idempotency;
 mod keys;
 mod operation;
@@ -24,13 +25,17 @@ use core::ops::Bound;
 pub use self::{
     apply::LoggedTransaction,
     edited::EditBody,
+    expiry::{Sweep, parse_expiry_body, split as split_expiry, split_expiring_body},
     keys::{Family, batch_key, batch_prefix, parse_batch_key, readable_tree_key},
     run::{DEFAULT_SPACE, RunInfo, RunStatus, SpaceNumber},
     stream::{BatchIndex, Block, EventBytes, Link, StreamInfo},
 };
 pub(crate) use self::{
-    apply::{Appended, Chosen, batches_of},
+    apply::{Appended, Chosen, batches_of, counted},
     edited::EditedDocument,
+    expiry::{
+        check_expiry, check_expiry_entry, expiring_body, expiry_body, over_at, parse_index_key, split, swept_keys,
+    },
     idempotency::{IdempotencyWindow, KeptKey, WindowBounds, encode_bounds},
     operation::{Hardness, check_operation, trimmed_to},
     run::{Ended, Ending, RunAnnotated, RunBegun, RunEnded, RunRecord, RunResumed, decode_body, encode_body},
@@ -57,6 +62,8 @@ pub mod entry_kind {
     /// Length and checksum of a document, a [`LogPointer`](crate::log::LogPointer) to where it is whole, and one to each of
     /// the edits that were made since.
     pub const EDITED: u8 = 3;
+    /// When the entry is over, the kind that it has otherwise, and what that kind has.
+    pub const EXPIRING: u8 = 4;
 }
 
 /// Where a state finds what it does not hold itself: absent leaf pages and values that stayed in the log.
@@ -94,10 +101,11 @@ pub(crate) fn check_crc(bytes: &[u8], expected: u32, segment: u64, offset: u64) 
 
 /// The value of an entry, from the tree or from the log.
 pub(crate) fn entry_bytes<'a>(entry: &EntryRef<'a>, source: &dyn Source) -> Result<Cow<'a, [u8]>> {
+    let (entry, _) = split(*entry);
     Ok(match entry.kind {
         entry_kind::INLINE | entry_kind::BATCH => Cow::Borrowed(entry.value),
         entry_kind::POINTER => Cow::Owned(resolve(&LogPointer::decode(entry.value)?, source)?),
-        _ => read_edited(entry, source)?,
+        _ => read_edited(&entry, source)?,
     })
 }
 
@@ -122,6 +130,8 @@ pub struct Space {
     pub(crate) commits: u64,
     /// Bytes of values and events that live in the log, by segment.
     pub(crate) live: Arc<BTreeMap<u64, u64>>,
+    /// Whether anything of it may be over at some time, as far as is known.
+    pub(crate) may_expire: expiry::MayExpire,
 }
 
 impl Space {
@@ -234,6 +244,14 @@ impl State {
     pub(crate) fn look_at_spaces(&self, look: &mut dyn FnMut(&Space)) {
         look(&self.default);
         self.runs.iter().for_each(|(_, run)| look(&run.space));
+    }
+
+    /// Shows the default space and those of all runs that have not ended, by ascending number. Leaves no run in memory that was not there.
+    pub(crate) fn look_at_open_spaces(&self, look: &mut dyn FnMut(SpaceNumber, &Space)) {
+        look(DEFAULT_SPACE, &self.default);
+        for (number, run) in self.runs.iter().filter(|(_, run)| run.record.ended.is_none()) {
+            look(number, &run.space);
+        }
     }
 
     /// How many runs there are.

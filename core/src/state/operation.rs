@@ -9,8 +9,8 @@ use alloc::{
 };
 
 use super::{
-    DEFAULT_SPACE, EditBody, EventBytes, RunAnnotated, RunBegun, RunEnded, RunResumed, SpaceNumber, State, decode_body,
-    idempotency::decode_bounds, read_event,
+    DEFAULT_SPACE, EditBody, EventBytes, RunAnnotated, RunBegun, RunEnded, RunResumed, SpaceNumber, State, Sweep,
+    decode_body, idempotency::decode_bounds, parse_expiry_body, read_event, split_expiring_body,
 };
 use crate::{
     Error, Result,
@@ -46,6 +46,13 @@ impl Hardness {
             | OpCode::EventAppend
             | OpCode::EventTrim
             | OpCode::TracePut
+            | OpCode::KvPutExpiring
+            | OpCode::KvExpire
+            | OpCode::JsonPutExpiring
+            | OpCode::JsonExpire
+            | OpCode::StatePutExpiring
+            | OpCode::StateExpire
+            | OpCode::Sweep
             | OpCode::KeyWindow => Hardness::Read,
             OpCode::RunBegin | OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate | OpCode::RunDelete => {
                 Hardness::Runs
@@ -71,6 +78,11 @@ pub(crate) fn check_operation(space: SpaceNumber, code: OpCode, key: &[u8], body
         OpCode::RunResume => decode_body::<RunResumed>("run resume", body).map(|_| ()),
         OpCode::KeyWindow => check_bounds(space, key, body),
         OpCode::RunAnnotate => decode_body::<RunAnnotated>("run annotation", body).map(|_| ()),
+        OpCode::KvPutExpiring | OpCode::JsonPutExpiring | OpCode::StatePutExpiring => {
+            split_expiring_body(body).map(|_| ())
+        }
+        OpCode::KvExpire | OpCode::JsonExpire | OpCode::StateExpire => parse_expiry_body(body).map(|_| ()),
+        OpCode::Sweep => check_sweep(key, body),
         _ => Ok(()),
     }
 }
@@ -121,6 +133,14 @@ fn check_bounds(space: SpaceNumber, key: &[u8], body: &[u8]) -> Result<()> {
         return Err(Error::Invalid { what: "bounds of the window of keys", why });
     }
     Ok(())
+}
+
+#[cold]
+fn check_sweep(key: &[u8], body: &[u8]) -> Result<()> {
+    if !key.is_empty() {
+        return Err(Error::Invalid { what: "sweep", why: format!("it has a key of {} bytes", key.len()) });
+    }
+    Sweep::parse(body).map(|_| ())
 }
 
 #[cold]

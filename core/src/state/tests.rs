@@ -7,8 +7,8 @@ use alloc::{
 };
 
 use super::{
-    BatchIndex, Ending, EventBytes, Family, RunBegun, RunEnded, StreamInfo, batch_key, decode_body, encode_body,
-    entry_kind, next_link, parse_batch_key,
+    BatchIndex, Ending, EventBytes, Family, RunBegun, RunEnded, StreamInfo, Sweep, batch_key, decode_body, encode_body,
+    entry_kind, expiring_body, next_link, parse_batch_key, parse_expiry_body, split_expiring_body,
 };
 use crate::{
     Db,
@@ -164,6 +164,41 @@ fn an_addition_is_the_documented_one() {
 }
 
 /// Rule F-38.
+#[test]
+fn times_at_which_something_is_over_are_written_as_documented() {
+    let body = expiring_body(TIME, b"\x62on");
+    assert_documented(&body);
+    assert_eq!(split_expiring_body(&body).unwrap(), (TIME, &b"\x62on"[..]));
+    let sweep = Sweep { until_micros: TIME, limit: 10 };
+    assert_documented(&sweep.encode());
+    assert_eq!(Sweep::parse(&sweep.encode()).unwrap(), sweep);
+    for body in [&[][..], &[1], &[0, 1], &[1, 0], &[1, 0x81, 0x20], &[1, 1, 0]] {
+        assert!(Sweep::parse(body).is_err(), "{body:?}");
+    }
+    assert!(split_expiring_body(&[0, 1]).is_err() && parse_expiry_body(&[1, 1]).is_err());
+    assert_eq!((parse_expiry_body(&[]).unwrap(), parse_expiry_body(&[7]).unwrap()), (None, Some(7)));
+}
+
+#[test]
+fn the_index_of_what_is_over_is_the_documented_one() {
+    let db = Db::memory();
+    db.kv().put_expiring_at("key", 1, TIME).unwrap();
+    let (view, mut keys) = (db.view(), Vec::new());
+    let range = KeyRange::all();
+    view.folded()
+        .default
+        .tree
+        .visit(&range, Direction::Forward, &NoPages, &mut |key, entry| {
+            keys.push((key.to_vec(), entry.kind, entry.value.to_vec()));
+            core::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    let [(index, kind, value), (_, pair_kind, pair)] = &keys[..] else { panic!("{keys:?}") };
+    assert_documented(index);
+    assert_eq!((*kind, value.len(), *pair_kind), (entry_kind::INLINE, 0, entry_kind::EXPIRING));
+    assert_eq!(*pair, [&TIME.to_le_bytes()[..], &[entry_kind::INLINE, 1]].concat());
+}
+
 #[test]
 fn a_cell_and_a_trace_entry_are_the_documented_ones() {
     let db = Db::memory();

@@ -6,6 +6,7 @@
 mod appends;
 mod cause;
 mod edits;
+mod expiries;
 mod new_runs;
 mod ordered;
 mod read_set;
@@ -23,6 +24,6 @@ pub(crate) use self::{
     ordered::Range,
     read_set::ReadSet,
     undo::Savepoint,
-    write::{Write, WriteBody, is_run_operation},
+    write::{Write, WriteBody, expires, is_run_operation, puts_expiring},
     write_set::{OP_OVERHEAD, WriteSet},
 };

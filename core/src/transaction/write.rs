@@ -147,9 +147,11 @@ impl Write {
 /// Writes that compete for one place share a slot: a later one replaces an earlier one.
 pub(super) fn slot(code: OpCode) -> u8 {
     match code {
-        OpCode::KvPut | OpCode::KvDelete | OpCode::KvAdd => Family::Kv.byte(),
-        OpCode::JsonPut | OpCode::JsonDelete => Family::Json.byte(),
-        OpCode::StatePut | OpCode::StateDelete => Family::State.byte(),
+        OpCode::KvPut | OpCode::KvDelete | OpCode::KvAdd | OpCode::KvPutExpiring | OpCode::KvExpire => {
+            Family::Kv.byte()
+        }
+        OpCode::JsonPut | OpCode::JsonDelete | OpCode::JsonPutExpiring | OpCode::JsonExpire => Family::Json.byte(),
+        OpCode::StatePut | OpCode::StateDelete | OpCode::StatePutExpiring | OpCode::StateExpire => Family::State.byte(),
         other => other.to_byte(),
     }
 }
@@ -159,6 +161,8 @@ pub(super) fn slot(code: OpCode) -> u8 {
 pub(super) fn rank(code: OpCode) -> u8 {
     match code {
         OpCode::RunBegin => 0,
+        // Before everything that is put: what the transaction itself puts is not swept.
+        OpCode::Sweep => 1,
         OpCode::StreamDelete => TRIMMED_FIRST - 1,
         OpCode::RunDelete => u8::MAX,
         OpCode::RunEnd | OpCode::RunResume | OpCode::RunAnnotate => 0x60,
@@ -168,7 +172,30 @@ pub(super) fn rank(code: OpCode) -> u8 {
 
 /// The rank of the writes of a slot.
 pub(super) fn rank_of_slot(slot: u8) -> u8 {
-    if slot == OpCode::StreamDelete.to_byte() { rank(OpCode::StreamDelete) } else { slot }
+    match OpCode::from_byte(slot) {
+        Some(code @ (OpCode::StreamDelete | OpCode::Sweep)) => rank(code),
+        _ => slot,
+    }
+}
+
+/// Whether the operation puts something, and when that is over is said with it.
+pub(crate) fn puts_expiring(code: OpCode) -> bool {
+    matches!(code, OpCode::KvPutExpiring | OpCode::JsonPutExpiring | OpCode::StatePutExpiring)
+}
+
+/// Whether the operation only says when something is over.
+pub(crate) fn expires(code: OpCode) -> bool {
+    matches!(code, OpCode::KvExpire | OpCode::JsonExpire | OpCode::StateExpire)
+}
+
+/// The operations of a family that put something: plainly, and with when it is over.
+pub(crate) fn puts_of(slot: u8) -> Option<(OpCode, OpCode)> {
+    Some(match Family::from_byte(slot)? {
+        Family::Kv => (OpCode::KvPut, OpCode::KvPutExpiring),
+        Family::Json => (OpCode::JsonPut, OpCode::JsonPutExpiring),
+        Family::State => (OpCode::StatePut, OpCode::StatePutExpiring),
+        _ => return None,
+    })
 }
 
 /// Operations on a run itself are kept one by one, in order: ending and resuming in one transaction are two events.

@@ -19,9 +19,10 @@ use hashbrown::HashTable;
 use super::{
     Cause,
     appends::Appends,
+    expiries::{sum_unknown, value_len},
     new_runs::{NewRuns, PROVISIONAL},
     undo::{Record, Undo, keeping, keeping_whole},
-    write::{Body, Form, Write, WriteBody, is_run_operation, rank, rank_of_slot, slot},
+    write::{Body, Form, Write, WriteBody, expires, is_run_operation, puts_expiring, rank, rank_of_slot, slot},
 };
 use crate::{
     Error, Result, RunId,
@@ -54,6 +55,8 @@ pub(crate) struct WriteSet {
     pub(super) run_operations: usize,
     /// Whether any stream was ever trimmed.
     has_trims: bool,
+    /// Whether it was ever said when something is over.
+    pub(crate) has_expiries: bool,
     /// Whether the writes are not in the order in which they are logged: then they are sorted at commit and found through
     /// the index. As long as they are, as in every bulk load, neither is needed.
     pub(super) unordered: bool,
@@ -233,7 +236,7 @@ impl WriteSet {
     /// [`Error::Type`] where the fold could not read it, and changes nothing then.
     pub(crate) fn write(&mut self, space: SpaceNumber, code: OpCode, key: &[u8], body: &[u8]) -> Result<()> {
         check_limit("key bytes", key.len(), KEY_BYTES_MAX)?;
-        check_limit("value bytes", body.len(), VALUE_BYTES_MAX)?;
+        check_limit("value bytes", value_len(code, body), VALUE_BYTES_MAX)?;
         if code == OpCode::JsonEdit {
             // It stands for a document, which reads of this transaction have to see.
             let why = "a change of a document is written with the document".into();
@@ -245,6 +248,7 @@ impl WriteSet {
 
     pub(super) fn write_well_formed(&mut self, space: SpaceNumber, form: Form, key: &[u8], body: &[u8]) -> Result<()> {
         let code = form.code;
+        self.has_expiries |= expires(code) || puts_expiring(code);
         let in_order = self.is_behind_all(space, code, key);
         if !in_order
             && !is_run_operation(code)
@@ -358,6 +362,9 @@ impl WriteSet {
                 sum_of(self.key(write), Delta::decode(old)?, Delta::decode(body)?)?.encode(&mut sum);
                 self.change(at, OpCode::KvAdd.into(), &sum)
             }
+            (OpCode::KvPutExpiring, OpCode::KvAdd) => self.add_to_expiring(at, body),
+            (OpCode::KvExpire, OpCode::KvAdd) | (OpCode::KvAdd, OpCode::KvExpire) => Err(sum_unknown()),
+            (before, after) if expires(after) && !expires(before) => self.expire_again(at, body),
             // A trim that is asked for again comes behind what was appended in between.
             _ => self.change(at, form, body),
         }
@@ -372,7 +379,7 @@ impl WriteSet {
     }
 
     /// Gives a write another body, and keeps the old one where a savepoint may bring it back.
-    fn change(&mut self, at: usize, form: Form, body: &[u8]) -> Result<()> {
+    pub(super) fn change(&mut self, at: usize, form: Form, body: &[u8]) -> Result<()> {
         let Some(before) = self.writes.get(at).copied() else { return Ok(()) };
         let Body::Bytes(old) = before.body() else { return Ok(()) };
         self.count_bytes(body.len(), old.len())?;

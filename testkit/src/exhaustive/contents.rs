@@ -13,6 +13,7 @@ use std::{
 use foldb_core::{
     Db, Result, View,
     primitive::{Cells, Documents, Events, Kv, ScanOptions, access::Access},
+    state::{DEFAULT_SPACE as SPACE_NUMBER, Family},
     storage::Storage,
     tree::{Direction, KeyRange},
     value::ValueRef,
@@ -53,13 +54,15 @@ impl Contents {
     ) -> Result<()> {
         let all = ScanOptions::all();
         for pair in kv.scan(&all)? {
-            self.set(space, "kv", &name(&pair.key), &pair.value.to_string());
+            self.set_with(space, ("kv", &pair.key), &pair.value.to_string(), kv.expires_at(&pair.key)?);
         }
         for document in json.list(&all)? {
-            self.set(space, "json", &name(&document.key), &document.document.to_string());
+            let expires = json.expires_at(&document.key)?;
+            self.set_with(space, ("json", &document.key), &document.document.to_string(), expires);
         }
         for cell in state.list(&all)? {
-            self.set(space, "cell", &name(&cell.key), &format!("{} at {}", cell.cell.value, cell.cell.counter));
+            let text = format!("{} at {}", cell.cell.value, cell.cell.counter);
+            self.set_with(space, ("cell", &cell.key), &text, state.expires_at(&cell.key)?);
         }
         for stream in events.streams(&all)? {
             for event in events.range(&stream.stream, .., None, Direction::Forward)? {
@@ -72,6 +75,18 @@ impl Contents {
     /// Says that a primitive has this under a key.
     pub(super) fn set(&mut self, space: &str, primitive: &str, key: &str, value: &str) {
         self.entries.insert(format!("{space} {primitive} {key}"), value.into());
+    }
+
+    /// The same, of something that is over at a time.
+    pub(super) fn set_until(&mut self, space: &str, primitive: &str, key: &str, value: &str, micros: u64) {
+        self.set(space, primitive, key, &format!("{value} until {micros}"));
+    }
+
+    fn set_with(&mut self, space: &str, (primitive, key): (&str, &[u8]), value: &str, expires: Option<u64>) {
+        match expires {
+            Some(micros) => self.set_until(space, primitive, &name(key), value, micros),
+            None => self.set(space, primitive, &name(key), value),
+        }
     }
 
     /// Says that a pair is not there.
@@ -130,6 +145,7 @@ impl Glance {
         self.bytes.clear();
         let space = view.default_space();
         self.space(&space.kv(), &space.json(), &space.state(), &space.events())?;
+        self.expiries(view)?;
         for run in view.runs() {
             self.part(b'r', run.name.as_bytes());
             self.bytes.push(u8::from(run.ended_micros.is_some()));
@@ -139,6 +155,15 @@ impl Glance {
         let keys = u64::try_from(view.folded().idempotency_keys()).unwrap_or(u64::MAX);
         self.part(b'i', &keys.to_le_bytes());
         Ok(&self.bytes)
+    }
+
+    /// When what is over, of the default space, the only one that has such things.
+    fn expiries<S: Storage>(&mut self, view: &View<'_, S>) -> Result<()> {
+        let Some(space) = view.folded().space(SPACE_NUMBER) else { return Ok(()) };
+        space.tree().visit(&Family::Expiry.range(&KeyRange::all()), Direction::Forward, view.source(), &mut |key, _| {
+            self.part(b'x', key);
+            ControlFlow::Continue(())
+        })
     }
 
     fn space<A: Access>(

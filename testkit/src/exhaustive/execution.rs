@@ -43,6 +43,8 @@ pub(super) fn options(workload: &Workload) -> Options {
         .part_bytes(workload.part_bytes)
         .snapshot_log_bytes(None)
         .snapshot_on_close(false)
+        // What is over is there until it is swept, and both have to be seen.
+        .hide_expired(false)
 }
 
 /// Opens a store; `life` tells this opening from all others of the same bytes: two lives that share their entropy would

@@ -26,6 +26,7 @@
 mod contents;
 mod damage;
 mod execution;
+mod expiries;
 mod images;
 mod judge;
 mod path;

@@ -25,12 +25,14 @@ pub(super) struct Runner<'a> {
     workload: &'a Workload,
     process: CrashStorage,
     db: Option<Db<CrashStorage>>,
-    now: Contents,
+    pub(super) now: Contents,
     counter: i64,
     paid: i64,
     cell: u64,
     events: u64,
     edits: u64,
+    /// What is over and not swept: primitive and key, the longest first.
+    pub(super) over: Vec<(&'static str, &'static str)>,
     runs: Vec<(String, RunId)>,
     values: u64,
     life: u64,
@@ -52,6 +54,7 @@ impl<'a> Runner<'a> {
             cell: 0,
             events: 0,
             edits: 0,
+            over: Vec::new(),
             runs: Vec::new(),
             values: 0,
             life: 1,
@@ -70,7 +73,7 @@ impl<'a> Runner<'a> {
         Ok(self.execution)
     }
 
-    fn db(&self) -> &Db<CrashStorage> {
+    pub(super) fn db(&self) -> &Db<CrashStorage> {
         self.db.as_ref().expect("the store is open between steps")
     }
 
@@ -87,6 +90,8 @@ impl<'a> Runner<'a> {
             }
             Step::Mixed => self.mixed()?,
             Step::Edit => self.edit()?,
+            Step::Expire => self.expire()?,
+            Step::Sweep => self.sweep()?,
             Step::Many { keys, len } => self.many(*keys, *len)?,
             Step::Append { events } => self.append(*events)?,
             Step::Trim => {
@@ -156,6 +161,12 @@ impl<'a> Runner<'a> {
             Step::FullDisk => self.full_disk()?,
         }
         Ok(())
+    }
+
+    /// As no other step has it.
+    pub(super) fn number(&mut self) -> u64 {
+        self.values += 1;
+        self.values
     }
 
     /// A pair as no other step writes it.
@@ -428,7 +439,7 @@ impl<'a> Runner<'a> {
     }
 
     /// A commit has returned.
-    fn committed(&mut self) {
+    pub(super) fn committed(&mut self) {
         let seq = self.db().view().seq();
         self.execution.history.entry(seq).or_default().push(self.now.clone());
         match self.workload.durability {

@@ -28,6 +28,10 @@ pub enum Step {
     Mixed,
     /// Appends to a list in a document that is large enough for its changes to be logged alone; makes it first.
     Edit,
+    /// A pair and a document that are over already, and a pair that is over some day, which then gets another time.
+    Expire,
+    /// Removes one of what is over.
+    Sweep,
     /// One transaction that puts so many pairs.
     Many {
         /// How many.
@@ -140,9 +144,9 @@ impl Workload {
     /// The workloads that have a name: each is about one thing that the store does.
     pub fn named() -> Vec<Self> {
         use Step::{
-            Append, BeginRun, Close, Conflict, Delete, Edit, EndRun, FailAnchor, FailMark, FailSnapshot, FailSync,
-            FailWrite, FullDisk, Kill, LostSnapshot, Many, Mixed, Phantom, RememberLess, Reopen, Rollback, Snapshot,
-            Sync, TakenId, Tick, Trim,
+            Append, BeginRun, Close, Conflict, Delete, Edit, EndRun, Expire, FailAnchor, FailMark, FailSnapshot,
+            FailSync, FailWrite, FullDisk, Kill, LostSnapshot, Many, Mixed, Phantom, RememberLess, Reopen, Rollback,
+            Snapshot, Sweep, Sync, TakenId, Tick, Trim,
         };
         let roomy = |name, durability, steps: &[Step]| Self::new(name, durability, ROOMY_SEGMENT, steps);
         let small = |name, durability, steps: &[Step]| Self::new(name, durability, SMALLEST_SEGMENT, steps);
@@ -231,6 +235,11 @@ impl Workload {
             ),
             roomy("closed", STRICT, &[put(1), Mixed, put(2), Close]),
             small("closed-snapshots", STRICT, &[large(), Mixed, Snapshot, large(), large(), Snapshot, put(1), Close]),
+            roomy(
+                "expiries",
+                STRICT,
+                &[Expire, Sweep, Kill, Expire, Snapshot, Expire, Sweep, Reopen, Sweep, Sweep, put(1)],
+            ),
         ]
     }
 

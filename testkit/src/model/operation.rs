@@ -120,7 +120,10 @@ pub enum Operation {
     PutMany(Vec<(Key, Value)>),
     Remove(Key),
     Add(Key, Delta),
+    PutUntil(Key, Value, u64),
     // Pairs that are looked at and written.
+    ExpireAt(Key, u64),
+    Persist(Key),
     Delete(Key),
     DeleteMany(Vec<Key>),
     Update(Key, i64),
@@ -131,6 +134,7 @@ pub enum Operation {
     GetAndDelete(Key),
     Rename(Key, Key),
     // Pairs that are read.
+    ExpiresAt(Key),
     Get(Key),
     GetVersioned(Key),
     GetMany(Vec<Key>),

@@ -23,6 +23,8 @@ pub(super) type Table<T> = Arc<BTreeMap<Key, Arc<Row<T>>>>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Space {
     pub(super) pairs: Table<Value>,
+    /// When pairs are over. That is so far away that no clock comes near it: none of them is hidden.
+    pub(super) expiries: Arc<BTreeMap<Key, u64>>,
     pub(super) documents: Table<Json>,
     pub(super) cells: Table<(u64, Value)>,
     pub(super) streams: Table<Stream>,
@@ -108,6 +110,28 @@ impl Entry {
 
 pub(super) fn put<T: Clone>(table: &mut Table<T>, key: &[u8], value: T, version: Version) {
     Arc::make_mut(table).insert(key.to_vec(), Arc::new(Row { value, version }));
+}
+
+/// Puts a pair that is over at a time, or never.
+pub(super) fn put_pair(space: &mut Space, key: &[u8], value: Value, expires: Option<u64>, version: Version) {
+    put(&mut space.pairs, key, value, version);
+    expire(space, key, expires);
+}
+
+pub(super) fn remove_pair(space: &mut Space, key: &[u8]) {
+    remove(&mut space.pairs, key);
+    expire(space, key, None);
+}
+
+fn expire(space: &mut Space, key: &[u8], expires: Option<u64>) {
+    if space.expiries.get(key).copied() == expires {
+        return;
+    }
+    let expiries = Arc::make_mut(&mut space.expiries);
+    match expires {
+        Some(micros) => expiries.insert(key.to_vec(), micros),
+        None => expiries.remove(key),
+    };
 }
 
 pub(super) fn remove<T: Clone>(table: &mut Table<T>, key: &[u8]) {

@@ -17,7 +17,7 @@ use super::{
     Model, Run, Space, SpaceId, counter,
     operation::{Delta, Id, Key, NewEvent, Version},
     runs::{RunOperation, RunRecord, check_lives},
-    space::{Entry, Stream, put, remove},
+    space::{Entry, Stream, put, put_pair, remove, remove_pair},
 };
 
 /// A table of a space.
@@ -60,9 +60,12 @@ pub(super) enum Read {
 /// What a transaction does to a pair.
 #[derive(Clone, Debug)]
 pub(super) enum PairWrite {
-    Put(Value),
+    /// And when it is over.
+    Put(Value, Option<u64>),
     Delete,
     Add(Delta),
+    /// Only when it is over.
+    Expire(Option<u64>),
 }
 
 /// What a transaction does to a stream.
@@ -384,7 +387,9 @@ impl SpaceWrites {
     /// sum depends on what was there.
     fn decides(&self, family: Family, key: &[u8]) -> bool {
         match family {
-            Family::Pairs => self.pairs.get(key).is_some_and(|write| !matches!(write, PairWrite::Add(_))),
+            Family::Pairs => {
+                self.pairs.get(key).is_some_and(|write| !matches!(write, PairWrite::Add(_) | PairWrite::Expire(_)))
+            }
             Family::Documents => self.documents.contains_key(key),
             Family::Cells => self.cells.contains_key(key),
             // The head of a stream depends on what others append.
@@ -398,8 +403,13 @@ impl SpaceWrites {
         let mut broken = BTreeSet::new();
         for (key, write) in &self.pairs {
             match write {
-                PairWrite::Put(value) => put(&mut space.pairs, key, value.clone(), version),
-                PairWrite::Delete => remove(&mut space.pairs, key),
+                PairWrite::Put(value, expires) => put_pair(space, key, value.clone(), *expires, version),
+                PairWrite::Delete => remove_pair(space, key),
+                PairWrite::Expire(expires) => {
+                    if let Some(value) = space.pairs.get(key).map(|row| row.value.clone()) {
+                        put_pair(space, key, value, *expires, version);
+                    }
+                }
                 PairWrite::Add(delta) => match counter::sum(space.pairs.get(key).map(|row| &row.value), *delta) {
                     Ok(sum) => put(&mut space.pairs, key, sum, version),
                     Err(_) => drop(broken.insert(key.clone())),

@@ -255,7 +255,13 @@ impl Generator {
     fn pair_operation(&mut self, model: Option<&crate::model::Space>) -> Operation {
         let key = self.key();
         let known = model.and_then(|space| space.pair(&key));
-        match self.below(46) {
+        match self.below(53) {
+            46 | 47 => Operation::PutUntil(key, self.value(), self.some_day()),
+            48 => Operation::PutUntil(self.counter_key(), self.integer().into(), self.some_day()),
+            49 => Operation::ExpireAt(key, self.some_day()),
+            50 => Operation::ExpireAt(self.counter_key(), self.some_day()),
+            51 => Operation::Persist(if self.random.chance(1, 2) { key } else { self.counter_key() }),
+            52 => Operation::ExpiresAt(if self.random.chance(1, 2) { key } else { self.counter_key() }),
             0..10 => Operation::Put(key, self.value()),
             10..12 => {
                 let count = if self.random.chance(1, 30) { 70 } else { self.small(5) };
@@ -295,6 +301,11 @@ impl Generator {
             40..42 => Operation::Keys(self.scan()),
             _ => Operation::Pairs(self.scan()),
         }
+    }
+
+    /// A time so far away that no clock of a machine comes near it.
+    fn some_day(&mut self) -> u64 {
+        (1 << 60) + self.below(4)
     }
 
     fn document_operation(&mut self) -> Operation {

@@ -113,6 +113,9 @@ impl<A: AccessMut> Handles<A> {
             O::Record { .. } | O::Finish(..) => self.write_trace(operation),
             O::Put(..)
             | O::PutMany(_)
+            | O::PutUntil(..)
+            | O::ExpireAt(..)
+            | O::Persist(_)
             | O::Remove(_)
             | O::Add(..)
             | O::Delete(_)
@@ -134,6 +137,9 @@ impl<A: AccessMut> Handles<A> {
         match operation {
             Operation::Put(key, value) => kv.put(key, value.clone()).map(unit),
             Operation::PutMany(pairs) => kv.put_many(pairs.iter().map(|(key, value)| (key, value.clone()))).map(unit),
+            Operation::PutUntil(key, value, micros) => kv.put_expiring_at(key, value.clone(), *micros).map(unit),
+            Operation::ExpireAt(key, micros) => kv.expire_at(key, *micros).map(Answer::Bool),
+            Operation::Persist(key) => kv.persist(key).map(Answer::Bool),
             Operation::Remove(key) => kv.remove(key).map(unit),
             Operation::Add(key, Delta::I64(by)) => kv.add_i64(key, *by).map(unit),
             Operation::Add(key, Delta::U64(by)) => kv.add_u64(key, *by).map(unit),
@@ -266,6 +272,7 @@ impl<A: Access> Handles<A> {
     fn look_at_pairs(&self, operation: &Operation) -> Result<Answer> {
         let kv = &self.kv;
         match operation {
+            Operation::ExpiresAt(key) => kv.expires_at(key).map(Answer::MaybeNumber),
             Operation::Get(key) => kv.get(key).map(Answer::Value),
             Operation::GetVersioned(key) => {
                 let found = kv.get_versioned(key)?;

@@ -47,7 +47,7 @@ const CORE: House = House {
         ("tree", &["checksum", "sync"]),
         ("state", &["checksum", "json", "log", "primitive", "transaction", "tree", "value"]),
         ("transaction", &["log", "primitive", "state", "tree", "value"]),
-        ("live", &["log", "state", "transaction"]),
+        ("live", &["log", "state", "transaction", "tree"]),
         ("engine", &["log", "primitive", "state", "transaction", "tree", "value"]),
         ("snapshot", &["checksum", "log", "state", "storage", "transaction", "tree", "value"]),
         ("recovery", &["host", "log", "snapshot", "state", "storage", "tree"]),

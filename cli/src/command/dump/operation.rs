@@ -4,7 +4,7 @@
 use foldb::{
     RunId,
     internal::log::{Op, OpCode, varint::Reader},
-    internal::state::EditBody,
+    internal::state::{EditBody, Sweep, parse_expiry_body, split_expiring_body},
     json::Splices,
     value::{Delta, Value},
 };
@@ -17,7 +17,12 @@ const WIDTH: usize = 100;
 
 /// For a person.
 pub(super) fn to_text(op: &Op<'_>) -> String {
-    let body = match content(op) {
+    let body = body_text(content(op), op);
+    format!("{:<13} {}  {}", name(op.code), key_text(op), text::shortened(&body, WIDTH)).trim_end().to_owned()
+}
+
+fn body_text(content: Content, op: &Op<'_>) -> String {
+    match content {
         Content::None => String::new(),
         Content::Value(value) => value::to_text(&value),
         Content::Added(delta) => format!("+ {delta}"),
@@ -28,17 +33,37 @@ pub(super) fn to_text(op: &Op<'_>) -> String {
             let splices = text::counted(splices, "splice", "splices");
             format!("of seq {of} to {bytes} bytes: {splices}, {added} bytes for {removed}")
         }
+        Content::Until(micros, content) => {
+            let inner = body_text(*content, op);
+            format!("{inner}{}until {}", if inner.is_empty() { "" } else { "  " }, text::time(micros))
+        }
+        Content::Swept(sweep) => {
+            let entries = text::counted(sweep.limit, "entry", "entries");
+            format!("at most {entries} over at {}", text::time(sweep.until_micros))
+        }
         Content::Unknown => format!("({})", text::counted(length(op.body), "byte", "bytes")),
-    };
-    format!("{:<13} {}  {}", name(op.code), key_text(op), text::shortened(&body, WIDTH)).trim_end().to_owned()
+    }
 }
 
 /// For a program.
 pub(super) fn to_json(space: u32, op: &Op<'_>) -> Json {
     let key = id(op).map_or_else(|| value::key_to_json(op.key), |id| json!(id));
     let mut object = json!({ "space": space, "op": name(op.code), "key": key, "bytes": length(op.body) });
-    match content(op) {
+    add_content(&mut object, content(op));
+    object
+}
+
+fn add_content(object: &mut Json, content: Content) {
+    match content {
         Content::None | Content::Unknown => {}
+        Content::Until(micros, content) => {
+            add_content(object, *content);
+            object["expires_micros"] = json!(micros);
+        }
+        Content::Swept(sweep) => {
+            object["until_micros"] = json!(sweep.until_micros);
+            object["limit"] = json!(sweep.limit);
+        }
         Content::Value(found) => object["value"] = value::to_json(&found),
         Content::Added(delta) => object["delta"] = json!(delta),
         Content::Cell(counter, found) => {
@@ -56,7 +81,6 @@ pub(super) fn to_json(space: u32, op: &Op<'_>) -> Json {
                 json!({ "of": of, "bytes": bytes, "splices": splices, "added": added, "removed": removed });
         }
     }
-    object
 }
 
 /// What an operation's body says.
@@ -80,6 +104,10 @@ enum Content {
         added: u64,
         removed: u64,
     },
+    /// When something is over, and what is put beside that.
+    Until(u64, Box<Content>),
+    /// What a sweep removes.
+    Swept(Sweep),
     /// Bytes that are not what the operation should have.
     Unknown,
 }
@@ -89,14 +117,31 @@ fn content(op: &Op<'_>) -> Content {
         return Content::None;
     }
     let decoded = match op.code {
+        OpCode::KvPutExpiring | OpCode::JsonPutExpiring => until(op.body, &value_of),
+        OpCode::StatePutExpiring => until(op.body, &cell),
+        OpCode::KvExpire | OpCode::JsonExpire | OpCode::StateExpire => {
+            let micros = parse_expiry_body(op.body).ok().flatten();
+            micros.map(|micros| Content::Until(micros, Box::new(Content::None)))
+        }
+        OpCode::Sweep => Sweep::parse(op.body).ok().map(Content::Swept),
         OpCode::KvAdd => Delta::decode(op.body).ok().map(|delta| Content::Added(digits(&delta))),
         OpCode::JsonEdit => edit(op.body),
         OpCode::StatePut => cell(op.body),
         OpCode::EventAppend => events(op.body).map(Content::Events),
         OpCode::EventTrim => Reader::new(op.body).varint().ok().map(Content::KeptFrom),
-        _ => Value::decode(op.body).ok().map(Content::Value),
+        _ => value_of(op.body),
     };
     decoded.unwrap_or(Content::Unknown)
+}
+
+fn value_of(body: &[u8]) -> Option<Content> {
+    Value::decode(body).ok().map(Content::Value)
+}
+
+/// A time, and what is behind it.
+fn until(body: &[u8], rest: &dyn Fn(&[u8]) -> Option<Content>) -> Option<Content> {
+    let (micros, body) = split_expiring_body(body).ok()?;
+    Some(Content::Until(micros, Box::new(rest(body)?)))
 }
 
 fn digits(delta: &Delta) -> String {
@@ -181,14 +226,21 @@ const fn name(code: OpCode) -> &'static str {
         OpCode::KvPut => "kv_put",
         OpCode::KvDelete => "kv_delete",
         OpCode::KvAdd => "kv_add",
+        OpCode::KvPutExpiring => "kv_put_until",
+        OpCode::KvExpire => "kv_expire",
         OpCode::JsonPut => "json_put",
         OpCode::JsonDelete => "json_delete",
         OpCode::JsonEdit => "json_edit",
+        OpCode::JsonPutExpiring => "json_put_until",
+        OpCode::JsonExpire => "json_expire",
         OpCode::EventAppend => "event_append",
         OpCode::EventTrim => "event_trim",
         OpCode::StreamDelete => "stream_delete",
         OpCode::StatePut => "state_put",
         OpCode::StateDelete => "state_delete",
+        OpCode::StatePutExpiring => "state_put_until",
+        OpCode::StateExpire => "state_expire",
+        OpCode::Sweep => "sweep",
         OpCode::TracePut => "trace_put",
         OpCode::RunBegin => "run_begin",
         OpCode::RunEnd => "run_end",

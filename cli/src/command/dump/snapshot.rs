@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use foldb::{
     internal::snapshot,
-    internal::state::{DEFAULT_SPACE, State, entry_kind, readable_tree_key},
+    internal::state::{DEFAULT_SPACE, State, entry_kind, readable_tree_key, split_expiry},
     internal::tree::{Direction, KeyRange, NoPages},
     storage::{StorageError, StorageFile},
 };
@@ -91,14 +91,16 @@ fn print_entries(file: &StoreFile, state: &State, number: u32, output: &mut Outp
     let mut printed = Ok(());
     space.tree().visit(&KeyRange::all(), Direction::Forward, &NoPages, &mut |key, entry| {
         let (key, bytes) = (readable_tree_key(key), entry.value.len());
+        let (inner, expires) = split_expiry(entry);
         printed = if output.is_json() {
             output.record(&json!({
                 "file": file.name, "space": number, "entry": key, "seq": entry.seq, "entry_bytes": bytes,
-                "in_log": entry.kind != entry_kind::INLINE,
+                "in_log": inner.kind != entry_kind::INLINE, "expires_micros": expires,
             }))
         } else {
-            let place = if entry.kind == entry_kind::INLINE { "here" } else { "in the log" };
-            output.line(format_args!("              seq {:<8} {key}  ({bytes} bytes, {place})", entry.seq))
+            let place = if inner.kind == entry_kind::INLINE { "here" } else { "in the log" };
+            let until = expires.map_or_else(String::new, |micros| format!(", until {}", text::time(micros)));
+            output.line(format_args!("              seq {:<8} {key}  ({bytes} bytes, {place}{until})", entry.seq))
         };
         if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;

@@ -129,6 +129,8 @@ fn what_no_reader_can_read_is_named_by_verification() {
         (OpCode::KvPut, &b"key"[..], &[0xff][..]),
         (OpCode::JsonPut, b"key", &[0x41, 0]),
         (OpCode::StatePut, b"key", &[1]),
+        (OpCode::KvPutExpiring, b"key", &[9, 0xff]),
+        (OpCode::StatePutExpiring, b"key", &[9, 1]),
         (OpCode::EventAppend, b"stream", &event),
         (OpCode::EventAppend, b"stream", &not_text),
     ] {

@@ -12,11 +12,15 @@ use super::{
 };
 use crate::{
     Result,
-    db::view::StateReads,
+    db::{
+        hiding::{Hider, Moment},
+        view::StateReads,
+    },
+    host::SteppedHost,
     log::wide,
     primitive::{Events, ScanOptions, access::Through, check_entry},
     replay::{Replayed, replay},
-    state::{DEFAULT_SPACE, Source, Space, SpaceNumber, State, entry_kind, readable_tree_key},
+    state::{DEFAULT_SPACE, Source, Space, SpaceNumber, State, entry_kind, readable_tree_key, split},
     tree::{Direction, KeyRange},
 };
 
@@ -89,7 +93,12 @@ impl SpaceCheck {
                     }
                     next.map_or(Piece::Streams, |key| Piece::Entries(Bound::Excluded(key)))
                 }
-                Piece::Streams => self.stream(&StateReads { state, source: &source, place: None }, &mut found)?,
+                Piece::Streams => {
+                    let (host, moment) = (SteppedHost::new(0), Moment::default());
+                    // Streams are never over.
+                    let hider = Hider::new(&host, &moment, false);
+                    self.stream(&StateReads { state, source: &source, place: None, hider }, &mut found)?
+                }
                 Piece::Nothing => return Ok(true),
             };
             left = left.saturating_sub(found.entries.saturating_add(found.events).max(1));
@@ -126,7 +135,8 @@ impl SpaceCheck {
             let checked = source.watch.passed(wide(key.len() + entry.value.len()));
             match checked.and_then(|()| check_entry(live.tree(), key, &entry, source)) {
                 Ok(()) => {
-                    found.values += u64::from([entry_kind::POINTER, entry_kind::EDITED].contains(&entry.kind));
+                    let kind = split(entry).0.kind;
+                    found.values += u64::from([entry_kind::POINTER, entry_kind::EDITED].contains(&kind));
                 }
                 Err(error) if is_finding(&error) => damaged.push(format!("{}: {error}", readable_tree_key(key))),
                 Err(error) => {

@@ -210,7 +210,7 @@ fn an_unknown_operation_is_newer_and_names_file_offset_and_code() {
     else {
         panic!()
     };
-    assert_eq!((what, found, supported), ("operation code", 0x70, 0x68));
+    assert_eq!((what, found, supported), ("operation code", 0x70, 0x69));
     assert!(file.starts_with("log-00000000000000000009, offset "), "{file}");
     // An unknown flag.
     let flags = numbers(&[2, 1, 0, 32, 0]);

@@ -21,11 +21,12 @@ use crate::{
 pub(super) struct Edit {
     body: Vec<u8>,
     behind: u64,
+    expires: Option<u64>,
 }
 
 impl Edit {
     pub(super) fn as_ref(&self) -> DocumentEdit<'_> {
-        DocumentEdit { body: &self.body, behind: self.behind }
+        DocumentEdit { body: &self.body, behind: self.behind, expires: self.expires }
     }
 }
 
@@ -47,6 +48,7 @@ pub(super) fn between(item: &Item<'_>, before: &[u8], after: &[u8]) -> Result<Op
         (None, Some(edit)) => of_pending(edit, &splices, after)?,
         (None, None) => None,
     };
+    let edit = edit.map(|edit| Edit { expires: item.expires_at(), ..edit });
     Ok(edit.filter(|edit| edit.is_worth_it(after)))
 }
 
@@ -55,7 +57,7 @@ impl Edit {
         // A document has at most 16 MiB.
         let len = u32::try_from(after.len()).unwrap_or(u32::MAX);
         let crc = crate::checksum::hash(after);
-        Edit { body: EditBody { base_seq, kept: wide(kept), len, crc, splices }.encode(), behind }
+        Edit { body: EditBody { base_seq, kept: wide(kept), len, crc, splices }.encode(), behind, expires: None }
     }
 
     /// Whether it is smaller than the document, and leaves no more to read than twice that.

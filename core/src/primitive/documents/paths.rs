@@ -12,10 +12,10 @@ use super::{DocumentEntry, Documents, edits};
 use crate::{
     Error, Result,
     json::{self, Patch, Path},
-    log::OpCode,
     primitive::{
         access::{Access, AccessMut},
         entry::{decoded, encoded, lookup, missing},
+        expiry,
         scan::ScanOptions,
     },
     state::{Family, readable},
@@ -263,12 +263,14 @@ impl<A: AccessMut> Documents<A> {
                     return Ok((result, None));
                 }
                 let edit = edits::between(item, &before, &after)?;
-                Ok((result, Some((after, edit))))
+                Ok((result, Some((after, edit, item.expires_at()))))
             })?;
             let (result, written) = changed.ok_or_else(|| missing("document", key))?;
             match written {
-                Some((after, Some(edit))) => writes.write_edited(self.space, key, &after, edit.as_ref())?,
-                Some((after, None)) => writes.write(self.space, OpCode::JsonPut, key, &after)?,
+                Some((after, Some(edit), _)) => writes.write_edited(self.space, key, &after, edit.as_ref())?,
+                Some((after, None, expires)) => {
+                    expiry::put(writes, (self.space, Family::Json), key, &after, expires)?;
+                }
                 None => {}
             }
             Ok(result)

@@ -8,7 +8,7 @@ use super::{
         access::AccessMut,
         closures,
         entry::{decoded, encoded, lookup},
-        ranges,
+        expiry, ranges,
     },
     Documents, described, edits,
 };
@@ -103,13 +103,13 @@ impl<A: AccessMut> Documents<A> {
                 };
                 let after = encoded(&document)?;
                 let edit = if after == *before { None } else { Some(edits::between(item, &before, &after)?) };
-                Ok(Some((document, after, edit)))
+                Ok(Some((document, after, edit, item.expires_at())))
             })?;
             match changed {
-                Some(Some((document, after, edit))) => {
+                Some(Some((document, after, edit, expires))) => {
                     match edit {
                         Some(Some(edit)) => writes.write_edited(self.space, key, &after, edit.as_ref())?,
-                        Some(None) => writes.write(self.space, OpCode::JsonPut, key, &after)?,
+                        Some(None) => expiry::put(writes, (self.space, Family::Json), key, &after, expires)?,
                         None => {}
                     }
                     Ok(document)

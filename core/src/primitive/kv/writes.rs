@@ -4,16 +4,16 @@ use alloc::{format, vec::Vec};
 
 use ruint::aliases::U256;
 
-use super::{Kv, Version, get};
+use super::{Kv, Version, get, get_expiring};
 use crate::{
     Error, Result,
     log::OpCode,
     primitive::{
         Deleted,
-        access::{AccessMut, Writes},
+        access::{AccessMut, Item, Writes},
         closures,
         entry::{EncodedPairs, described, encoded, exists, lookup, missing, named, unmet},
-        ranges,
+        expiry, ranges,
     },
     state::{Family, SpaceNumber},
     tree::KeyRange,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl<A: AccessMut> Kv<A> {
-    /// Sets a key, whatever it had before. Reads nothing and so never conflicts.
+    /// Sets a key, whatever it had before, for ever: a time to live is gone. Reads nothing and so never conflicts.
     ///
     /// # Errors
     /// [`Error::Limit`](crate::Error::Limit) if key or value are too large.
@@ -125,7 +125,8 @@ impl<A: AccessMut> Kv<A> {
 
     /// Replaces a key's value by what `change` makes of it (of `None`, if it has none), and returns the new value.
     ///
-    /// `change` runs again if somebody else changes the key at the same time, so it must have no effects of its own.
+    /// `change` runs again if somebody else changes the key at the same time, so it must have no effects of its own. The key has as long
+    /// to live as before.
     ///
     /// # Errors
     /// As [`Kv::get`] and [`Kv::put`].
@@ -170,8 +171,9 @@ impl<A: AccessMut> Kv<A> {
     ) -> Result<T, E> {
         let key = key.as_ref();
         closures::write(&self.access, |writes| {
-            let value = change(get(writes, self.space, key)?)?;
-            writes.write(self.space, OpCode::KvPut, key, &encoded(&value)?)?;
+            let (before, expires) = get_expiring(writes, self.space, key)?;
+            let value = change(before)?;
+            expiry::put(writes, (self.space, Family::Kv), key, &encoded(&value)?, expires)?;
             Ok(value)
         })
     }
@@ -295,7 +297,7 @@ impl<A: AccessMut> Kv<A> {
         })
     }
 
-    /// Moves a value from one key to another. A key that is renamed to itself stays as it is.
+    /// Moves a value from one key to another, with when it is over. A key that is renamed to itself stays as it is.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if `from` has no value,
@@ -312,13 +314,14 @@ impl<A: AccessMut> Kv<A> {
     pub fn rename(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Result<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
         self.access.write(|writes| {
-            let body = lookup(writes, self.space, Family::Kv, from, |item| Ok(item.bytes()?.into_owned()))?
-                .ok_or_else(|| missing("key", from))?;
+            let moved = |item: &Item<'_>| Ok((item.bytes()?.into_owned(), item.expires_at()));
+            let found = lookup(writes, self.space, Family::Kv, from, moved)?;
+            let (body, expires) = found.ok_or_else(|| missing("key", from))?;
             if from == to {
                 return Ok(());
             }
             check_absent(writes, self.space, to)?;
-            writes.write(self.space, OpCode::KvPut, to, &body)?;
+            expiry::put(writes, (self.space, Family::Kv), to, &body, expires)?;
             writes.write(self.space, OpCode::KvDelete, from, &[])
         })
     }
@@ -406,7 +409,7 @@ fn delete(writes: &dyn Writes, space: SpaceNumber, key: &[u8]) -> Result<bool> {
     Ok(there)
 }
 
-fn check_absent(writes: &dyn Writes, space: SpaceNumber, key: &[u8]) -> Result<()> {
+pub(crate) fn check_absent(writes: &dyn Writes, space: SpaceNumber, key: &[u8]) -> Result<()> {
     check_value(writes, space, key, None)
 }
 

@@ -92,6 +92,10 @@ impl Reads for Apart {
     fn source(&self) -> &dyn Source {
         self
     }
+
+    fn now_micros(&self) -> u64 {
+        0
+    }
 }
 
 impl PageSource for Apart {

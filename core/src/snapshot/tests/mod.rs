@@ -122,6 +122,7 @@ fn rich_state(keys: u64) -> State {
         last_seq: 999_999,
         commits: 1234,
         live: Arc::new(BTreeMap::from([(1, 10), (2, 5000)])),
+        ..Space::default()
     };
     let mut failed = run(1, tree("\x10", 3));
     let record = Arc::make_mut(&mut failed.record);

@@ -151,8 +151,10 @@ impl Call<'_> {
     fn perform(&mut self, operation: &Operation) -> Outcome {
         use Operation as O;
         match operation {
-            O::Put(..) | O::PutMany(_) | O::Remove(_) | O::Add(..) => self.write_blindly(operation),
-            O::Delete(_)
+            O::Put(..) | O::PutMany(_) | O::PutUntil(..) | O::Remove(_) | O::Add(..) => self.write_blindly(operation),
+            O::ExpireAt(..)
+            | O::Persist(_)
+            | O::Delete(_)
             | O::DeleteMany(_)
             | O::Update(..)
             | O::PutIfAbsent(..)
@@ -161,9 +163,14 @@ impl Call<'_> {
             | O::GetAndPut(..)
             | O::GetAndDelete(_)
             | O::Rename(..) => self.change_pair(operation),
-            O::Get(_) | O::GetVersioned(_) | O::GetMany(_) | O::Exists(_) | O::Count(_) | O::Keys(_) | O::Pairs(_) => {
-                self.read_pairs(operation)
-            }
+            O::ExpiresAt(_)
+            | O::Get(_)
+            | O::GetVersioned(_)
+            | O::GetMany(_)
+            | O::Exists(_)
+            | O::Count(_)
+            | O::Keys(_)
+            | O::Pairs(_) => self.read_pairs(operation),
             O::SetDocument(..) | O::SetDocuments(_) | O::DeleteDocument(_) | O::DeleteDocuments(_) => {
                 self.write_documents(operation)
             }

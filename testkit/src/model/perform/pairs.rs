@@ -20,10 +20,11 @@ impl Call<'_> {
 
     pub(super) fn write_blindly(&mut self, operation: &Operation) -> Outcome {
         match operation {
-            Operation::Put(key, value) => self.put(key, PairWrite::Put(value.clone()))?,
+            Operation::Put(key, value) => self.put(key, PairWrite::Put(value.clone(), None))?,
             Operation::PutMany(pairs) => {
-                pairs.iter().try_for_each(|(key, value)| self.put(key, PairWrite::Put(value.clone())))?;
+                pairs.iter().try_for_each(|(key, value)| self.put(key, PairWrite::Put(value.clone(), None)))?;
             }
+            Operation::PutUntil(key, value, micros) => self.put(key, PairWrite::Put(value.clone(), Some(*micros)))?,
             Operation::Remove(key) => self.put(key, PairWrite::Delete)?,
             Operation::Add(key, delta) => {
                 let writes = self.transaction.writes_to(self.at)?;
@@ -31,8 +32,16 @@ impl Call<'_> {
                 let write = match writes.pairs.get(key) {
                     None => PairWrite::Add(*delta),
                     // The value is known: it is a sum from here on.
-                    Some(PairWrite::Put(value)) => PairWrite::Put(counter::sum(Some(value), *delta)?),
-                    Some(PairWrite::Delete) => PairWrite::Put(counter::sum(None, *delta)?),
+                    Some(PairWrite::Put(value, expires)) => {
+                        PairWrite::Put(counter::sum(Some(value), *delta)?, *expires)
+                    }
+                    Some(PairWrite::Delete) => PairWrite::Put(counter::sum(None, *delta)?, None),
+                    // A sum and when it is over are one put, for which what is there is looked at.
+                    Some(PairWrite::Expire(expires)) => {
+                        let expires = *expires;
+                        let before = self.pair(key)?.map(|row| row.value);
+                        PairWrite::Put(counter::sum(before.as_ref(), *delta)?, expires)
+                    }
                     Some(PairWrite::Add(before)) => PairWrite::Add(counter::both(*before, *delta)?),
                 };
                 self.put(key, write)?;
@@ -50,6 +59,21 @@ impl Call<'_> {
         Ok(space.pairs.get(key).map(|row| (**row).clone()))
     }
 
+    /// When a pair is over.
+    fn expiry(&mut self, key: &[u8]) -> Outcome<Option<u64>> {
+        Ok(self.view_at(Family::Pairs, key)?.0.expiries.get(key).copied())
+    }
+
+    /// Says when a pair is over that is there.
+    fn expire(&mut self, key: &[u8], expires: Option<u64>, value: Value) -> Outcome<()> {
+        let write = match self.transaction.writes_to(self.at)?.pairs.get(key) {
+            Some(PairWrite::Put(value, _)) => PairWrite::Put(value.clone(), expires),
+            Some(PairWrite::Add(_)) => PairWrite::Put(value, expires),
+            _ => PairWrite::Expire(expires),
+        };
+        self.put(key, write)
+    }
+
     pub(super) fn delete(&mut self, key: &[u8]) -> Outcome<bool> {
         let there = self.pair(key)?.is_some();
         if there {
@@ -62,13 +86,29 @@ impl Call<'_> {
         if !holds {
             return Err(ErrorKind::Precondition);
         }
-        self.put(key, PairWrite::Put(value.clone()))?;
+        self.put(key, PairWrite::Put(value.clone(), None))?;
         Ok(Answer::Unit)
     }
 
     pub(super) fn change_pair(&mut self, operation: &Operation) -> Outcome {
         match operation {
             Operation::Delete(key) => self.delete(key).map(Answer::Bool),
+            Operation::ExpireAt(key, micros) => {
+                let found = self.pair(key)?;
+                let there = found.is_some();
+                if let Some(row) = found {
+                    self.expire(key, Some(*micros), row.value)?;
+                }
+                Ok(Answer::Bool(there))
+            }
+            Operation::Persist(key) => {
+                let found = self.pair(key)?;
+                let had = self.expiry(key)?.is_some();
+                if let Some(row) = found.filter(|_| had) {
+                    self.expire(key, None, row.value)?;
+                }
+                Ok(Answer::Bool(had))
+            }
             Operation::DeleteMany(keys) => {
                 let mut deleted = 0;
                 for key in keys {
@@ -81,8 +121,9 @@ impl Call<'_> {
                     None => 0,
                     Some(row) => row.value.as_i64().ok_or(ErrorKind::Invalid)?,
                 };
+                let expires = self.expiry(key)?;
                 let value = Value::from(value.saturating_add(*by));
-                self.put(key, PairWrite::Put(value.clone()))?;
+                self.put(key, PairWrite::Put(value.clone(), expires))?;
                 Ok(Answer::Value(Some(value)))
             }
             Operation::PutIfAbsent(key, value) => {
@@ -99,7 +140,7 @@ impl Call<'_> {
             }
             Operation::GetAndPut(key, value) => {
                 let before = self.pair(key)?.map(|row| row.value);
-                self.put(key, PairWrite::Put(value.clone()))?;
+                self.put(key, PairWrite::Put(value.clone(), None))?;
                 Ok(Answer::Value(before))
             }
             Operation::GetAndDelete(key) => {
@@ -115,7 +156,8 @@ impl Call<'_> {
                     if self.pair(to)?.is_some() {
                         return Err(ErrorKind::Precondition);
                     }
-                    self.put(to, PairWrite::Put(value))?;
+                    let expires = self.expiry(from)?;
+                    self.put(to, PairWrite::Put(value, expires))?;
                     self.put(from, PairWrite::Delete)?;
                 }
                 Ok(Answer::Unit)
@@ -126,6 +168,10 @@ impl Call<'_> {
 
     pub(super) fn read_pairs(&mut self, operation: &Operation) -> Outcome {
         match operation {
+            Operation::ExpiresAt(key) => {
+                self.pair(key)?;
+                self.expiry(key).map(Answer::MaybeNumber)
+            }
             Operation::Get(key) => Ok(Answer::Value(self.pair(key)?.map(|row| row.value))),
             Operation::GetVersioned(key) => Ok(Answer::Versioned(self.pair(key)?.map(|row| (row.value, row.version)))),
             Operation::GetMany(keys) => {
