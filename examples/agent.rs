@@ -29,7 +29,7 @@ pub(crate) fn research<'db>(db: &'db Store, ask: &dyn Fn(&str) -> String) -> Res
     // The run of this question, begun now or by an earlier process.
     let run = db.runs().begin_or_get(QUESTION, RunOptions::named("research").label("question", QUESTION))?;
     match run.info()?.status {
-        RunStatus::Completed => return Ok(run),
+        RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled => return Ok(run),
         // A process died at it.
         RunStatus::Orphaned => drop(run.resume()?),
         _ => {}

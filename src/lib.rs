@@ -29,6 +29,8 @@
 //! | how the state came to be | [`Db::replay`], [`Db::diff`], [`Db::verify`] |
 //! | hearing of commits, following a stream | [`Db::subscribe`], [`Events::tail`](primitive::Events::tail) |
 //! | work for somebody else | [`Db::queue`] |
+//! | what is over after a while | [`Kv::put_with_ttl`](primitive::Kv::put_with_ttl), [`Db::sweep_expired`] |
+//! | when and why a commit was made | [`Db::commit_info`], [`TransactionOptions::because`] |
 //! | what is lost when | [`Durability`] |
 //! | values and types of one's own | [`value`], [`Serde`](value::Serde) |
 //! | what went wrong, and what to do | [`Error`], [`ErrorKind`] |

@@ -43,8 +43,10 @@ impl<S: Storage> Db<S> {
         if seq == 0 || seq > shared.state().seq() {
             return Ok(None);
         }
-        let mut segments: Vec<u64> =
-            shared.storage.list()?.iter().filter_map(|name| parse_segment_name(name)).collect();
+        // As of one moment: a segment that is being made has no header yet, and one that a reader has not come to may be of another
+        // history.
+        let names = shared.still()?.list()?;
+        let mut segments: Vec<u64> = names.iter().filter_map(|name| parse_segment_name(name)).collect();
         crate::order::sort_by(&mut segments, Ord::cmp);
         history::find(shared, &segments, seq)
     }

@@ -7,7 +7,7 @@
 //! read pages and log bytes that are not its own.
 
 use alloc::sync::{Arc, Weak};
-use core::cell::{OnceCell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 
 use super::{Db, Durability, Replay, Transaction, View, hiding::Moment, lives::Lives, shared::Shared};
 use crate::{
@@ -116,6 +116,7 @@ impl<S: Storage> Db<S> {
             reads: RefCell::new(kept.reads),
             writes: RefCell::new(kept.writes),
             lives: RefCell::new(kept.lives),
+            shows_all: Cell::new(false),
             durability: kept.durability,
             moment: kept.moment,
         })

@@ -19,7 +19,14 @@ use crate::{
 impl<S: Storage> Transaction<'_, S> {
     /// What this transaction does not see.
     pub(super) fn hider(&self) -> Hider<'_> {
-        self.shared.hider(&self.moment)
+        let hider = self.shared.hider(&self.moment);
+        if self.shows_all.get() { hider.showing_all() } else { hider }
+    }
+
+    /// Brings the leaves of these entries into memory.
+    pub(super) fn bring_in(&self, space: SpaceNumber, tree_keys: &[Vec<u8>]) -> Result<()> {
+        let Some(tree) = self.tree(space)? else { return Ok(()) };
+        tree_keys.iter().try_for_each(|key| tree.get(key, self.shared).map(drop))
     }
 
     /// Shows what the transaction has put, if it is not hidden.

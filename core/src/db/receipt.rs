@@ -60,16 +60,26 @@ impl AppendedEvents {
         self.first_seq..=self.first_seq.saturating_add(self.count.saturating_sub(1))
     }
 
-    /// With the ids of the runs, which the state has that they were folded into.
+    /// With the ids of the runs, which the state has that they were folded into: what was appended to a run that the same
+    /// transaction has deleted is gone with it. A large batch is several operations, which are one here.
     pub(super) fn of(appended: Vec<Appended>, state: &State) -> Vec<Self> {
-        let id = |space| if space == DEFAULT_SPACE { None } else { state.run(space).map(|run| run.record.id()) };
-        let named = appended.into_iter().map(|Appended { space, stream, first_seq, count }| AppendedEvents {
-            run: id(space),
-            stream,
-            first_seq,
-            count,
-        });
-        named.collect()
+        let mut named: Vec<Self> = Vec::with_capacity(appended.len());
+        for Appended { space, stream, first_seq, count } in appended {
+            let run = match space {
+                DEFAULT_SPACE => None,
+                _ => match state.run(space) {
+                    Some(run) => Some(run.record.id()),
+                    None => continue,
+                },
+            };
+            match named.last_mut() {
+                Some(last) if last.run == run && last.stream == stream && last.seqs().end() + 1 == first_seq => {
+                    last.count += count;
+                }
+                _ => named.push(AppendedEvents { run, stream, first_seq, count }),
+            }
+        }
+        named
     }
 }
 

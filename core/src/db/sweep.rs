@@ -12,7 +12,7 @@ use crate::{
     limits::SWEPT_ENTRIES_MAX,
     log::OpCode,
     primitive::access::{Reads, Writes},
-    state::{Family, SpaceNumber, Sweep, over_at},
+    state::{Family, SpaceNumber, Sweep, over_at, parse_index_key},
     storage::Storage,
     tree::{Direction, KeyRange},
 };
@@ -121,11 +121,18 @@ fn sweep_slice<S: Storage>(
 ) -> Result<(u64, bool)> {
     let (mut count, mut more) = (0, false);
     let range: KeyRange = over_at(until_micros);
-    transaction.visit(space, Family::Expiry, &range, Direction::Forward, &mut |_, _| {
+    let mut entries = Vec::new();
+    transaction.visit(space, Family::Expiry, &range, Direction::Forward, &mut |index_key, _| {
         more = count == limit;
-        count += u64::from(!more);
-        Ok(if more { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        if more {
+            return Ok(ControlFlow::Break(()));
+        }
+        count += 1;
+        entries.extend(parse_index_key(index_key).map(|(_, tree_key)| tree_key.to_vec()));
+        Ok(ControlFlow::Continue(()))
     })?;
+    // The commit needs the leaves that they are in. Looked at here, these are in memory by then, and not read under the lock of the store.
+    transaction.bring_in(space, &entries)?;
     if count > 0 {
         Writes::write(transaction, space, OpCode::Sweep, &[], &Sweep { until_micros, limit: count }.encode())?;
     }

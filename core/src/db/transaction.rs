@@ -5,7 +5,7 @@
 
 use alloc::{sync::Arc, vec::Vec};
 use core::{
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     ops::Bound,
 };
 
@@ -50,6 +50,8 @@ pub struct Transaction<'db, S: Storage> {
     pub(super) durability: Durability,
     /// The moment that it goes by.
     pub(super) moment: Moment,
+    /// Whether it shows what is over, too, at the moment.
+    pub(super) shows_all: Cell<bool>,
 }
 
 /// Where a transaction can go back to: see [`Transaction::savepoint`]. It is good for that transaction alone.
@@ -84,6 +86,7 @@ impl<'db, S: Storage> Transaction<'db, S> {
             lives: RefCell::default(),
             durability,
             moment: Moment::default(),
+            shows_all: Cell::new(false),
         })
     }
 
@@ -466,6 +469,13 @@ impl<S: Storage> Writes for Transaction<'_, S> {
     fn write_edited(&self, space: SpaceNumber, key: &[u8], document: &[u8], edit: DocumentEdit<'_>) -> Result<()> {
         self.check_open(space)?;
         self.writes_to(space)?.write_edited(space, key, document, edit)
+    }
+
+    fn with_hidden(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        let before = self.shows_all.replace(true);
+        let done = work();
+        self.shows_all.set(before);
+        done
     }
 
     fn append(&self, space: SpaceNumber, stream: &[u8], events: &EventBatch) -> Result<()> {

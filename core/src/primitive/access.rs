@@ -198,6 +198,11 @@ pub trait Writes: Reads {
         self.write(space, OpCode::JsonPut, key, document)
     }
 
+    /// Does something that reads, and does not hide from it what is over: whoever deletes deletes that as well.
+    ///
+    /// Fails as `work` does.
+    fn with_hidden(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<()>;
+
     /// Buffers events for the end of a stream.
     fn append(&self, space: SpaceNumber, stream: &[u8], events: &EventBatch) -> Result<()>;
 

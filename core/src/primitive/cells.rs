@@ -11,7 +11,7 @@ use super::{
     Deleted,
     access::{Access, AccessMut, Item, Reads, Writes},
     closures,
-    entry::{described, exists, lookup, missing, named, unmet},
+    entry::{self, described, exists, lookup, missing, named, unmet},
     expiry,
     kv::{Version, Versioned},
     pages::Pages,
@@ -281,13 +281,7 @@ impl<A: AccessMut> Cells<A> {
     /// ```
     pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         let key = key.as_ref();
-        self.access.write(|writes| {
-            let there = exists(writes, self.space, Family::State, key)?;
-            if there {
-                writes.write(self.space, OpCode::StateDelete, key, &[])?;
-            }
-            Ok(there)
-        })
+        self.access.write(|writes| entry::delete(writes, self.space, (Family::State, OpCode::StateDelete), key))
     }
 
     /// Deletes the cells of a range, in one commit, at most [`DELETED_KEYS_MAX`](crate::limits::DELETED_KEYS_MAX) of them, the first

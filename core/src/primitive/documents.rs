@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 use super::{
     access::{Access, AccessMut, Reads, Writes},
-    entry::{EncodedPairs, decoded, encoded, exists, lookup, unmet},
+    entry::{self, EncodedPairs, decoded, encoded, exists, lookup, unmet},
     kv::{Version, Versioned},
     pages::Pages,
     scan::{ScanOptions, count, keys, scan},
@@ -396,9 +396,5 @@ fn get(reads: &dyn Reads, space: SpaceNumber, key: &[u8]) -> Result<Option<Json>
 }
 
 fn delete(writes: &dyn Writes, space: SpaceNumber, key: &[u8]) -> Result<bool> {
-    let there = exists(writes, space, Family::Json, key)?;
-    if there {
-        writes.write(space, OpCode::JsonDelete, key, &[])?;
-    }
-    Ok(there)
+    entry::delete(writes, space, (Family::Json, OpCode::JsonDelete), key)
 }

@@ -4,11 +4,12 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use super::access::{Item, Reads};
+use super::access::{Item, Reads, Writes};
 use crate::{
     Error, Result,
     error::check_limit,
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
+    log::OpCode,
     state::{Family, SpaceNumber, readable},
     value::{Decode, Encode, ValueRef},
 };
@@ -44,6 +45,28 @@ pub(crate) fn exists(reads: &dyn Reads, space: SpaceNumber, family: Family, key:
         Ok(())
     })?;
     Ok(there)
+}
+
+/// Deletes the entry of a key, and says whether it could be seen. One that is hidden because it is over goes too: else a clock that
+/// is set back would show again what somebody has deleted.
+pub(crate) fn delete(
+    writes: &dyn Writes,
+    space: SpaceNumber,
+    (family, code): (Family, OpCode),
+    key: &[u8],
+) -> Result<bool> {
+    let is_shown = exists(writes, space, family, key)?;
+    let mut is_there = is_shown;
+    if !is_shown {
+        writes.with_hidden(&mut || {
+            is_there = exists(writes, space, family, key)?;
+            Ok(())
+        })?;
+    }
+    if is_there {
+        writes.write(space, code, key, &[])?;
+    }
+    Ok(is_shown)
 }
 
 /// A value's encoded form.

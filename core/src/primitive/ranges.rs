@@ -33,7 +33,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[must_use = "a range may have more keys than one call deletes: look at `is_complete`"]
 pub struct Deleted {
-    /// How many keys were deleted.
+    /// How many keys were deleted, those included that were over and not swept yet.
     pub keys: u64,
     /// Whether nothing was left in the range at this commit. Else call again.
     pub is_complete: bool,
@@ -48,9 +48,12 @@ pub(crate) fn delete(
 ) -> Result<Deleted> {
     // Collected first: nothing may be written while it is visited. One more than may go tells whether any is left.
     let mut keys = Vec::new();
-    scan_range(writes, space, family, (range, Direction::Forward, DELETED_KEYS_MAX + 1), &mut |key, _| {
-        keys.push(key.to_vec());
-        Ok(true)
+    // What is over and not swept goes too: a clock that is set back would show it again.
+    writes.with_hidden(&mut || {
+        scan_range(writes, space, family, (range, Direction::Forward, DELETED_KEYS_MAX + 1), &mut |key, _| {
+            keys.push(key.to_vec());
+            Ok(true)
+        })
     })?;
     let is_complete = keys.len() <= DELETED_KEYS_MAX;
     keys.truncate(DELETED_KEYS_MAX);

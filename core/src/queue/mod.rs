@@ -59,6 +59,13 @@ impl fmt::Display for JobId {
     }
 }
 
+/// As text, as it is displayed.
+impl serde::Serialize for JobId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> core::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Debug for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "JobId({self})")
@@ -85,7 +92,7 @@ pub struct PushOptions {
 }
 
 /// A job that was claimed. It is the claimer's until the lease ends.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Job {
     /// Its name.
     pub id: JobId,
@@ -98,7 +105,7 @@ pub struct Job {
 }
 
 /// A job that has failed too often: see [`Queue::dead`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct DeadJob {
     /// Its name.
     pub id: JobId,
@@ -111,7 +118,7 @@ pub struct DeadJob {
 }
 
 /// How many jobs a queue has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct QueueCounts {
     /// Those that can be claimed.
     pub ready: u64,

@@ -1,8 +1,8 @@
 //! Entries that are over at a time: how they say so, and the index that a sweep goes by. Rules F-31, F-32, F-37 and F-39.
 //!
 //! Invariants:
-//! - An entry says itself when it is over, so that nobody looks anything up: not a reader who has the entry at hand, and not a
-//!   write that replaces it.
+//! - An entry says itself when it is over, so that a reader who has it at hand looks nothing up. A write looks once more at the entry
+//!   that it replaces, in a space that has had such entries since it was opened, and in no other.
 //! - The index of a space has exactly the entries that say when they are over, whichever operation made or removed them: both
 //!   change in the one place where an entry is set or unset.
 //! - No clock is asked. What is over by a time is removed by an operation that says that time; an addition counts what is over at

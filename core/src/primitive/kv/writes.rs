@@ -12,7 +12,7 @@ use crate::{
         Deleted,
         access::{AccessMut, Item, Writes},
         closures,
-        entry::{EncodedPairs, described, encoded, exists, lookup, missing, named, unmet},
+        entry::{self, EncodedPairs, described, encoded, lookup, missing, named, unmet},
         expiry, ranges,
     },
     state::{Family, SpaceNumber},
@@ -402,11 +402,7 @@ impl<A: AccessMut> Kv<A> {
 }
 
 fn delete(writes: &dyn Writes, space: SpaceNumber, key: &[u8]) -> Result<bool> {
-    let there = exists(writes, space, Family::Kv, key)?;
-    if there {
-        writes.write(space, OpCode::KvDelete, key, &[])?;
-    }
-    Ok(there)
+    entry::delete(writes, space, (Family::Kv, OpCode::KvDelete), key)
 }
 
 pub(crate) fn check_absent(writes: &dyn Writes, space: SpaceNumber, key: &[u8]) -> Result<()> {
