@@ -153,3 +153,22 @@ fn whoever_hears_of_a_commit_hears_why_it_was_made() {
     assert!(format!("{told:?}").contains(r#"key: "a""#), "{told:?}");
     assert_eq!(commits.try_next().unwrap().unwrap().cause(), None);
 }
+
+/// A segment whose header is not written yet belongs to a writer that is making it, or to one that was killed while it did.
+#[test]
+fn a_segment_that_is_being_made_is_not_asked_about_a_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = foldb::open(directory.path()).unwrap();
+    db.transaction_with(&TransactionOptions::new().because("Ada"), |tx| tx.kv().put("a", 1)).unwrap();
+    db.sync().unwrap();
+    std::fs::write(directory.path().join("log-00000000000000000002"), vec![0; 4096]).unwrap();
+    let storage = FsStorage::open_read_only(directory.path()).unwrap();
+    let reader = Db::open(storage, Arc::new(OsHost), Options::new().read_only(true)).unwrap();
+    assert_eq!(reader.commit_info(1).unwrap().unwrap().cause, Some(Cause::Text("Ada".into())));
+    drop(reader);
+    db.close().unwrap();
+    // The same for whoever opens the store after the death of the one that made it.
+    std::fs::write(directory.path().join("log-00000000000000000002"), vec![0; 4096]).unwrap();
+    let db = foldb::open(directory.path()).unwrap();
+    assert_eq!(db.commit_info(1).unwrap().unwrap().cause, Some(Cause::Text("Ada".into())));
+}

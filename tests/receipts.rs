@@ -66,3 +66,31 @@ fn a_receipt_reads_well_and_is_data() {
     });
     assert_eq!(serde_json::to_value(&receipt).unwrap(), expected);
 }
+
+/// It named the default space, and the seqs of a stream there that has the same name.
+#[test]
+fn a_receipt_does_not_name_events_that_went_with_a_run_that_the_transaction_deleted() {
+    let db = open(Durability::buffered());
+    let run = db.runs().begin(RunOptions::named("short")).unwrap().id();
+    let (_, receipt) = db
+        .transaction_with(&TransactionOptions::new(), |tx| {
+            tx.run(run)?.events().append("log", "of the run", 1)?;
+            tx.events().append("log", "kept", 1)?;
+            tx.runs().delete(run)
+        })
+        .unwrap();
+    assert_eq!(places(&receipt.appended), [(false, "log".to_string(), 1..=1)]);
+}
+
+/// More than 8 MiB for one stream are several operations.
+#[test]
+fn a_receipt_names_a_stream_once_however_much_was_appended_to_it() {
+    let db = open(Durability::buffered());
+    let large = "x".repeat(5 << 20);
+    let (_, receipt) = db
+        .transaction_with(&TransactionOptions::new(), |tx| {
+            (0..3).try_for_each(|_| tx.events().append("log", "large", large.as_str()).map(drop))
+        })
+        .unwrap();
+    assert_eq!(places(&receipt.appended), [(false, "log".to_string(), 1..=3)]);
+}

@@ -511,3 +511,23 @@ fn a_touch_is_a_change_of_the_key_and_nothing_else() {
     assert_eq!(times, BTreeMap::from([("a", Some(1100)), ("b", None)]));
     assert!(!db.kv().touch("b", TTL).unwrap() && !db.kv().exists("b").unwrap());
 }
+
+/// A revoked session came back when the clock was set back.
+#[test]
+fn what_is_deleted_while_it_is_hidden_does_not_come_back_with_a_clock_that_is_set_back() {
+    let (db, clock) = store();
+    for key in ["deleted", "many", "range/1", "range/2"] {
+        db.kv().put_with_ttl(key, 1, TTL).unwrap();
+    }
+    db.json().set_with_ttl("deleted", &json!({}), TTL).unwrap();
+    db.state().init_with_ttl("deleted", 1, TTL).unwrap();
+    clock.set(5000);
+    assert!(!db.kv().delete("deleted").unwrap(), "nobody could see it");
+    assert_eq!(db.kv().delete_many(["many"]).unwrap(), 0);
+    assert_eq!(db.kv().delete_range(KeyRange::prefix("range/")).unwrap().keys, 2);
+    assert!(!db.json().delete("deleted").unwrap() && !db.state().delete("deleted").unwrap());
+    clock.set(1000);
+    assert_eq!(db.kv().keys(&ScanOptions::all()).unwrap(), [b""; 0]);
+    assert!(!db.json().exists("deleted").unwrap() && !db.state().exists("deleted").unwrap());
+    assert_eq!(indexed(&db), 0);
+}
