@@ -170,6 +170,7 @@ impl Executor<'_> {
             Operation::StoreKeyWindow => once::window(db, out),
             Operation::StoreSetKeyWindow => once::set_window(db, input)?,
             Operation::StoreRefresh => out.number(db.refresh()?),
+            Operation::StoreCommitInfo => reports::commit(db.commit_info(input.last(Input::number)?)?.as_ref(), out),
             Operation::Digest => digest(&live_digest(&db.view(), request.run)?, out),
             Operation::Diff => {
                 let diff = live_diff(&db.view(), input.optional(Input::run)?, input.optional(Input::run)?)?;
@@ -285,6 +286,7 @@ impl Executor<'_> {
                 transaction.rollback_to(savepoint)?;
                 savepoints.truncate(wanted + 1);
             }
+            Operation::TransactionBecause => transaction.because(request.input.last(Input::cause)?)?,
             Operation::TransactionResult => transaction.set_result(&Encoded(request.input.last(Input::bytes)?))?,
             _ => {
                 let number = request.run.map_or(Ok(0), |run| transaction.run(run).map(|run| run.number()))?;

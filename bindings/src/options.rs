@@ -56,5 +56,8 @@ pub(crate) fn transaction(input: &mut Input<'_>) -> Result<(TransactionOptions, 
     if let Some(fingerprint) = input.optional(Input::bytes)? {
         options = options.fingerprint(fingerprint);
     }
+    if let Some(cause) = input.optional(Input::cause)? {
+        options = options.because(cause);
+    }
     Ok((options, wanted))
 }

@@ -3,6 +3,7 @@
 //
 // Runs in Node, Deno, Bun, pages and workers: nothing in the list needs any of them.
 
+import { causes } from "./causes.mjs";
 import { chain, equal, fails, throwsOwn } from "./expect.mjs";
 import { listening } from "./listening.mjs";
 import { longWork } from "./long-work.mjs";
@@ -580,6 +581,7 @@ export const cases = {
     equal(await db.kv.get("a"), 1);
   },
 
+  ...causes,
   ...listening,
   ...longWork,
   ...once,

@@ -161,6 +161,7 @@ impl Client {
             let seq = answer.number();
             assert!(answer.number() > 0.0, "a time");
             answer.flag();
+            assert_eq!(answer.u8(), 0, "no cause");
             (seq, answer.list(changed))
         };
         let heard = answer.list(|answer| {

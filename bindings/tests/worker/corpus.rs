@@ -46,7 +46,7 @@ pub(crate) fn prepare(client: &mut Client) -> Named {
         entry = client.ask(&place.ask(Operation::TraceRecord).bytes("query").bytes("name").value(1).none(3)).array();
     }
     for handle in TRANSACTIONS {
-        client.ask(&transaction(handle).ask(Operation::TransactionBegin).none(3));
+        client.ask(&transaction(handle).ask(Operation::TransactionBegin).none(4));
         client.ask(&transaction(handle).ask(Operation::TransactionSavepoint));
     }
     client.ask(&view(VIEWS[0]).ask(Operation::ViewOpen));
@@ -265,11 +265,15 @@ fn handles() -> Vec<(Operation, Request)> {
             .number(500)
             .flag(true)
             .bytes("idempotency")
-            .none(1),
+            .none(1)
+            .flag(true)
+            .flag(false)
+            .bytes("Ada"),
         open.ask(Op::TransactionSeq),
         open.run(RUN).ask(Op::KvPut).bytes("in it").value(1),
         open.ask(Op::TransactionSavepoint),
         open.ask(Op::TransactionRollbackTo).u32(0),
+        open.ask(Op::TransactionBecause).flag(true).raw(&[7; 16]),
         open.ask(Op::TransactionResult).value("done"),
         committed.ask(Op::TransactionCommit),
         rolled_back.ask(Op::TransactionRollback),
@@ -297,7 +301,8 @@ fn whole() -> Vec<(Operation, Request)> {
         STORE.ask(Op::StoreSnapshot),
         STORE.ask(Op::StoreStats),
         STORE.ask(Op::StoreOpened),
-        STORE.ask(Op::StoreRecall).none(1).flag(true).bytes("idempotency").flag(true).bytes("fingerprint"),
+        STORE.ask(Op::StoreRecall).none(1).flag(true).bytes("idempotency").flag(true).bytes("fingerprint").none(1),
+        STORE.ask(Op::StoreCommitInfo).number(3),
         STORE.ask(Op::StoreSeen).bytes("idempotency"),
         STORE.ask(Op::StoreKeyWindow),
         STORE.ask(Op::StoreRefresh),

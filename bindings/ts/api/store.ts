@@ -1,6 +1,6 @@
 // Stores: how one is opened, and what an open one does.
 
-import type { Durability, Receipt } from "./commits.js";
+import type { CommitInfo, Durability, Receipt } from "./commits.js";
 import type { ErrorKind, Given, Mode, Out, Key } from "./common.js";
 import type { Diff, Replay, View } from "./history.js";
 import type { Announcement, ChangeFilter, ListenOptions, Subscription } from "./listening.js";
@@ -83,6 +83,12 @@ export interface Db<M extends Mode> extends Space<M> {
   onceWith<T>(options: TransactionOptions, work: (tx: Transaction<M>) => Given<M, T>): Out<M, { value: T; receipt: Receipt }>;
   /** Whether a commit has carried an idempotency key, and which. */
   seen(key: Key): Out<M, Seen>;
+  /**
+   * When a commit was made, on what version it was decided, and why, as its author said: of the seq in a receipt, or of any `version`;
+   * `undefined` for a seq that no commit has. It reads the log, half a segment on average. Throws `Unsupported` for a store whose durability
+   * is `"inMemory"`, which keeps no log.
+   */
+  commitInfo(seq: number): Out<M, CommitInfo | undefined>;
   /** How far back idempotency keys are remembered. */
   idempotencyWindow(): Out<M, IdempotencyWindow>;
   /**

@@ -9,6 +9,7 @@ import { Operation } from "../operation.js";
 import type { Writer } from "../wire/writer.js";
 import { number } from "./answers.js";
 import { chain, isPromise, type Caller, type Now } from "./caller.js";
+import { commitInfo } from "./cause.js";
 import { differences } from "./diff.js";
 import { exact } from "./exact.js";
 import { endLater, held } from "./hold.js";
@@ -92,6 +93,10 @@ export class Db extends Space implements api.Db<api.Mode> {
       endLater(this.caller, place, Operation.TransactionRollback);
       return new Transaction(this.caller, place);
     });
+  }
+
+  commitInfo(seq: number): Now<api.CommitInfo | undefined> {
+    return this.ask(Operation.StoreCommitInfo, (out) => out.number(seq), commitInfo);
   }
 
   view(): Now<any> {
