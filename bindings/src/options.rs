@@ -37,7 +37,7 @@ pub(crate) fn store(bytes: &[u8]) -> Result<Options> {
     if let Some(bytes) = input.optional(|input| input.optional(Input::number))? {
         options = options.snapshot_log_bytes(bytes);
     }
-    options = options.read_only(input.flag()?);
+    options = options.read_only(input.flag()?).hide_expired(input.flag()?);
     // Conflicts are retried on the other side, where the closure is.
     input.finish()?;
     Ok(options)

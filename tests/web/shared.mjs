@@ -5,6 +5,7 @@
 
 import { causes } from "./causes.mjs";
 import { chain, equal, fails, throwsOwn } from "./expect.mjs";
+import { expiry } from "./expiry.mjs";
 import { listening } from "./listening.mjs";
 import { longWork } from "./long-work.mjs";
 import { once } from "./once.mjs";
@@ -582,6 +583,7 @@ export const cases = {
   },
 
   ...causes,
+  ...expiry,
   ...listening,
   ...longWork,
   ...once,

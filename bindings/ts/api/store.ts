@@ -2,6 +2,7 @@
 
 import type { CommitInfo, Durability, Receipt } from "./commits.js";
 import type { ErrorKind, Given, Mode, Out, Key } from "./common.js";
+import type { Swept } from "./expiry.js";
 import type { Diff, Replay, View } from "./history.js";
 import type { Announcement, ChangeFilter, ListenOptions, Subscription } from "./listening.js";
 import type { Queue } from "./queue.js";
@@ -30,6 +31,8 @@ export interface OpenOptions extends WorkOptions {
   snapshotLogBytes?: number | null;
   /** Whether closing writes a snapshot where more than 4 MiB of log have come since the last one. Default yes. */
   snapshotOnClose?: boolean;
+  /** Whether nobody sees what is over before it is swept. Default yes. */
+  hideExpired?: boolean;
   /** How often a transaction's closure runs again after a conflict. Default 64. */
   retries?: number;
   /**
@@ -137,6 +140,11 @@ export interface Db<M extends Mode> extends Space<M> {
   waitDurable(seq: number): Out<M, void>;
   /** Highest seq that is on stable media. */
   durableSeq(): Out<M, number>;
+  /**
+   * Removes pairs, documents and cells that are over, at most `limit` of them: of the default space and of all runs that have not ended. It
+   * is for the room that they take; hidden they are already. It commits in slices, each of which is a few bytes of log.
+   */
+  sweepExpired(limit: number): Out<M, Swept>;
   /** Writes a snapshot now, so that the next opening reads less of the log. Throws `StorageFull`. */
   snapshot(): Out<M, { generation: number; seq: number; bytes: number }>;
   /**

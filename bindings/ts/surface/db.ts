@@ -7,7 +7,7 @@ import type * as api from "../api.js";
 import { invalid, type FoldbError } from "../errors.js";
 import { Operation } from "../operation.js";
 import type { Writer } from "../wire/writer.js";
-import { number } from "./answers.js";
+import { number, swept } from "./answers.js";
 import { chain, isPromise, type Caller, type Now } from "./caller.js";
 import { commitInfo } from "./cause.js";
 import { differences } from "./diff.js";
@@ -142,6 +142,10 @@ export class Db extends Space implements api.Db<api.Mode> {
 
   refresh(): Now<number> {
     return this.ask(Operation.StoreRefresh, undefined, number);
+  }
+
+  sweepExpired(limit: number): Now<api.Swept> {
+    return this.ask(Operation.StoreSweep, (out) => out.number(limit), swept);
   }
 
   sync(): Now<number> {
