@@ -4,12 +4,7 @@
 
 use std::time::Duration;
 
-use foldb_core::{
-    Db, Result, RunId,
-    primitive::access::Reads,
-    state::Family,
-    value::Encoded,
-};
+use foldb_core::{Db, Result, RunId, primitive::access::Reads, state::Family, value::Encoded};
 
 use crate::{
     access::Space,

@@ -140,5 +140,6 @@ export const expiry = {
     await fails("Invalid", () => db.sweepExpired(-1));
     await fails("Invalid", () => db.sweepExpired());
     equal((await db.view()).seq, 0);
+    await db.kv.put("a", 1);
   },
 };
