@@ -118,6 +118,7 @@ fn announcement(commit: &Announcement, out: &mut Output) {
     out.number(commit.seq());
     out.number(commit.time_micros());
     out.flag(commit.is_durable());
+    out.cause(commit.cause());
     out.count(commit.changes().count());
     for change in commit.changes() {
         out.optional(change.run, |out, run| out.0.extend_from_slice(&run.to_bytes()));

@@ -15,7 +15,7 @@ use crate::{
     access::{Space, Target},
     announce::{self, Due, Listener},
     archive::Export,
-    failure,
+    expiry, failure,
     handles::{Handle, Handles, OpenTransaction},
     life, once,
     operation::Operation,
@@ -170,6 +170,8 @@ impl Executor<'_> {
             Operation::StoreKeyWindow => once::window(db, out),
             Operation::StoreSetKeyWindow => once::set_window(db, input)?,
             Operation::StoreRefresh => out.number(db.refresh()?),
+            Operation::StoreSweep => expiry::sweep(db, request.run, input.last(Input::number)?, out)?,
+            Operation::StoreCommitInfo => reports::commit(db.commit_info(input.last(Input::number)?)?.as_ref(), out),
             Operation::Digest => digest(&live_digest(&db.view(), request.run)?, out),
             Operation::Diff => {
                 let diff = live_diff(&db.view(), input.optional(Input::run)?, input.optional(Input::run)?)?;
@@ -197,6 +199,7 @@ impl Executor<'_> {
         let input = &mut input;
         match operation as u8 {
             1..=9 => primitives::entries(operation, &space, input, out)?,
+            10..=15 => expiry::entries(operation, &space, input, out)?,
             16..=30 => primitives::kv(operation, &space, input, out)?,
             40..=58 => primitives::json(operation, &space, input, out)?,
             70..=82 => primitives::events(operation, &space, input, out)?,
@@ -285,6 +288,7 @@ impl Executor<'_> {
                 transaction.rollback_to(savepoint)?;
                 savepoints.truncate(wanted + 1);
             }
+            Operation::TransactionBecause => transaction.because(request.input.last(Input::cause)?)?,
             Operation::TransactionResult => transaction.set_result(&Encoded(request.input.last(Input::bytes)?))?,
             _ => {
                 let number = request.run.map_or(Ok(0), |run| transaction.run(run).map(|run| run.number()))?;

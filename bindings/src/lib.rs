@@ -11,6 +11,7 @@ mod access;
 mod announce;
 mod archive;
 mod execute;
+mod expiry;
 mod failure;
 mod handles;
 mod host;

@@ -37,7 +37,7 @@ pub(crate) fn store(bytes: &[u8]) -> Result<Options> {
     if let Some(bytes) = input.optional(|input| input.optional(Input::number))? {
         options = options.snapshot_log_bytes(bytes);
     }
-    options = options.read_only(input.flag()?);
+    options = options.read_only(input.flag()?).hide_expired(input.flag()?);
     // Conflicts are retried on the other side, where the closure is.
     input.finish()?;
     Ok(options)
@@ -55,6 +55,9 @@ pub(crate) fn transaction(input: &mut Input<'_>) -> Result<(TransactionOptions, 
     }
     if let Some(fingerprint) = input.optional(Input::bytes)? {
         options = options.fingerprint(fingerprint);
+    }
+    if let Some(cause) = input.optional(Input::cause)? {
+        options = options.because(cause);
     }
     Ok((options, wanted))
 }

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The families whose entries are read as they are: their bodies are values, behind a counter for cells.
-fn family(input: &mut Input<'_>) -> Result<Family> {
+pub(crate) fn family(input: &mut Input<'_>) -> Result<Family> {
     match input.u8()? {
         0 => Ok(Family::Kv),
         1 => Ok(Family::Json),

@@ -1,7 +1,7 @@
 //! What the store says of itself: statistics, verification, recovery, differences.
 
 use foldb_core::{
-    Diff, RecoveryReport, Result, Stats, VerifyReport,
+    CommitInfo, Diff, RecoveryReport, Result, Stats, VerifyReport,
     json::Change,
     primitive::{Cell, Event},
     recovery::Damage,
@@ -10,6 +10,17 @@ use foldb_core::{
 };
 
 use crate::{primitives, wire::Output};
+
+/// What the log says of a commit.
+pub(crate) fn commit(commit: Option<&CommitInfo>, out: &mut Output) {
+    out.optional(commit, |out, commit| {
+        out.number(commit.seq);
+        out.number(commit.time_micros);
+        out.optional(commit.base, Output::number);
+        out.cause(commit.cause.as_ref());
+        out.optional(commit.idempotency_key.as_deref(), Output::bytes);
+    });
+}
 
 pub(crate) fn stats(stats: &Stats, out: &mut Output) {
     out.text(&stats.store);

@@ -4,8 +4,8 @@
 //! has bytes. The other side is `ts/wire/`.
 
 use foldb_core::{
-    Error, Result, RunId,
-    primitive::ScanOptions,
+    Cause, Error, Result, RunId,
+    primitive::{ScanOptions, TraceId},
     tree::{Direction, KeyRange},
     value::Value,
 };
@@ -119,6 +119,11 @@ impl<'a> Input<'a> {
         self.array().map(RunId::from_bytes)
     }
 
+    /// Why a transaction is made.
+    pub(crate) fn cause(&mut self) -> Result<Cause> {
+        Ok(if self.flag()? { Cause::Trace(self.array().map(TraceId::from_bytes)?) } else { self.text()?.into() })
+    }
+
     pub(crate) fn value(&mut self) -> Result<Value> {
         Value::decode(self.bytes()?)
     }
@@ -207,6 +212,21 @@ impl Output {
 
     pub(crate) fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
+    }
+
+    /// Why a transaction was made, if that was said.
+    pub(crate) fn cause(&mut self, cause: Option<&Cause>) {
+        match cause {
+            Some(Cause::Trace(id)) => {
+                self.u8(2);
+                self.0.extend_from_slice(&id.to_bytes());
+            }
+            Some(Cause::Text(text)) => {
+                self.u8(1);
+                self.text(text);
+            }
+            _ => self.u8(0),
+        }
     }
 
     pub(crate) fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {

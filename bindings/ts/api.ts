@@ -5,6 +5,7 @@ export type * from "./api/commits.js";
 export type * from "./api/common.js";
 export type * from "./api/documents.js";
 export type * from "./api/events.js";
+export type * from "./api/expiry.js";
 export type * from "./api/history.js";
 export type * from "./api/kv.js";
 export type * from "./api/listening.js";

@@ -5,6 +5,7 @@
 import type { Announcement, Primitive } from "./api.js";
 import type { FoldbError } from "./errors.js";
 import { readError } from "./request.js";
+import { readCause } from "./surface/cause.js";
 import type { Reader } from "./wire/reader.js";
 
 /** In the order of their numbers. */
@@ -38,6 +39,7 @@ function announcement(answer: Reader): Announcement {
     seq: answer.number(),
     timeMicros: answer.number(),
     isDurable: answer.flag(),
+    cause: readCause(answer),
     changes: answer.list(() => ({
       run: answer.optional(() => answer.id()),
       primitive: PRIMITIVES[answer.u8()] ?? "run",

@@ -10,7 +10,7 @@ import { Writer } from "./wire/writer.js";
 const RECOVERY = ["default", "strict", "salvage"];
 
 /** What is of the store, and so the same for all who share it. */
-const OF_STORE = ["durability", "recovery", "checkSnapshots", "segmentBytes", "snapshotLogBytes", "snapshotOnClose"] as const;
+const OF_STORE = ["durability", "recovery", "checkSnapshots", "segmentBytes", "snapshotLogBytes", "snapshotOnClose", "hideExpired"] as const;
 const OPTIONS = [...OF_STORE, "create", "retries", "persist", "lockTimeoutMs", ...WORK_OPTIONS];
 
 /** Refuses what are no options of an opening, here or by what `also` names. */
@@ -36,9 +36,9 @@ export function checkSame(name: string, open: OpenOptions, wanted: OpenOptions):
 }
 
 /** Options as they are where nothing is said, and each in one form. */
-function settled({ durability = "strict", recovery = "default", checkSnapshots = false, segmentBytes = 64 << 20, snapshotLogBytes = 256 << 20, snapshotOnClose = true }: OpenOptions) {
+function settled({ durability = "strict", recovery = "default", checkSnapshots = false, segmentBytes = 64 << 20, snapshotLogBytes = 256 << 20, snapshotOnClose = true, hideExpired = true }: OpenOptions) {
   const whole = durability === "strict" || durability === "inMemory" ? durability : unsynced(durability);
-  return { durability: whole, recovery, checkSnapshots, segmentBytes, snapshotLogBytes, snapshotOnClose };
+  return { durability: whole, recovery, checkSnapshots, segmentBytes, snapshotLogBytes, snapshotOnClose, hideExpired };
 }
 
 /** `readOnly` is given where a store can be opened for reading only. */
@@ -62,5 +62,6 @@ export function encodeOptions(options: OpenOptions, readOnly?: boolean): Uint8Ar
   out.flag(options.snapshotLogBytes !== undefined);
   if (options.snapshotLogBytes !== undefined) out.optional(options.snapshotLogBytes, (bytes) => out.number(bytes));
   out.flag(readOnly);
+  out.flag(choice("hideExpired", options.hideExpired, true));
   return out.bytes.slice(0, out.at);
 }

@@ -41,6 +41,22 @@ for (const [name, run] of Object.entries(cases)) {
   });
 }
 
+test("what is over is hidden, unless the opening says otherwise, until it is swept", async () => {
+  const directory = fresh();
+  const db = await openDirectory(directory, { hideExpired: false });
+  db.kv.put("a", 1, { expiresAtMicros: 1 });
+  equal([db.kv.get("a"), db.kv.expiresAt("a"), db.kv.ttl("a")], [1, 1, 0]);
+  await db.close();
+  const again = await openDirectory(directory);
+  equal([again.kv.get("a"), again.kv.expiresAt("a")], [undefined, undefined]);
+  equal(again.sweepExpired(10), { entries: 1, isComplete: true });
+  await again.close();
+  await fails("Invalid", () => openDirectory(directory, { hideExpired: 1 }));
+  const last = await openDirectory(directory, { hideExpired: false });
+  equal(last.kv.get("a"), undefined);
+  await last.close();
+});
+
 test("a store is found again, and created is told from opened", async () => {
   const directory = fresh();
   const db = await openDirectory(directory);

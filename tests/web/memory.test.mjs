@@ -312,7 +312,7 @@ test("a write of a transaction that has ended leaves nothing behind", async () =
   const send = await messages(store);
   // 3: as 1, a transaction, but nobody waits for the answer.
   const put = { place: { target: 3, handle: 1, run: undefined }, operation: Operation.KvPut, write: (out) => (out.key("a"), out.value(1)) };
-  const begin = { place: { target: 1, handle: 1, run: undefined }, operation: Operation.TransactionBegin, write: (out) => (out.flag(false), out.flag(false), out.flag(false)) };
+  const begin = { place: { target: 1, handle: 1, run: undefined }, operation: Operation.TransactionBegin, write: (out) => (out.flag(false), out.flag(false), out.flag(false), out.flag(false)) };
   const commit = { place: begin.place, operation: Operation.TransactionCommit };
   const kinds = send([put, begin, put, commit, put, commit])[0].map((answer) => (typeof answer === "string" ? answer : "done"));
   equal(kinds, ["Invalid", "done", "done", "done", "Invalid", "Invalid"]);
@@ -378,7 +378,7 @@ test("durable transactions of one message share one sync, and are told to be dur
   const transaction = (key, durability) => {
     const place = { target: 1, handle: ++handles, run: undefined };
     return [
-      { place, operation: Operation.TransactionBegin, write: (out) => (out.flag(durability !== undefined), durability?.(out), out.flag(false), out.flag(false)) },
+      { place, operation: Operation.TransactionBegin, write: (out) => (out.flag(durability !== undefined), durability?.(out), out.flag(false), out.flag(false), out.flag(false)) },
       { place, operation: Operation.KvPut, write: (out) => (out.key(key), out.value(1)) },
       { place, operation: Operation.TransactionCommit },
     ];
@@ -518,7 +518,7 @@ test("those who listen are told why a store takes no more writes, and of nothing
   const commit = (answer) => {
     const isCommit = answer.flag();
     if (!isCommit) return [answer.text(), answer.text(), answer.text()][0];
-    [answer.number(), answer.number(), answer.flag()];
+    [answer.number(), answer.number(), answer.flag(), answer.u8()];
     return answer.list(() => (answer.optional(() => answer.id()), answer.u8(), answer.anyKey())).join();
   };
   const told = (...keys) => {

@@ -3,7 +3,9 @@
 //
 // Runs in Node, Deno, Bun, pages and workers: nothing in the list needs any of them.
 
+import { causes } from "./causes.mjs";
 import { chain, equal, fails, throwsOwn } from "./expect.mjs";
+import { expiry } from "./expiry.mjs";
 import { listening } from "./listening.mjs";
 import { longWork } from "./long-work.mjs";
 import { once } from "./once.mjs";
@@ -580,6 +582,8 @@ export const cases = {
     equal(await db.kv.get("a"), 1);
   },
 
+  ...causes,
+  ...expiry,
   ...listening,
   ...longWork,
   ...once,

@@ -52,6 +52,11 @@ test("a strict program compiles, and results have the types that are told", () =
       const { ready }: { ready: number } = await mails.counts();
       const reading: SyncDb = await openDirectory("./x", { readOnly: true });
       const moved: number = reading.refresh();
+      const why = await db.commitInfo(await db.transaction((tx) => tx.because({ trace: "x" }), { because: "Ada" }).then(() => 1));
+      const said: string | undefined = why?.cause && ("text" in why.cause ? why.cause.text : why.cause.trace);
+      await db.kv.put("a", order, { ttlMs: 5 });
+      const counted: number = sync.state.set("a", 1, { expiresAtMicros: 1 }) + ((await (await db.view()).json.ttl("a")) ?? 0);
+      const swept: { entries: number; isComplete: boolean } = await (await db.runs.get("x")).sweepExpired(5);
       const [first] = await db.json.list<{ a: number }>({ limit: 1 });
       const a: number | undefined = first?.document.a;
       const deleted: { keys: number; isComplete: boolean } = await db.kv.deleteRange({ prefix: "a", gt: "a/1" });
@@ -64,7 +69,7 @@ test("a strict program compiles, and results have the types that are told", () =
       try { await destroy("x"); } catch (error) {
         if (error instanceof FoldbError && error.kind === "Locked") console.log(error.code);
       }
-      console.log(any, keys, bytes, total, now, text, store, stop, a, deleted, version, counter, stream, updated, run, pushed, claimed, ready, moved, await list(), new U256(1n).value, await memory());
+      console.log(counted, swept, said, any, keys, bytes, total, now, text, store, stop, a, deleted, version, counter, stream, updated, run, pushed, claimed, ready, moved, await list(), new U256(1n).value, await memory());
     }
   `);
   assert.equal(status, 0, stdout);
@@ -78,6 +83,8 @@ for (const [what, line] of [
   ["the run of a key has no id of its own", "await db.runs.beginOrGet('a', { name: 'n', id: 'x' });"],
   ["a store of the browser is not read beside another tab", "await open('x', { readOnly: true });"],
   ["a push in a transaction has no key of its own", "await db.transaction((tx) => db.queue('q').pushIn(tx, 1, { idempotencyKey: 'k' }));"],
+  ["a cause is a text or a trace entry", "await db.transaction(() => 1, { because: { reason: 'x' } });"],
+  ["what is new keeps no time", "await db.kv.putIfAbsent('a', 1, { keepTtl: true });"],
   ["primitives are known", "db.subscribe({ primitive: 'pairs' });"],
   ["keys are text or bytes", "await db.kv.get(7);"],
 ]) {

@@ -41,7 +41,7 @@ fn what_was_not_committed_is_not_announced() {
     let mut client = Client::memory();
     client.listen(9);
     let place = transaction(1);
-    client.ask(&place.ask(Operation::TransactionBegin).none(3));
+    client.ask(&place.ask(Operation::TransactionBegin).none(4));
     client.put(place, "kept", 1);
     client.ask(&place.ask(Operation::TransactionSavepoint));
     client.put(place, "undone", 1);
@@ -52,7 +52,7 @@ fn what_was_not_committed_is_not_announced() {
     assert_eq!(announced, [(client.seq(), vec![(None, KV, "kept".into())])]);
     // Rolled back, refused, and in conflict.
     for handle in [2, 3] {
-        client.ask(&transaction(handle).ask(Operation::TransactionBegin).none(3));
+        client.ask(&transaction(handle).ask(Operation::TransactionBegin).none(4));
         client.get(transaction(handle), "kept");
         client.put(transaction(handle), "kept", i64::from(handle));
     }

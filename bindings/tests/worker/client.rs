@@ -31,7 +31,7 @@ impl Opening {
         let request = Request(Vec::new());
         let request = if self.strict { request.u8(0) } else { request.u8(1).number(60_000).number(1 << 20) };
         let request = request.flag(self.create).u8(self.recovery).flag(false).flag(self.snapshot_on_close);
-        request.flag(true).number(self.segment_bytes).flag(false).flag(false).0
+        request.flag(true).number(self.segment_bytes).flag(false).flag(false).flag(true).0
     }
 }
 
@@ -161,6 +161,7 @@ impl Client {
             let seq = answer.number();
             assert!(answer.number() > 0.0, "a time");
             answer.flag();
+            assert_eq!(answer.u8(), 0, "no cause");
             (seq, answer.list(changed))
         };
         let heard = answer.list(|answer| {

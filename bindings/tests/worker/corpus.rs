@@ -46,7 +46,7 @@ pub(crate) fn prepare(client: &mut Client) -> Named {
         entry = client.ask(&place.ask(Operation::TraceRecord).bytes("query").bytes("name").value(1).none(3)).array();
     }
     for handle in TRANSACTIONS {
-        client.ask(&transaction(handle).ask(Operation::TransactionBegin).none(3));
+        client.ask(&transaction(handle).ask(Operation::TransactionBegin).none(4));
         client.ask(&transaction(handle).ask(Operation::TransactionSavepoint));
     }
     client.ask(&view(VIEWS[0]).ask(Operation::ViewOpen));
@@ -111,6 +111,14 @@ fn pairs() -> Vec<(Operation, Request)> {
         (Op::EntryScan, |r| r.u8(0).none(1).flag(true).bytes("a").none(2).flag(true).bytes("pair").none(5)),
         (Op::EntryExistsMany, |r| r.u8(3).u32(2).bytes("cell").bytes("none")),
         (Op::EntryDeleteRange, |r| r.u8(0).prefix("deleted")),
+        (Op::EntryPut, |r| r.u8(0).bytes("living").u8(1).number(60_000).value(1)),
+        (Op::EntryPut, |r| r.u8(3).bytes("living").u8(2).raw(&4e15_f64.to_le_bytes()).value(1)),
+        (Op::EntryPut, |r| r.u8(1).bytes("living").u8(0).value(1)),
+        (Op::EntryPutIfAbsent, |r| r.u8(0).bytes("lock").flag(true).number(60_000).value(1)),
+        (Op::EntryTouch, |r| r.u8(0).bytes("pair").number(60_000)),
+        (Op::EntryExpireAt, |r| r.u8(1).bytes("document").raw(&4e15_f64.to_le_bytes())),
+        (Op::EntryPersist, |r| r.u8(0).bytes("pair")),
+        (Op::EntryExpiresAt, |r| r.u8(0).bytes("pair")),
         (Op::KvPut, |r| r.bytes("pair").value(Value::List(vec![1.into(), "two".into(), 3.5.into()]))),
         (Op::KvPutMany, |r| r.u32(2).bytes("a").value(1).bytes("b").value(&[1_u8, 2][..])),
         (Op::KvPutIfAbsent, |r| r.bytes("absent").value(true)),
@@ -265,11 +273,15 @@ fn handles() -> Vec<(Operation, Request)> {
             .number(500)
             .flag(true)
             .bytes("idempotency")
-            .none(1),
+            .none(1)
+            .flag(true)
+            .flag(false)
+            .bytes("Ada"),
         open.ask(Op::TransactionSeq),
         open.run(RUN).ask(Op::KvPut).bytes("in it").value(1),
         open.ask(Op::TransactionSavepoint),
         open.ask(Op::TransactionRollbackTo).u32(0),
+        open.ask(Op::TransactionBecause).flag(true).raw(&[7; 16]),
         open.ask(Op::TransactionResult).value("done"),
         committed.ask(Op::TransactionCommit),
         rolled_back.ask(Op::TransactionRollback),
@@ -297,7 +309,9 @@ fn whole() -> Vec<(Operation, Request)> {
         STORE.ask(Op::StoreSnapshot),
         STORE.ask(Op::StoreStats),
         STORE.ask(Op::StoreOpened),
-        STORE.ask(Op::StoreRecall).none(1).flag(true).bytes("idempotency").flag(true).bytes("fingerprint"),
+        STORE.ask(Op::StoreRecall).none(1).flag(true).bytes("idempotency").flag(true).bytes("fingerprint").none(1),
+        STORE.ask(Op::StoreCommitInfo).number(3),
+        STORE.ask(Op::StoreSweep).number(100),
         STORE.ask(Op::StoreSeen).bytes("idempotency"),
         STORE.ask(Op::StoreKeyWindow),
         STORE.ask(Op::StoreRefresh),

@@ -141,7 +141,7 @@ fn operations_of_another_target_are_refused() {
         }
     }
     let mut client = Client::memory();
-    client.ask(&transaction(1).ask(Operation::TransactionBegin).none(3));
+    client.ask(&transaction(1).ask(Operation::TransactionBegin).none(4));
     client.ask(&view(2).ask(Operation::ViewOpen));
     assert_eq!(client.refused(&view(1).ask(Operation::Digest)), "Invalid", "a transaction is no view");
     assert_eq!(
@@ -151,7 +151,7 @@ fn operations_of_another_target_are_refused() {
     );
     assert_eq!(client.refused(&view(2).ask(Operation::KvPut).bytes("a").value(1)), "Unsupported");
     assert_eq!(client.refused(&transaction(1).ask(Operation::RunList).none(3).u32(0).none(3)), "Unsupported");
-    assert_eq!(client.refused(&transaction(1).ask(Operation::TransactionBegin).none(3)), "Invalid", "in use");
+    assert_eq!(client.refused(&transaction(1).ask(Operation::TransactionBegin).none(4)), "Invalid", "in use");
     client.ask(&transaction(1).ask(Operation::TransactionCommit));
     assert_eq!(client.refused(&transaction(1).ask(Operation::TransactionCommit)), "Invalid", "it has ended");
 }
@@ -187,7 +187,7 @@ fn a_length_beyond_the_buffer_is_an_empty_request() {
 #[wasm_bindgen_test]
 fn a_write_that_nobody_waits_for_dooms_its_transaction() {
     let mut client = Client::memory();
-    client.ask(&unheard(1).ask(Operation::TransactionBegin).none(3));
+    client.ask(&unheard(1).ask(Operation::TransactionBegin).none(4));
     client.ask(&unheard(1).ask(Operation::KvPut).bytes("a").value(1));
     // Nobody hears of this one.
     let refused = client.try_ask(&unheard(1).ask(Operation::KvPut).bytes("b").bytes([0xff]));

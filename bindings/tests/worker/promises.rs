@@ -25,7 +25,7 @@ fn commit(client: &mut Client, number: u32) {
     let place = transaction(number);
     let key = format!("key/{:02}", number % 20);
     let payload = vec![u8::try_from(number % 251).unwrap(); 20 + usize::try_from(number * 37 % 900).unwrap()];
-    let mut requests = vec![place.ask(Operation::TransactionBegin).none(3)];
+    let mut requests = vec![place.ask(Operation::TransactionBegin).none(4)];
     for space in [place, place.run(RUN), place.run(OTHER)] {
         requests.push(space.ask(Operation::KvPut).bytes("last").value(number));
         requests.push(space.ask(Operation::KvPut).bytes(&key).value(payload.clone()));
@@ -111,7 +111,7 @@ async fn r3_to_r5_what_was_reported_durable_is_there_whole_and_nothing_else() {
         let live = digests(&mut client);
         let seq = client.seq();
         // Written, and never committed.
-        client.ask(&transaction(999).ask(Operation::TransactionBegin).none(3));
+        client.ask(&transaction(999).ask(Operation::TransactionBegin).none(4));
         client.put(transaction(999), "invented", 1);
         die(client);
         let mut client = Client::open("test-r5", Opening::STRICT).await.unwrap();

@@ -9,7 +9,7 @@ use crate::{
 };
 
 fn begin(client: &mut Client, handle: u32) -> Place {
-    client.ask(&transaction(handle).ask(Operation::TransactionBegin).none(3));
+    client.ask(&transaction(handle).ask(Operation::TransactionBegin).none(4));
     transaction(handle)
 }
 
@@ -94,7 +94,7 @@ async fn an_idempotency_key_is_committed_once_even_across_openings() {
     let mut client = Client::fresh("test-idempotent", Opening::STRICT).await;
     let again = |client: &mut Client, handle: u32| {
         let place = transaction(handle);
-        client.ask(&place.ask(Operation::TransactionBegin).none(1).flag(true).bytes("order-7").none(1));
+        client.ask(&place.ask(Operation::TransactionBegin).none(1).flag(true).bytes("order-7").none(2));
         client.ask(&place.ask(Operation::KvAddI64).bytes("counter").raw(&1_i64.to_le_bytes()));
         let mut receipt = client.ask(&place.ask(Operation::TransactionCommit));
         let seq = receipt.number();
@@ -117,7 +117,7 @@ async fn requests_of_one_message_are_done_in_order_and_durable_together() {
     let put = |number: i32| STORE.ask(Operation::KvPut).bytes(format!("{number:03}")).value(number);
     let mut requests: Vec<_> = (0..100).map(put).collect();
     requests.push(STORE.ask(Operation::EntryCount).u8(0).prefix(""));
-    requests.push(unheard(1).ask(Operation::TransactionBegin).none(3));
+    requests.push(unheard(1).ask(Operation::TransactionBegin).none(4));
     requests.push(unheard(1).ask(Operation::KvPut).bytes("in it").value(1));
     requests.push(transaction(1).ask(Operation::TransactionCommit));
     let mut answers = client.ask_all(&requests);

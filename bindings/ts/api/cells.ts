@@ -1,6 +1,7 @@
 // State cells.
 
 import type { BytesKeys, Deleted, Key, Mode, Out, RangeOptions, ScanOptions, Value, Version } from "./common.js";
+import type { Expiry, ExpiryReader, LifeOptions, NewLifeOptions } from "./expiry.js";
 import type { Versioned } from "./kv.js";
 
 /** A state cell: how often it changed, and its value. */
@@ -20,7 +21,7 @@ export interface CellEntry<T = Value, K = string> extends Cell<T> {
 }
 
 /** State cells, for reading. */
-export interface CellsReader<M extends Mode> {
+export interface CellsReader<M extends Mode> extends ExpiryReader<M> {
   /** The cell of a key; `undefined` if there is none. */
   get<T = Value>(key: Key): Out<M, Cell<T> | undefined>;
   /** The cell of a key, and which commit changed it last; `undefined` if there is none. */
@@ -40,11 +41,11 @@ export interface CellsReader<M extends Mode> {
 }
 
 /** State cells: for a state machine, a lease or a cursor. */
-export interface Cells<M extends Mode> extends CellsReader<M> {
+export interface Cells<M extends Mode> extends CellsReader<M>, Expiry<M> {
   /** Makes a cell, with counter 1. Throws `Precondition`, naming what is there, if there is one. */
-  init(key: Key, value: unknown): Out<M, void>;
+  init(key: Key, value: unknown, options?: NewLifeOptions): Out<M, void>;
   /** Sets a cell, makes it where there is none, and returns its new counter. */
-  set(key: Key, value: unknown): Out<M, number>;
+  set(key: Key, value: unknown, options?: LifeOptions): Out<M, number>;
   /** Deletes a cell and says whether there was one. One that is made under the same key later counts from 1 again. */
   delete(key: Key): Out<M, boolean>;
   /** Deletes the cells of a range of keys, as `kv.deleteRange` deletes pairs. */

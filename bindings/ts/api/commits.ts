@@ -15,6 +15,23 @@ export interface Receipt {
   appended: { run: string | undefined; stream: string | Uint8Array; firstSeq: number; count: number }[];
 }
 
+/** Why a commit was made: the id of the trace entry that it follows from, or a text, such as who has asked for it. */
+export type Cause = { trace: string } | { text: string };
+
+/** What the log says of one commit. */
+export interface CommitInfo {
+  /** Its seq: the `version` of what it wrote. */
+  seq: number;
+  /** When it was made, in microseconds since 1970. Nothing is ordered by it. */
+  timeMicros: number;
+  /** Seq of the version that it was decided on: what the transaction read. `undefined` where it read nothing. */
+  base: number | undefined;
+  /** What its author said. */
+  cause: Cause | undefined;
+  /** The idempotency key that it was made under. */
+  idempotencyKey: string | Uint8Array | undefined;
+}
+
 /**
  * When a commit returns: `"strict"` on stable media, `"relaxed"` with the operating system, `"buffered"` at once, `"inMemory"` at once
  * and nothing is logged. The words `strict` and `relaxed` are those of IndexedDB.

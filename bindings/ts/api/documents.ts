@@ -1,6 +1,7 @@
 // JSON documents.
 
 import type { BytesKeys, Deleted, Json, Key, Mode, Out, RangeOptions, ScanOptions, Version } from "./common.js";
+import type { Expiry, ExpiryReader, LifeOptions } from "./expiry.js";
 import type { Versioned } from "./kv.js";
 
 /** A document with its key. */
@@ -19,7 +20,7 @@ export interface DocumentEntry<T = Json, K = string> {
  * Paths are JSON Pointers (RFC 6901: `/items/0`) or `$.items[0]`; `""` is the whole document. What takes a path throws `NotFound`
  * without the document, and `Invalid` for a malformed path.
  */
-export interface DocumentsReader<M extends Mode> {
+export interface DocumentsReader<M extends Mode> extends ExpiryReader<M> {
   /** The document of a key; `undefined` if there is none. */
   get<T = Json>(key: Key): Out<M, T | undefined>;
   /** The document of a key and its version, for `casVersion`; `undefined` if there is none. */
@@ -60,9 +61,9 @@ export interface DocumentsReader<M extends Mode> {
  * the outermost place that is missing; `Invalid` for a malformed path, an index outside of its array, or a path through something
  * that has no members; `Limit` where the document becomes too large or too deep.
  */
-export interface Documents<M extends Mode> extends DocumentsReader<M> {
-  /** Sets a document, whatever there was. Reads nothing and so never conflicts. Throws `Invalid` for what JSON does not have, as `NaN`. */
-  set(key: Key, document: unknown): Out<M, void>;
+export interface Documents<M extends Mode> extends DocumentsReader<M>, Expiry<M> {
+  /** Sets a document, whatever there was. Reads nothing and so never conflicts, but with `keepTtl`. Throws `Invalid` for what JSON does not have, as `NaN`. */
+  set(key: Key, document: unknown, options?: LifeOptions): Out<M, void>;
   /** Sets a document if its version is still `expected` (`undefined`: if there is none). Throws `Precondition`, naming the version that is there, if not. */
   casVersion(key: Key, expected: Version | undefined, document: unknown): Out<M, void>;
   /** Merges into a document (JSON Merge Patch, RFC 7396), which is made where there is none, and says whether it was there. */

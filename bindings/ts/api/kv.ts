@@ -1,6 +1,7 @@
 // Key-value pairs.
 
 import type { BytesKeys, Deleted, Key, Mode, Out, RangeOptions, ScanOptions, Value, Version } from "./common.js";
+import type { Expiry, ExpiryReader, LifeOptions, NewLifeOptions } from "./expiry.js";
 
 /** A value and which write of its key it is. */
 export interface Versioned<T = Value> {
@@ -21,7 +22,7 @@ export interface Pair<T = Value, K = string> {
 }
 
 /** Key-value pairs, for reading. */
-export interface KvReader<M extends Mode> {
+export interface KvReader<M extends Mode> extends ExpiryReader<M> {
   /** The value of a key; `undefined` if it has none. */
   get<T = Value>(key: Key): Out<M, T | undefined>;
   /** The value of a key, or `fallback`. Nothing is written. */
@@ -51,13 +52,13 @@ export interface KvReader<M extends Mode> {
 }
 
 /** Key-value pairs. Each call outside of a transaction is a commit of its own, and what it promises is on stable media then. */
-export interface Kv<M extends Mode> extends KvReader<M> {
-  /** Sets a key, whatever it had. Reads nothing and so never conflicts. */
-  put(key: Key, value: unknown): Out<M, void>;
+export interface Kv<M extends Mode> extends KvReader<M>, Expiry<M> {
+  /** Sets a key, whatever it had. Reads nothing and so never conflicts, but with `keepTtl`. */
+  put(key: Key, value: unknown, options?: LifeOptions): Out<M, void>;
   /** Sets several keys in one commit; the later of two for one key counts. Nothing is set where one of them is refused. */
   putMany(pairs: Iterable<readonly [Key, unknown]>): Out<M, void>;
-  /** Sets a key that has no value. Throws `Precondition`, naming what is there, if it has one. */
-  putIfAbsent(key: Key, value: unknown): Out<M, void>;
+  /** Sets a key that has no value. Throws `Precondition`, naming what is there, if it has one. With `ttlMs` a lock that nobody has to give back. */
+  putIfAbsent(key: Key, value: unknown, options?: NewLifeOptions): Out<M, void>;
   /** Deletes a key and says whether it had a value. */
   delete(key: Key): Out<M, boolean>;
   /** Deletes a key without looking: it reads nothing and so never conflicts. */

@@ -1,5 +1,6 @@
 // Commits as they happen.
 
+import type { Cause } from "./commits.js";
 import type { Key } from "./common.js";
 
 /** What a commit wrote to; `run` is the life of a run: its beginning, its end, its labels. */
@@ -13,6 +14,8 @@ export interface Announcement {
   timeMicros: number;
   /** Whether it was on stable media when it was announced. */
   isDurable: boolean;
+  /** Why it was made, where its author has said so. */
+  cause: Cause | undefined;
   /**
    * What it has written or removed, as far as the filter asks for it; a key that it has written several times is there once. Of streams
    * and of trace entries the key is the name and the id, of the life of a run it is empty.

@@ -2,6 +2,7 @@
 
 import type { Receipt } from "./commits.js";
 import type { Key, Mode, Out, Value } from "./common.js";
+import type { Swept } from "./expiry.js";
 import type { Space } from "./spaces.js";
 
 /** How a run stands. An orphaned one was active when its process ended, and nobody has taken it up again. */
@@ -119,6 +120,8 @@ export interface Run<M extends Mode> extends Space<M> {
   removeLabel(key: string): Out<M, Receipt>;
   /** Replaces the metadata. */
   setMetadata(metadata: unknown): Out<M, Receipt>;
+  /** Removes what is over in it, as `db.sweepExpired` does. Throws `RunEnded`: an ended run stays as it was. */
+  sweepExpired(limit: number): Out<M, Swept>;
   /** The runs that were begun under it. */
   children(): Out<M, RunInfo[]>;
 }

@@ -1,7 +1,8 @@
 // Stores: how one is opened, and what an open one does.
 
-import type { Durability, Receipt } from "./commits.js";
+import type { CommitInfo, Durability, Receipt } from "./commits.js";
 import type { ErrorKind, Given, Mode, Out, Key } from "./common.js";
+import type { Swept } from "./expiry.js";
 import type { Diff, Replay, View } from "./history.js";
 import type { Announcement, ChangeFilter, ListenOptions, Subscription } from "./listening.js";
 import type { Queue } from "./queue.js";
@@ -30,6 +31,8 @@ export interface OpenOptions extends WorkOptions {
   snapshotLogBytes?: number | null;
   /** Whether closing writes a snapshot where more than 4 MiB of log have come since the last one. Default yes. */
   snapshotOnClose?: boolean;
+  /** Whether nobody sees what is over before it is swept. Default yes. */
+  hideExpired?: boolean;
   /** How often a transaction's closure runs again after a conflict. Default 64. */
   retries?: number;
   /**
@@ -83,6 +86,12 @@ export interface Db<M extends Mode> extends Space<M> {
   onceWith<T>(options: TransactionOptions, work: (tx: Transaction<M>) => Given<M, T>): Out<M, { value: T; receipt: Receipt }>;
   /** Whether a commit has carried an idempotency key, and which. */
   seen(key: Key): Out<M, Seen>;
+  /**
+   * When a commit was made, on what version it was decided, and why, as its author said: of the seq in a receipt, or of any `version`;
+   * `undefined` for a seq that no commit has. It reads the log, half a segment on average. Throws `Unsupported` for a store whose durability
+   * is `"inMemory"`, which keeps no log.
+   */
+  commitInfo(seq: number): Out<M, CommitInfo | undefined>;
   /** How far back idempotency keys are remembered. */
   idempotencyWindow(): Out<M, IdempotencyWindow>;
   /**
@@ -131,6 +140,11 @@ export interface Db<M extends Mode> extends Space<M> {
   waitDurable(seq: number): Out<M, void>;
   /** Highest seq that is on stable media. */
   durableSeq(): Out<M, number>;
+  /**
+   * Removes pairs, documents and cells that are over, at most `limit` of them: of the default space and of all runs that have not ended. It
+   * is for the room that they take; hidden they are already. It commits in slices, each of which is a few bytes of log.
+   */
+  sweepExpired(limit: number): Out<M, Swept>;
   /** Writes a snapshot now, so that the next opening reads less of the log. Throws `StorageFull`. */
   snapshot(): Out<M, { generation: number; seq: number; bytes: number }>;
   /**

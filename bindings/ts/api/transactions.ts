@@ -1,6 +1,6 @@
 // Transactions.
 
-import type { Durability, Receipt } from "./commits.js";
+import type { Cause, Durability, Receipt } from "./commits.js";
 import type { Key, Mode, Out } from "./common.js";
 import type { RunInfo, RunOptions } from "./runs.js";
 import type { Space } from "./spaces.js";
@@ -19,6 +19,11 @@ export interface TransactionOptions {
    * key with another one throws `Precondition` (code `KeyReused`).
    */
   fingerprint?: Key;
+  /**
+   * Why it is made: a text of at most 256 bytes, such as who has asked for it, or `{ trace }` with the id of a trace entry. It stands in the
+   * log beside what is written: `commitInfo` and announcements have it.
+   */
+  because?: string | Cause;
   /** How often the closure runs again after a conflict. Default: as the store was opened. */
   retries?: number;
 }
@@ -61,6 +66,8 @@ export interface Transaction<M extends Mode> extends Space<M> {
   run(id: string): Space<M> & { readonly id: string };
   /** Seq of the version that is read. */
   seq(): Out<M, number>;
+  /** Says why it is made, in place of what was said before: see the option of this name. Throws `Limit`, and `Invalid` for an empty text. */
+  because(cause: string | Cause): Out<M, void>;
   /** Marks the writes so far. */
   savepoint(): Out<M, Savepoint>;
   /** Forgets what was written since. What was read still counts for validation. Throws `Invalid` for a savepoint of another transaction, or behind one that was gone back to. */

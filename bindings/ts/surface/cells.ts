@@ -6,7 +6,7 @@ import { Operation } from "../operation.js";
 import type { Reader } from "../wire/reader.js";
 import { flag, number } from "./answers.js";
 import { chain, type Now, type Read, type Write } from "./caller.js";
-import { Entries } from "./entries.js";
+import { Entries, KEPT } from "./entries.js";
 import { exact } from "./exact.js";
 
 type Key = api.Key;
@@ -41,11 +41,13 @@ export class Cells extends Entries implements api.Cells<api.Mode> {
     );
   }
 
-  init(key: Key, value: unknown): Now<void> {
+  init(key: Key, value: unknown, options?: api.NewLifeOptions): Now<void> {
+    if (options !== undefined) return this.beginning(key, options, (out) => out.value(value));
     return this.#write(Operation.CellInit, key, () => undefined, (out) => out.value(value));
   }
 
-  set(key: Key, value: unknown): Now<number> {
+  set(key: Key, value: unknown, options?: api.LifeOptions): Now<number> {
+    if (options !== undefined) return this.living(key, options, number, (out) => out.value(value));
     return this.#write(Operation.CellSet, key, number, (out) => out.value(value));
   }
 
@@ -65,7 +67,7 @@ export class Cells extends Entries implements api.Cells<api.Mode> {
       const cells = new Cells(this.caller, place);
       return chain(cells.get(key), (found) => {
         const value = change(found?.value);
-        return chain(cells.set(key, value), (counter) => ({ counter, value }));
+        return chain(cells.set(key, value, KEPT), (counter) => ({ counter, value }));
       });
     });
   }
@@ -86,7 +88,7 @@ export class Cells extends Entries implements api.Cells<api.Mode> {
         const value = change(found ? found.value : init!.value);
         // A cell that is made here is made and changed in one commit, and so has the counter 2.
         const ready = found ? undefined : cells.init(key, init!.value);
-        return chain(ready, () => chain(cells.set(key, value), (counter) => ({ counter, value })));
+        return chain(ready, () => chain(cells.set(key, value, KEPT), (counter) => ({ counter, value })));
       });
     });
   }

@@ -7,8 +7,9 @@ import type * as api from "../api.js";
 import { invalid, type FoldbError } from "../errors.js";
 import { Operation } from "../operation.js";
 import type { Writer } from "../wire/writer.js";
-import { number } from "./answers.js";
+import { number, swept } from "./answers.js";
 import { chain, isPromise, type Caller, type Now } from "./caller.js";
+import { commitInfo } from "./cause.js";
 import { differences } from "./diff.js";
 import { exact } from "./exact.js";
 import { endLater, held } from "./hold.js";
@@ -94,6 +95,10 @@ export class Db extends Space implements api.Db<api.Mode> {
     });
   }
 
+  commitInfo(seq: number): Now<api.CommitInfo | undefined> {
+    return this.ask(Operation.StoreCommitInfo, (out) => out.number(seq), commitInfo);
+  }
+
   view(): Now<any> {
     const place = held(this.caller, 2);
     const opened = this.caller.call(place, Operation.ViewOpen, undefined, number);
@@ -137,6 +142,10 @@ export class Db extends Space implements api.Db<api.Mode> {
 
   refresh(): Now<number> {
     return this.ask(Operation.StoreRefresh, undefined, number);
+  }
+
+  sweepExpired(limit: number): Now<api.Swept> {
+    return this.ask(Operation.StoreSweep, (out) => out.number(limit), swept);
   }
 
   sync(): Now<number> {

@@ -81,7 +81,8 @@ export class Documents extends Entries implements api.Documents<api.Mode> {
     );
   }
 
-  set(key: Key, value: unknown): Now<void> {
+  set(key: Key, value: unknown, options?: api.LifeOptions): Now<void> {
+    if (options !== undefined) return this.living(key, options, nothing, (out) => out.document(value));
     return this.#document(Operation.JsonSet, key, value, nothing);
   }
 

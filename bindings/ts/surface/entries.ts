@@ -2,9 +2,11 @@
 
 import type * as api from "../api.js";
 import { invalid } from "../errors.js";
+import { checkOptions, choice } from "../given.js";
 import { Operation } from "../operation.js";
 import { describe } from "../wire/cbor.js";
 import type { Reader } from "../wire/reader.js";
+import type { Writer } from "../wire/writer.js";
 import { flag, number } from "./answers.js";
 import type { Now, Read, Write } from "./caller.js";
 import { exact } from "./exact.js";
@@ -16,19 +18,69 @@ export const keyOf = (options: Pick<api.ScanOptions, "keys"> | undefined, answer
   options?.keys === "bytes" ? () => answer.raw() : () => answer.key();
 const keysAs = (options: api.ScanOptions | undefined) => (options?.keys === "bytes" ? "bytes" : "text");
 
+/** What changes a value leaves it as long to live as it has. */
+export const KEPT: api.LifeOptions = { keepTtl: true };
+
 /** Reads of entries, the same for pairs, documents and cells. */
 export class Entries extends Part {
   protected readonly family: number = 0;
 
-  protected entry<T>(operation: Operation, key: Key, read: Read<T>): Now<T> {
+  protected entry<T>(operation: Operation, key: Key, read: Read<T>, write?: Write): Now<T> {
     return this.ask(
       operation,
       (out) => {
         out.u8(this.family);
         out.key(key);
+        write?.(out);
       },
       read,
     );
+  }
+
+  /** Writes an entry that is over at some time; `write` adds its value. */
+  protected living<T>(key: Key, options: api.LifeOptions, read: Read<T>, write: Write): Now<T> {
+    const living = (out: Writer) => {
+      life(out, options);
+      write(out);
+    };
+    return this.entry(Operation.EntryPut, key, read, living);
+  }
+
+  /** Writes an entry where there is none; `write` adds its value. */
+  protected beginning(key: Key, options: api.NewLifeOptions, write: Write): Now<void> {
+    const beginning = (out: Writer) => {
+      checkOptions("what is new", options, ["ttlMs"]);
+      out.optional(options.ttlMs, (millis) => out.number(millis));
+      write(out);
+    };
+    return this.entry(Operation.EntryPutIfAbsent, key, () => undefined, beginning);
+  }
+
+  touch(key: Key, ttlMs: number): Now<boolean> {
+    return this.entry(Operation.EntryTouch, key, flag, (out) => out.number(ttlMs));
+  }
+
+  expireAt(key: Key, micros: number): Now<boolean> {
+    return this.entry(Operation.EntryExpireAt, key, flag, (out) => out.number(micros));
+  }
+
+  persist(key: Key): Now<boolean> {
+    return this.entry(Operation.EntryPersist, key, flag);
+  }
+
+  expiresAt(key: Key): Now<number | undefined> {
+    return this.#expiry(key, (_, micros) => micros);
+  }
+
+  ttl(key: Key): Now<number | undefined> {
+    return this.#expiry(key, (now, micros) => Math.max(0, micros - now) / 1000);
+  }
+
+  #expiry(key: Key, made: (now: number, micros: number) => number): Now<number | undefined> {
+    return this.entry(Operation.EntryExpiresAt, key, (answer) => {
+      const now = answer.number();
+      return answer.optional(() => made(now, answer.number()));
+    });
   }
 
   protected versioned(key: Key, read: Read<any>): Now<any> {
@@ -118,6 +170,17 @@ export class Entries extends Part {
   }
 }
 
+/** How long what is written lives, by one of the ways to say it. */
+function life(out: Writer, options: api.LifeOptions): void {
+  checkOptions("what is written", options, ["ttlMs", "expiresAtMicros", "keepTtl"]);
+  const { ttlMs, expiresAtMicros } = options;
+  const kept = choice("keepTtl", options.keepTtl);
+  const said = [kept || undefined, ttlMs, expiresAtMicros].filter((way) => way !== undefined);
+  if (said.length > 1) throw invalid("Argument", "how long it lives is said in two ways: give one of ttlMs, expiresAtMicros and keepTtl");
+  out.u8(kept ? 0 : ttlMs !== undefined ? 1 : expiresAtMicros !== undefined ? 2 : 3);
+  if (!kept && said.length > 0) out.number((ttlMs ?? expiresAtMicros)!);
+}
+
 /** Refuses a range to be deleted that is not said. A variable that is not set would else delete everything. */
 function checkSaid(range: unknown): void {
   const missing = Object.entries(range ?? { "a range of keys": range }).find(([, bound]) => bound === undefined || bound === null);
@@ -132,4 +195,4 @@ export function entries<T>(answer: Reader, options: api.ScanOptions | undefined,
   return answer.entries(keysAs(options), (key, version, length) => item(answer, key, version, length));
 }
 
-exact(Entries, ["exists", "existsMany", "count", "keys", "deleteRange"]);
+exact(Entries, ["exists", "existsMany", "count", "keys", "deleteRange", "touch", "expireAt", "persist", "expiresAt", "ttl"]);

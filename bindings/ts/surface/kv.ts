@@ -4,7 +4,7 @@ import type * as api from "../api.js";
 import { Operation } from "../operation.js";
 import { flag, maybe, nothing, number } from "./answers.js";
 import { chain, type Now, type Read, type Write } from "./caller.js";
-import { Entries } from "./entries.js";
+import { Entries, KEPT } from "./entries.js";
 import { exact } from "./exact.js";
 
 type Key = api.Key;
@@ -30,7 +30,8 @@ export class Kv extends Entries implements api.Kv<api.Mode> {
     return this.scanned(options, (answer, key, version, length) => ({ key, value: answer.sized(length), version }));
   }
 
-  put(key: Key, value: unknown): Now<void> {
+  put(key: Key, value: unknown, options?: api.LifeOptions): Now<void> {
+    if (options !== undefined) return this.living(key, options, nothing, (out) => out.value(value));
     return this.#pair(Operation.KvPut, key, value, nothing);
   }
 
@@ -57,7 +58,8 @@ export class Kv extends Entries implements api.Kv<api.Mode> {
     );
   }
 
-  putIfAbsent(key: Key, value: unknown): Now<void> {
+  putIfAbsent(key: Key, value: unknown, options?: api.NewLifeOptions): Now<void> {
+    if (options !== undefined) return this.beginning(key, options, (out) => out.value(value));
     return this.#pair(Operation.KvPutIfAbsent, key, value, () => undefined);
   }
 
@@ -78,7 +80,7 @@ export class Kv extends Entries implements api.Kv<api.Mode> {
       const kv = new Kv(this.caller, place);
       return chain(kv.get(key), (before) => {
         const value = change(before);
-        return chain(kv.put(key, value), () => value);
+        return chain(kv.put(key, value, KEPT), () => value);
       });
     });
   }

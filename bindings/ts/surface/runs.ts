@@ -7,7 +7,7 @@ import { Operation } from "../operation.js";
 import { describe } from "../wire/cbor.js";
 import type { Reader } from "../wire/reader.js";
 import type { Writer } from "../wire/writer.js";
-import { optionalNumber } from "./answers.js";
+import { optionalNumber, swept } from "./answers.js";
 import { chain, type Now, type Read, type Write } from "./caller.js";
 import { exact } from "./exact.js";
 import { Part } from "./part.js";
@@ -170,6 +170,10 @@ class Run extends NamedSpace implements api.Run<api.Mode> {
 
   setMetadata(metadata: unknown): Now<api.Receipt> {
     return this.#requests.change(Operation.RunSetMetadata, this.id, receipt, (out) => out.value(metadata));
+  }
+
+  sweepExpired(limit: number): Now<api.Swept> {
+    return this.ask(Operation.StoreSweep, (out) => out.number(limit), swept);
   }
 
   children(): Now<api.RunInfo[]> {

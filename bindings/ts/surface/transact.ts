@@ -11,13 +11,14 @@ import type { Reader } from "../wire/reader.js";
 import type { Writer } from "../wire/writer.js";
 import { nothing } from "./answers.js";
 import { chain, isPromise, settle, type Caller, type Now } from "./caller.js";
+import { writeCause } from "./cause.js";
 import { end, held } from "./hold.js";
 import type { Place } from "./place.js";
 
 /** How often a closure runs again after a conflict, where nothing else is said. */
 export const DEFAULT_RETRIES = 64;
 
-const OPTIONS = ["durability", "idempotencyKey", "fingerprint", "retries"];
+const OPTIONS = ["durability", "idempotencyKey", "fingerprint", "because", "retries"];
 
 /** How a durability is written. */
 export function durability(out: Writer, durability: api.Durability): void {
@@ -61,6 +62,7 @@ export function written(out: Writer, options: api.TransactionOptions): void {
   out.optional(options.durability, (wanted) => durability(out, wanted));
   out.optional(options.idempotencyKey, (key) => out.key(key));
   out.optional(options.fingerprint, (key) => out.key(key));
+  out.optional(options.because, (cause) => writeCause(out, cause));
 }
 
 /** Commits, unless a request of the transaction could not be sent: then it is undone, and that is told. */

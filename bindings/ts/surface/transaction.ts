@@ -4,8 +4,9 @@ import type * as api from "../api.js";
 import { invalid } from "../errors.js";
 import { Operation } from "../operation.js";
 import type { Writer } from "../wire/writer.js";
-import { number } from "./answers.js";
+import { nothing, number } from "./answers.js";
 import type { Now } from "./caller.js";
+import { writeCause } from "./cause.js";
 import { exact } from "./exact.js";
 import type { Hold } from "./place.js";
 import { TransactionRuns } from "./runs.js";
@@ -24,6 +25,10 @@ export class Transaction extends Space implements api.OpenTransaction<api.Mode> 
 
   seq(): Now<number> {
     return this.ask(Operation.TransactionSeq, undefined, number);
+  }
+
+  because(cause: string | api.Cause): Now<void> {
+    return this.ask(Operation.TransactionBecause, (out) => writeCause(out, cause), nothing);
   }
 
   savepoint(): Now<api.Savepoint> {
