@@ -95,12 +95,8 @@ impl Model {
             }
             Step::Update(key) => self.add(key, 1, now),
             Step::Add(key, amount) => self.add(key, amount, now),
-            Step::Delete(key) => {
-                if see(&self.pairs, key, now).is_some() {
-                    self.pairs.remove(&key);
-                }
-            }
-            Step::Remove(key) => drop(self.pairs.remove(&key)),
+            // Also what is hidden.
+            Step::Delete(key) | Step::Remove(key) => drop(self.pairs.remove(&key)),
             Step::Rename(from, to) => {
                 if let (Some(moved), None, true) = (see(&self.pairs, from, now), see(&self.pairs, to, now), from != to)
                 {
@@ -120,11 +116,7 @@ impl Model {
                 }
             }
             Step::TouchDocument(key, ttl) => expire(&mut self.documents, key, now, Some(after(now, ttl))),
-            Step::DeleteDocument(key) => {
-                if see(&self.documents, key, now).is_some() {
-                    self.documents.remove(&key);
-                }
-            }
+            Step::DeleteDocument(key) => drop(self.documents.remove(&key)),
             Step::Cell(key, ttl) => {
                 let counter = see(&self.cells, key, now).map_or(1, |(counter, _)| counter + 1);
                 self.cells.insert(key, (counter, ttl.map(|ttl| after(now, ttl))));

@@ -290,9 +290,7 @@ impl<A: AccessMut> Kv<A> {
         let key = key.as_ref();
         self.access.write(|writes| {
             let before = get(writes, self.space, key)?;
-            if before.is_some() {
-                writes.write(self.space, OpCode::KvDelete, key, &[])?;
-            }
+            delete(writes, self.space, key)?;
             Ok(before)
         })
     }
