@@ -607,6 +607,25 @@ async function collect(isSeen = () => true) {
   }
 }
 
+/**
+ * Lets the collector take what nobody holds, until the module was told so often to end something by this operation. How often it was.
+ * It counts from the call on: nothing is awaited before.
+ */
+async function collected(LocalCaller, operation, times) {
+  const { call } = LocalCaller.prototype;
+  let told = 0;
+  LocalCaller.prototype.call = function (place, asked, ...rest) {
+    if (asked === operation) told++;
+    return call.call(this, place, asked, ...rest);
+  };
+  try {
+    await collect(() => told >= times);
+  } finally {
+    LocalCaller.prototype.call = call;
+  }
+  return told;
+}
+
 test("a view lives as long as any part of it is held, and no longer", async () => {
   const { LocalCaller, Operation } = await parts();
   const db = await foldb.memory();
@@ -616,18 +635,8 @@ test("a view lives as long as any part of it is held, and no longer", async () =
   const held = [db.view().kv, db.view().run(id), db.replay(id).kv, db.replayDefault().kv];
   await collect();
   equal([held[0].get("a"), held[1].kv.get("b"), held[2].get("b"), held[3].get("a")], [1, 2, 2, 1]);
-  let released = 0;
-  const { call } = LocalCaller.prototype;
-  LocalCaller.prototype.call = function (place, operation, ...rest) {
-    if (operation === Operation.Release) released++;
-    return call.call(this, place, operation, ...rest);
-  };
-  try {
-    held.length = 0;
-    await collect(() => released >= 4);
-  } finally {
-    LocalCaller.prototype.call = call;
-  }
+  held.length = 0;
+  const released = await collected(LocalCaller, Operation.Release, 4);
   equal(released, 4);
 });
 
@@ -637,17 +646,7 @@ test("a transaction that was begun by hand and is held by nobody is rolled back"
   const held = db.beginTransaction().kv;
   db.beginTransaction().kv.put("a", 1);
   db.beginTransaction().commit();
-  let ended = 0;
-  const { call } = LocalCaller.prototype;
-  LocalCaller.prototype.call = function (place, operation, ...rest) {
-    if (operation === Operation.TransactionRollback) ended++;
-    return call.call(this, place, operation, ...rest);
-  };
-  try {
-    await collect(() => ended >= 1);
-  } finally {
-    LocalCaller.prototype.call = call;
-  }
+  const ended = await collected(LocalCaller, Operation.TransactionRollback, 1);
   equal(ended, 1);
   held.put("b", 2);
   equal(held.get("b"), 2);
@@ -667,17 +666,7 @@ test("a subscription that nobody holds is ended, and what is waited for or calle
   db.subscribe().next();
   db.kv.put("a", 1);
   await waited;
-  let released = 0;
-  const { call } = LocalCaller.prototype;
-  LocalCaller.prototype.call = function (place, operation, ...rest) {
-    if (operation === Operation.Release) released++;
-    return call.call(this, place, operation, ...rest);
-  };
-  try {
-    await collect(() => released >= 2);
-  } finally {
-    LocalCaller.prototype.call = call;
-  }
+  const released = await collected(LocalCaller, Operation.Release, 2);
   equal(released, 2);
   db.events.append("s", "k", 1);
   equal([(await tailed).value.seq, heard], [1, ["called back", "waited for", "called back"]]);

@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 
 use crate::host::Host;
 
-/// The moment that a reader goes by, in microseconds, once something has asked for it.
+/// The moment that a reader goes by, in microseconds, once something has asked for it. No name of [`crate::sync`]: whichever thread
+/// asks first, one moment comes of it, and no schedule can show a difference.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Moment(OnceLock<u64>);
 

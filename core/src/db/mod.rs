@@ -10,7 +10,7 @@ mod attempts;
 mod awaited;
 mod checkpoint;
 mod commit;
-mod commits;
+mod commit_info;
 mod debug;
 mod detached;
 mod expiries;

@@ -174,7 +174,8 @@ pub(crate) fn swept_keys(tree: &Tree, sweep: &Sweep, pages: &dyn PageSource) -> 
 }
 
 /// Whether a space may have entries that are over at some time, as far as that is known. No part of the state: it only saves those who
-/// have none from looking.
+/// have none from looking. Readers may find it out at the same time, and find the same; `SOMETHING` is set by whoever changes the space, who
+/// has it alone.
 #[derive(Debug, Default)]
 pub(crate) struct MayExpire(AtomicU8);
 

@@ -28,8 +28,8 @@ impl<S: Storage> Db<S> {
     /// # }
     /// ```
     ///
-    /// Cost: the log is read from the beginning of the segment that the commit is in, half of one on average: a quarter of a
-    /// gigabyte a second or more, nothing of which is kept.
+    /// Cost: the log is read from the beginning of the segment that the commit is in, half of one on average. Nothing of it is
+    /// kept.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a store that was opened in memory, which keeps no log; [`Error::Corrupt`] where the log is damaged
